@@ -1,0 +1,56 @@
+package firjob_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/firjob/firjob"
+)
+
+func TestDurationJSON(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		d    time.Duration
+		want string
+	}{
+		{0, `"0s"`},
+		{100 * time.Millisecond, `"100ms"`},
+		{30 * time.Second, `"30s"`},
+		{5 * time.Minute, `"5m"`},
+		{10 * time.Minute, `"10m"`},
+		{time.Hour, `"1h"`},
+		{time.Hour + 30*time.Second, `"1h0m30s"`},
+		{90 * time.Minute, `"1h30m"`},
+		{24 * time.Hour, `"24h"`},
+		{-time.Minute, `"-1m"`},
+	}
+	for _, tt := range tests {
+		if got, err := json.Marshal(firjob.Duration(tt.d)); err != nil || string(got) != tt.want {
+			t.Errorf("%v is written as %s, %v; want %s", tt.d, got, err, tt.want)
+		}
+	}
+	for _, text := range []string{`30`, `"30"`, `"soon"`, `null`, `{}`, `""`} {
+		d := firjob.Duration(time.Second)
+		if err := json.Unmarshal([]byte(text), &d); err == nil {
+			t.Errorf("%s reads as %v, want an error", text, d)
+		}
+	}
+}
+
+func TestDurationJSONRoundTrip(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		d := firjob.Duration(rapid.Int64().Draw(t, "d"))
+		text, err := json.Marshal(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back firjob.Duration
+		if err := json.Unmarshal(text, &back); err != nil || back != d {
+			t.Fatalf("%d is written as %s and reads as %d, %v", int64(d), text, int64(back), err)
+		}
+	})
+}

@@ -1,0 +1,11 @@
+package firjob
+
+// Status is what a replica knows of the cluster.
+type Status struct {
+	Replica  string
+	Replicas []string // live ones
+	Degraded bool     // Redis is out of reach: claims come straight from Postgres
+	Due      int64    // executions in the delay queue
+	Leased   int64    // executions claimed and not ended, as the queue knows them
+	Draining bool     // shutting down
+}

@@ -1,0 +1,100 @@
+package firjob
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// faults gathers what is wrong, field by field.
+type faults []FieldError
+
+func (f *faults) add(field string, value any, format string, args ...any) {
+	*f = append(*f, FieldError{Field: field, Value: value, Message: fmt.Sprintf(format, args...)})
+}
+
+// Validate returns every fault of a job that somebody wrote, nil if there is
+// none. now is for what may not lie too far in the past. Whether the app exists
+// is the store's to say.
+func (j Job) Validate(now time.Time) []FieldError {
+	f := faults(ValidateAppName(j.App))
+	for i := range f {
+		f[i].Field = "app"
+	}
+	f.name("name", j.Name)
+	f.name("handler", j.Handler)
+	f = append(f, ValidateParams(j.Params)...)
+	f = append(f, j.Schedule.Validate(now)...)
+	f.policies(j)
+	f.retry(j.Retry)
+	return f
+}
+
+func (f *faults) policies(j Job) {
+	oneOf(f, "misfire.policy", j.Misfire.Policy, MisfireFireOnce, MisfireSkip, MisfireFireAll)
+	f.span("misfire.grace", j.Misfire.Grace, 0, MaxGrace)
+	oneOf(f, "overlap", j.Overlap, OverlapAllow, OverlapSkip, OverlapQueue)
+	oneOf(f, "route", j.Route, RouteRoundRobin, RouteRandom, RouteLeastBusy)
+	oneOf(f, "delivery", j.Delivery, AtLeastOnce, AtMostOnce)
+	f.span("timeout", j.Timeout, 0, MaxTimeout)
+	if j.Priority < MinPriority || j.Priority > MaxPriority {
+		f.add("priority", j.Priority, "must be %d to %d", MinPriority, MaxPriority)
+	}
+}
+
+func (f *faults) retry(r Retry) {
+	if r.MaxAttempts < 1 || r.MaxAttempts > MaxAttempts {
+		f.add("retry.max_attempts", r.MaxAttempts, "must be 1 (no retry) to %d", MaxAttempts)
+	}
+	f.span("retry.backoff", r.Backoff, 0, MaxTimeout)
+	if !(r.Factor >= 1 && r.Factor <= MaxFactor) {
+		f.add("retry.factor", r.Factor, "must be 1 (the same wait each time) to %d", MaxFactor)
+	}
+	if f.span("retry.max_backoff", r.MaxBackoff, 0, MaxTimeout); r.MaxBackoff >= 0 && r.MaxBackoff < r.Backoff {
+		f.add("retry.max_backoff", r.MaxBackoff, "must not be shorter than retry.backoff, which is %v", r.Backoff)
+	}
+	if !(r.Jitter >= 0 && r.Jitter <= 1) {
+		f.add("retry.jitter", r.Jitter, "must be 0 (none) to 1 (anything up to twice the wait)")
+	}
+}
+
+// span finds fault with a duration outside [low, high] or finer than the
+// millisecond that the store keeps.
+func (f *faults) span(field string, d Duration, low, high time.Duration) {
+	if d.Std() < low || d.Std() > high || d.Std()%time.Millisecond != 0 {
+		f.add(field, d, "must be %s to %s, in whole milliseconds", Duration(low), Duration(high))
+	}
+}
+
+func (f *faults) name(field, name string) {
+	switch {
+	case name == "":
+		f.add(field, name, "is missing")
+	case len(name) > MaxName:
+		f.add(field, name, "has %d bytes; want at most %d", len(name), MaxName)
+	case !utf8.ValidString(name):
+		f.add(field, nil, "is not valid UTF-8")
+	case strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }):
+		f.add(field, name, "holds a character that cannot be printed")
+	case strings.TrimSpace(name) != name:
+		f.add(field, name, "must not begin or end with a space")
+	}
+}
+
+func oneOf[T ~string](f *faults, field string, value T, known ...T) {
+	if slices.Contains(known, value) {
+		return
+	}
+	words := make([]string, len(known))
+	for i, k := range known {
+		words[i] = strconv.Quote(string(k))
+	}
+	if last := len(words) - 1; last > 0 {
+		words = []string{strings.Join(words[:last], ", "), words[last]}
+	}
+	f.add(field, string(value), "must be %s", strings.Join(words, " or "))
+}

@@ -1,0 +1,157 @@
+package firjob
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// This file is the wire between a server and an executor. Both sides speak
+// JSON over HTTP; fields are added, never renamed.
+//
+//	server   → executor  POST /firjob/v1/trigger   TriggerBatch → TriggerReply
+//	                     POST /firjob/v1/cancel    CancelBatch  → 204
+//	                     GET  /firjob/v1/ping      → Ping
+//	executor → server    POST /executor/v1/register, /heartbeat   Beat → BeatReply
+//	                     POST /executor/v1/callback               Callback → CallbackReply
+//	                     POST /executor/v1/leave                  Beat → 204
+//
+// The server signs its requests with the app's key (see Sign). The executor
+// authenticates by the app's name and secret in a Basic Authorization header.
+
+// Paths of the executor's own server.
+const (
+	PathTrigger = "/firjob/v1/trigger"
+	PathCancel  = "/firjob/v1/cancel"
+	PathPing    = "/firjob/v1/ping"
+)
+
+// Paths of the server that executors call.
+const (
+	PathRegister  = "/executor/v1/register"
+	PathHeartbeat = "/executor/v1/heartbeat"
+	PathCallback  = "/executor/v1/callback"
+	PathLeave     = "/executor/v1/leave"
+)
+
+// HeaderIncarnation names the process a batch is meant for. An executor of
+// another incarnation answers 421 (Misdirected Request), which is a definite
+// refusal of the whole batch.
+const HeaderIncarnation = "Firjob-Incarnation"
+
+// Trigger asks an executor to run one attempt.
+type Trigger struct {
+	ID          ExecutionID     `json:"id"`
+	JobID       JobID           `json:"job_id"`
+	Job         string          `json:"job"`
+	Handler     string          `json:"handler"`
+	Kind        Kind            `json:"kind"`
+	Params      json.RawMessage `json:"params,omitempty"`
+	ScheduledAt time.Time       `json:"scheduled_at"`
+	Attempt     int             `json:"attempt"`
+	Token       int64           `json:"token"`
+	Timeout     Duration        `json:"timeout,omitempty"` // 0 = none
+	Lease       Duration        `json:"lease"`             // the executor must renew it, by its beats, before this has passed since it got the trigger
+}
+
+// TriggerBatch is what one request carries to one executor.
+type TriggerBatch struct {
+	App      string    `json:"app"`
+	SentAt   time.Time `json:"sent_at"` // by the server's estimate of the store's clock
+	Triggers []Trigger `json:"triggers"`
+}
+
+// Acceptance is an executor's answer to one trigger.
+type Acceptance string
+
+// The answers. Every one but accepted is a definite refusal: the handler has
+// not run and will not run for this token.
+const (
+	Accepted       Acceptance = "accepted"        // recorded; the same answer is given to a repeat
+	RefusedFull    Acceptance = "full"            // no room; try another executor
+	RefusedStale   Acceptance = "stale"           // it knows a higher token of this execution
+	RefusedHandler Acceptance = "unknown_handler" // it has no handler of that name
+	RefusedDrain   Acceptance = "draining"        // it is about to leave
+)
+
+// TriggerReply answers a TriggerBatch; Results is in its order.
+type TriggerReply struct {
+	Incarnation string       `json:"incarnation"`
+	Results     []Acceptance `json:"results"`
+}
+
+// CancelBatch asks an executor to cancel attempts; it ignores those that it
+// does not run.
+type CancelBatch struct {
+	Attempts []AttemptRef `json:"attempts"`
+}
+
+// Ping is an executor's word that it lives.
+type Ping struct {
+	App         string `json:"app"`
+	Incarnation string `json:"incarnation"`
+}
+
+// Beat tells the server that an executor lives and what it holds. A beat is a
+// whole registration, so that an emptied registry is full again one beat later.
+type Beat struct {
+	Executor
+	// Holding names the attempts that the executor has accepted and whose
+	// result was not yet acknowledged. Each one's lease is renewed.
+	Holding []AttemptRef `json:"holding"`
+	// Handlers are the names that the executor can run.
+	Handlers []string `json:"handlers,omitempty"`
+}
+
+// BeatReply answers a Beat.
+type BeatReply struct {
+	Now       time.Time    `json:"now"`              // the server's estimate of the store's clock
+	Interval  Duration     `json:"interval"`         // until the next beat
+	Lease     Duration     `json:"lease"`            // how long the attempts named now are held
+	Cancel    []AttemptRef `json:"cancel,omitempty"` // attempts to cancel
+	Stale     []AttemptRef `json:"stale,omitempty"`  // attempts that are not current any more: stop them
+	PublicURL string       `json:"public_url,omitempty"`
+}
+
+// Result is how one attempt ended, as the executor tells it.
+type Result struct {
+	ID         ExecutionID     `json:"id"`
+	Token      int64           `json:"token"`
+	Outcome    Outcome         `json:"outcome"`
+	Error      string          `json:"error,omitempty"`
+	Result     json.RawMessage `json:"result,omitempty"`
+	StartedAt  time.Time       `json:"started_at"` // by the executor's estimate of the server's clock, never before TriggerBatch.SentAt
+	FinishedAt time.Time       `json:"finished_at"`
+}
+
+// Callback is a batch of results of one executor.
+type Callback struct {
+	App         string   `json:"app"`
+	Address     string   `json:"address"`
+	Incarnation string   `json:"incarnation"`
+	Results     []Result `json:"results"`
+}
+
+// Receipt is the server's answer to one result.
+type Receipt string
+
+// The receipts. After each of them the executor forgets the result.
+const (
+	ReceiptRecorded  Receipt = "recorded"  // committed now
+	ReceiptDuplicate Receipt = "duplicate" // committed before
+	ReceiptStale     Receipt = "stale"     // a newer attempt exists; nothing changed
+	ReceiptUnknown   Receipt = "unknown"   // no such execution; nothing changed
+)
+
+// CallbackReply answers a Callback; Results is in its order. The status is 200
+// if each result was recorded, now or before, and 409 if any was stale or
+// unknown; the others of the batch are recorded all the same.
+type CallbackReply struct {
+	Results []Receipt `json:"results"`
+}
+
+// Limits of the wire.
+const (
+	MaxBatch        = 512      // triggers or results in one request
+	MaxCallbackBody = 16 << 20 // bytes
+	MaxTriggerBody  = 40 << 20 // bytes: a full batch of the largest params
+)
