@@ -1,0 +1,78 @@
+package redisq
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// standIn is what miniredis calls itself.
+const standIn = "miniredis"
+
+// Server is what one server says of itself. Fields that it does not tell, or
+// not to this user, are empty.
+type Server struct {
+	Address  string // host:port, or the sentinels that were asked for it
+	Software string // "redis", "valkey", "miniredis"
+	Version  string
+	Mode     string // "standalone", "cluster"
+	Eviction string // maxmemory-policy; any but "noeviction" may cost punctuality
+}
+
+// Check asks every server, of a cluster every master, for what it is. It is an
+// error if one cannot be reached.
+func (c *Client) Check(ctx context.Context) ([]Server, error) {
+	cluster, ok := c.rdb.(*redis.ClusterClient)
+	if !ok {
+		s, err := describe(ctx, c.rdb)
+		s.Address = c.address
+		return []Server{s}, c.failed(err, "check redis")
+	}
+	var mu sync.Mutex
+	var servers []Server
+	err := cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+		s, err := describe(ctx, node)
+		s.Address = node.Options().Addr
+		mu.Lock()
+		defer mu.Unlock()
+		servers = append(servers, s)
+		return err
+	})
+	slices.SortFunc(servers, func(a, b Server) int { return strings.Compare(a.Address, b.Address) })
+	return servers, c.failed(err, "check redis")
+}
+
+// IsStandIn reports whether a server says that it is miniredis, which keeps
+// nothing, evicts nothing and is slow: for trials, never for a server. It is
+// false while Redis cannot be asked.
+func (c *Client) IsStandIn(ctx context.Context) bool {
+	servers, _ := c.Check(ctx)
+	return slices.ContainsFunc(servers, func(s Server) bool { return s.Software == standIn })
+}
+
+func describe(ctx context.Context, node redis.Cmdable) (Server, error) {
+	var s Server
+	// HELLO names the software; INFO would not do, for miniredis and users with
+	// few rights are refused it; then Eviction stays empty. 3 is the protocol that is spoken anyway.
+	p := node.Pipeline()
+	hello := p.Do(ctx, "HELLO", "3")
+	memory := p.Info(ctx, "memory")
+	_, err := p.Exec(ctx)
+	about, ok := hello.Val().(map[any]any)
+	if !ok {
+		return s, cmp.Or(hello.Err(), err)
+	}
+	s.Software, _ = about["server"].(string)
+	s.Version, _ = about["version"].(string)
+	s.Mode, _ = about["mode"].(string)
+	for line := range strings.Lines(memory.Val()) {
+		if value, ok := strings.CutPrefix(line, "maxmemory_policy:"); ok {
+			s.Eviction = strings.TrimSpace(value)
+		}
+	}
+	return s, nil
+}

@@ -1,0 +1,88 @@
+package redisq
+
+import (
+	"context"
+	"time"
+
+	"github.com/firjob/firjob"
+)
+
+// Claim moves up to n executions of each shard, 512 at most, that are due
+// before now+lead from the delay queue to the leases, where each stays until
+// its due time, or now if that is later, plus lease. The ids come shard by
+// shard, the earliest of each first; none due is an empty batch and no error.
+//
+// On error the batch holds what the shards that answered gave, to be used: in a
+// cluster one node may be away. What a lost reply held comes back when its
+// lease ends. Any number of replicas may claim at a time; while leases hold, no
+// two of them get the same id.
+func (c *Client) Claim(ctx context.Context, shards []int, n int, lead, lease time.Duration) (firjob.Batch, error) {
+	batch := firjob.Batch{Next: -1}
+	calls, err := c.shardCalls(c.lua.Claim, shards, min(n, batchCap), lead.Milliseconds(), lease.Milliseconds())
+	if err != nil {
+		return batch, err
+	}
+	err = c.run(ctx, calls)
+	var strange []strangers
+	for _, k := range calls {
+		if s := c.collect(&batch, k); len(s.members) > 0 {
+			strange = append(strange, s)
+		}
+	}
+	c.discard(ctx, strange)
+	return batch, c.failed(err, "claim executions from redis")
+}
+
+// collect adds one shard's reply to the batch and returns the members that are
+// no executions of that shard.
+func (c *Client) collect(batch *firjob.Batch, k call) strangers {
+	strange := strangers{key: c.keys.lease(k.shard)}
+	r := k.reply()
+	if len(r) < 3 {
+		return strange
+	}
+	now := time.Duration(r.number(0)) * time.Microsecond
+	batch.Full = batch.Full || r.number(1) == 1
+	if head, ok := r.score(2); ok {
+		if next := untilMillis(now, head); batch.Next < 0 || next < batch.Next {
+			batch.Next = next
+		}
+	}
+	for i := 3; i < len(r); i++ {
+		id, err := firjob.ParseExecutionID(r.text(i))
+		if err != nil || id.Job().Shard(c.shards) != k.shard {
+			strange.members = append(strange.members, r.text(i))
+			continue
+		}
+		batch.IDs = append(batch.IDs, id)
+	}
+	return strange
+}
+
+// strangers are members of a key that we have not written there.
+type strangers struct {
+	key     string
+	members []any
+}
+
+// discard removes strangers, so that each is met once, and says so.
+func (c *Client) discard(ctx context.Context, strange []strangers) {
+	if len(strange) == 0 {
+		return
+	}
+	p := c.rdb.Pipeline()
+	for _, s := range strange {
+		p.ZRem(ctx, s.key, s.members...)
+	}
+	_, err := p.Exec(ctx)
+	for _, s := range strange {
+		c.log.WarnContext(ctx, "removed members that do not belong in this key",
+			"key", s.key, "count", len(s.members), "first", clip(s.members[0]), "error", err)
+	}
+}
+
+// clip shortens a stranger for the log.
+func clip(member any) string {
+	text, _ := member.(string)
+	return text[:min(len(text), 64)]
+}

@@ -1,0 +1,128 @@
+package redisq
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/firjob/firjob"
+)
+
+// startForm has a fixed width, so that the beat script can compare two starts
+// as text.
+const startForm = "2006-01-02T15:04:05.000Z"
+
+// Beat writes an executor and its beat; LastBeat is ignored, for Redis's clock
+// says. A late beat, of an incarnation that started before another that has
+// its place and still beats, changes nothing and is no error.
+func (c *Client) Beat(ctx context.Context, e firjob.Executor) error {
+	if err := checkApp(e.App); err != nil {
+		return fmt.Errorf("beat executor: %w", err)
+	}
+	_, err := c.runOne(ctx, c.lua.Beat, c.executorKeys(e.Key()),
+		e.Address, e.Incarnation, e.StartedAt.UTC().Format(startForm), e.Version,
+		e.Capacity, e.Queue, e.Running, string(e.State), firjob.DeadAfter.Milliseconds())
+	return c.failed(err, "beat executor %s of %s to redis", e.Address, e.App)
+}
+
+// Leave removes an executor, unless another incarnation has its place. One that
+// is not there is no error.
+func (c *Client) Leave(ctx context.Context, e firjob.ExecutorKey) error {
+	if err := checkApp(e.App); err != nil {
+		return fmt.Errorf("remove executor: %w", err)
+	}
+	_, err := c.runOne(ctx, c.lua.Leave, c.executorKeys(e), e.Address, e.Incarnation)
+	return c.failed(err, "remove executor %s of %s from redis", e.Address, e.App)
+}
+
+func (c *Client) executorKeys(e firjob.ExecutorKey) []string {
+	return []string{c.keys.beats(e.App), c.keys.executor(e.App, e.Address)}
+}
+
+// Executors returns every executor of every given app that beat within maxAge,
+// app by app, with LastBeat by Redis's clock and Age since then. Hashes live a
+// minute after the last beat, so that a maxAge beyond that means a minute. On
+// error nothing is returned.
+func (c *Client) Executors(ctx context.Context, apps []string, maxAge time.Duration) ([]firjob.Alive, error) {
+	beats, err := c.beats(ctx, apps, maxAge)
+	if err != nil || len(beats) == 0 {
+		return nil, c.failed(err, "list executors in redis")
+	}
+	p := c.rdb.Pipeline()
+	hashes := make([]*redis.MapStringStringCmd, len(beats))
+	for i, b := range beats {
+		hashes[i] = p.HGetAll(ctx, c.keys.executor(b.App, b.Address))
+	}
+	if _, err := p.Exec(ctx); err != nil {
+		return nil, c.failed(err, "read executors in redis")
+	}
+	return c.readExecutors(ctx, beats, hashes), nil
+}
+
+// beats lists who beat within maxAge; the rest of each executor is still to be
+// read.
+func (c *Client) beats(ctx context.Context, apps []string, maxAge time.Duration) ([]firjob.Alive, error) {
+	calls := make([]call, len(apps))
+	for i, app := range apps {
+		if err := checkApp(app); err != nil {
+			return nil, err
+		}
+		calls[i] = call{script: c.lua.Executors, keys: []string{c.keys.beats(app)}, args: []any{maxAge.Milliseconds()}}
+	}
+	if err := c.run(ctx, calls); err != nil {
+		return nil, err
+	}
+	var list []firjob.Alive
+	for i, k := range calls {
+		r := k.reply()
+		for j := 1; j+1 < len(r); j += 2 {
+			ms, _ := r.score(j + 1)
+			list = append(list, firjob.Alive{
+				Executor: firjob.Executor{App: apps[i], Address: r.text(j), LastBeat: time.UnixMilli(int64(ms)).UTC()},
+				Age:      max(0, time.Duration(r.number(0)-int64(ms))*time.Millisecond),
+			})
+		}
+	}
+	return list, nil
+}
+
+// readExecutors completes the beats by their hashes. One without a hash has
+// left in between; one whose hash is not of our writing is removed.
+func (c *Client) readExecutors(ctx context.Context, beats []firjob.Alive, hashes []*redis.MapStringStringCmd) []firjob.Alive {
+	whole := beats[:0]
+	var strange []strangers
+	for i, b := range beats {
+		fields := hashes[i].Val()
+		if len(fields) == 0 {
+			continue
+		}
+		if err := readFields(&b.Executor, fields); err != nil {
+			strange = append(strange, strangers{key: c.keys.beats(b.App), members: []any{b.Address}})
+			continue
+		}
+		whole = append(whole, b)
+	}
+	c.discard(ctx, strange)
+	return whole
+}
+
+func readFields(e *firjob.Executor, fields map[string]string) (err error) {
+	e.Incarnation = fields["incarnation"]
+	e.Version = fields["version"]
+	e.State = firjob.ExecutorState(fields["state"])
+	if e.Incarnation == "" || e.State != firjob.ExecutorActive && e.State != firjob.ExecutorDraining {
+		return fmt.Errorf("executor %s of %s has no incarnation or no state", e.Address, e.App)
+	}
+	if e.StartedAt, err = time.Parse(time.RFC3339, fields["started_at"]); err != nil {
+		return fmt.Errorf("started_at: %w", err)
+	}
+	for name, into := range map[string]*int{"capacity": &e.Capacity, "queue": &e.Queue, "running": &e.Running} {
+		if *into, err = strconv.Atoi(fields[name]); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
