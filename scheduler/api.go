@@ -1,0 +1,52 @@
+package scheduler
+
+import (
+	"context"
+	"time"
+
+	"github.com/firjob/firjob"
+)
+
+// JobChanged plans the job at once if it is due within the horizon. An error is
+// logged: the scan finds the job anyway.
+func (s *Scheduler) JobChanged(ctx context.Context, id firjob.JobID) {
+	if err := s.planner.jobs(context.WithoutCancel(ctx), []firjob.JobID{id}); err != nil {
+		s.log.WarnContext(ctx, "a job cannot be planned at once; the scan will", "job", id, "error", err)
+	}
+}
+
+// Announce tells the queue of executions that were just recorded.
+func (s *Scheduler) Announce(ctx context.Context, due ...firjob.Due) {
+	s.queue.Announce(context.WithoutCancel(ctx), due)
+}
+
+// Horizon is how far ahead executions are recorded.
+func (s *Scheduler) Horizon() time.Duration { return s.options.Horizon }
+
+// Drain makes Draining true before Run's context ends, so that load balancers
+// turn away first.
+func (s *Scheduler) Drain() { s.draining.Store(true) }
+
+// Status tells how this replica sees the cluster.
+func (s *Scheduler) Status(ctx context.Context) (firjob.Status, error) {
+	status := firjob.Status{
+		Replica:  s.options.Replica,
+		Replicas: s.peers.replicas(),
+		Degraded: s.queue.degraded.Load(),
+		Draining: s.draining.Load(),
+	}
+	if status.Degraded {
+		return status, nil
+	}
+	due, leased, err := s.queue.Depth(ctx)
+	if err != nil {
+		s.queue.failed(ctx, "depth", err)
+		status.Degraded = true
+		return status, nil
+	}
+	for i := range due {
+		status.Due += due[i]
+		status.Leased += leased[i]
+	}
+	return status, nil
+}

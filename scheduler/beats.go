@@ -1,0 +1,124 @@
+package scheduler
+
+import (
+	"context"
+	"time"
+
+	"github.com/firjob/firjob"
+)
+
+// beatTimeout bounds the Redis part of a beat; without it a Redis that hangs
+// would make every executor look dead.
+const beatTimeout = 300 * time.Millisecond
+
+// Beat takes an executor's beat: it lives, and so do the attempts it names.
+func (s *Scheduler) Beat(ctx context.Context, beat firjob.Beat) (firjob.BeatReply, error) {
+	executor := beat.Executor
+	executor.LastBeat = s.clock.Now()
+	s.executors.seenNow(executor)
+	s.beatRedis(ctx, executor)
+	reply := firjob.BeatReply{
+		Now:      s.clock.Now(),
+		Interval: firjob.Duration(firjob.BeatInterval),
+		Lease:    firjob.Duration(s.options.LeaseTTL),
+	}
+	if len(beat.Holding) == 0 {
+		return reply, nil
+	}
+	held := make([]firjob.Held, len(beat.Holding))
+	for i, a := range beat.Holding {
+		held[i] = firjob.Held{Executor: executor.Key(), Attempt: a}
+	}
+	answers, err := s.holds.Do(ctx, held)
+	if err != nil {
+		return firjob.BeatReply{}, err
+	}
+	for i, answer := range answers {
+		switch answer {
+		case heldCancel:
+			reply.Cancel = append(reply.Cancel, beat.Holding[i])
+		case heldStale:
+			reply.Stale = append(reply.Stale, beat.Holding[i])
+		}
+	}
+	return reply, nil
+}
+
+func (s *Scheduler) beatRedis(ctx context.Context, executor firjob.Executor) {
+	if s.queue.degraded.Load() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
+	defer cancel()
+	if err := s.registry.Beat(ctx, executor); err != nil && ctx.Err() == nil {
+		s.queue.failed(ctx, "beat", err)
+	}
+}
+
+// heldAnswer is what the store says of one attempt that an executor holds.
+type heldAnswer uint8
+
+const (
+	heldCurrent heldAnswer = iota
+	heldCancel             // somebody asked to cancel it
+	heldStale              // not current any more
+)
+
+// renew renews the leases of a batch of held attempts.
+func (s *Scheduler) renew(ctx context.Context, held []firjob.Held) ([]heldAnswer, error) {
+	result, err := s.store.Hold(ctx, held, s.options.LeaseTTL)
+	if err != nil {
+		return nil, err
+	}
+	said := make(map[firjob.Held]heldAnswer, len(result.Cancel)+len(result.Stale))
+	for _, h := range result.Cancel {
+		said[h] = heldCancel
+	}
+	for _, h := range result.Stale {
+		said[h] = heldStale
+	}
+	answers := make([]heldAnswer, len(held))
+	for i, h := range held {
+		answers[i] = said[h]
+	}
+	return answers, nil
+}
+
+// Leave takes an executor out of the registry. It has finished what it had, or
+// given up on it: what it leaves behind is lost and sent elsewhere.
+func (s *Scheduler) Leave(ctx context.Context, key firjob.ExecutorKey) error {
+	if !s.queue.degraded.Load() {
+		if err := s.registry.Leave(ctx, key); err != nil {
+			s.queue.failed(ctx, "leave", err)
+		}
+	}
+	if err := s.store.RemoveExecutor(ctx, key); err != nil {
+		return err
+	}
+	s.executors.remove(context.WithoutCancel(ctx), key, "the executor left")
+	return nil
+}
+
+// Executors returns the live executors of an app.
+func (s *Scheduler) Executors(_ context.Context, app string) ([]firjob.Executor, error) {
+	return s.executors.list(app), nil
+}
+
+// Cancel asks the app's executors to cancel an attempt; those that do not run
+// it ignore that. If none can be reached the reply to the next beat of the one
+// that has it says it again.
+func (s *Scheduler) Cancel(ctx context.Context, app string, attempt firjob.AttemptRef) {
+	key, ok := s.executors.key(app)
+	if !ok {
+		return
+	}
+	for _, to := range s.executors.list(app) {
+		s.background.Go(func() {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupTimeout)
+			defer cancel()
+			if err := s.sender.Cancel(ctx, to, key, s.clock.Now(), []firjob.AttemptRef{attempt}); err != nil {
+				s.log.InfoContext(ctx, "an executor could not be asked to cancel; its next beat is told", "app", app, "executor", to.Address, "error", err)
+			}
+		})
+	}
+}

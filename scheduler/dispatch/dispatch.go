@@ -1,0 +1,188 @@
+// Package dispatch is the sending side of the wire: one signed HTTP request
+// carries many triggers to one executor. What it must get right is the
+// difference between "no" and "no idea": only a definite refusal lets the
+// scheduler try another executor with the same attempt.
+//
+//	refused (definite)   could not connect · breaker open · any 4xx · 503
+//	unknown              everything else that is not an answer: a request that
+//	                     was written and then timed out, was reset or got
+//	                     another status, an answer that cannot be read
+package dispatch
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/firjob/firjob"
+)
+
+// Options configures a Sender. The zero value is ready to use.
+type Options struct {
+	Timeout time.Duration // of one request; 2 s by default
+	Log     *slog.Logger
+}
+
+// Sender sends to executors. It keeps connections and one breaker per executor
+// process. It is safe for concurrent use.
+type Sender struct {
+	client   *http.Client
+	timeout  time.Duration
+	breakers breakers
+}
+
+// New returns a Sender.
+func New(o Options) *Sender {
+	if o.Timeout == 0 {
+		o.Timeout = 2 * time.Second
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	dialer := &net.Dialer{Timeout: time.Second, KeepAlive: 15 * time.Second}
+	return &Sender{
+		timeout:  o.Timeout,
+		breakers: breakers{log: o.Log.With("component", "dispatch")},
+		client: &http.Client{
+			Transport: &http.Transport{
+				// No Proxy: a trigger goes to the registered address or nowhere.
+				DialContext:         dialer.DialContext,
+				MaxIdleConnsPerHost: 8,
+				IdleConnTimeout:     90 * time.Second,
+				DisableCompression:  true,
+				WriteBufferSize:     64 << 10,
+				ReadBufferSize:      16 << 10,
+			},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
+}
+
+// Close drops idle connections.
+func (s *Sender) Close() { s.client.CloseIdleConnections() }
+
+// Ready reports whether the executor's breaker lets requests through.
+func (s *Sender) Ready(to firjob.Executor) bool { return s.breakers.ready(to.Key()) }
+
+// Send carries triggers to one executor in one request. On success the answers
+// are in the order of triggers. An error is either a *firjob.Refused, which
+// means that none of them has run or will, or leaves that unknown. Sending the
+// same triggers to the same incarnation again is harmless: it answers as before.
+func (s *Sender) Send(ctx context.Context, to firjob.Executor, key []byte, sentAt time.Time, triggers []firjob.Trigger) ([]firjob.Acceptance, error) {
+	body, err := json.Marshal(firjob.TriggerBatch{App: to.App, SentAt: sentAt, Triggers: triggers})
+	if err != nil {
+		return nil, &firjob.Refused{Reason: "the triggers cannot be written as JSON", Cause: err}
+	}
+	var reply firjob.TriggerReply
+	err = s.breakers.do(to.Key(), func() error {
+		return s.post(ctx, to, firjob.PathTrigger, key, sentAt, body, &reply)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(reply.Results) != len(triggers) {
+		return nil, fmt.Errorf("executor %s answered %d of %d triggers", to.Address, len(reply.Results), len(triggers))
+	}
+	return reply.Results, nil
+}
+
+// Cancel asks an executor to cancel attempts; it ignores those that it does
+// not run.
+func (s *Sender) Cancel(ctx context.Context, to firjob.Executor, key []byte, now time.Time, attempts []firjob.AttemptRef) error {
+	body, err := json.Marshal(firjob.CancelBatch{Attempts: attempts})
+	if err != nil {
+		return fmt.Errorf("write cancel batch: %w", err)
+	}
+	return s.post(ctx, to, firjob.PathCancel, key, now, body, nil)
+}
+
+// Probe asks an executor whether it still is the process it was: nil if it
+// answers so, a *firjob.Refused if nobody listens there or another process
+// does, any other error if that cannot be told.
+func (s *Sender) Probe(ctx context.Context, to firjob.Executor, key []byte, now time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+to.Address+firjob.PathPing, nil)
+	if err != nil {
+		return fmt.Errorf("probe %s: %w", to.Address, err)
+	}
+	firjob.Sign(req.Header, key, uuid.NewString(), now, nil)
+	resp, err := s.client.Do(req)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return &firjob.Refused{Reason: "nobody listens at " + to.Address, Cause: err}
+	}
+	if err != nil {
+		return fmt.Errorf("probe %s: %w", to.Address, err)
+	}
+	defer resp.Body.Close()
+	var ping firjob.Ping
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 4096)).Decode(&ping); err != nil || resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("probe %s: status %d", to.Address, resp.StatusCode)
+	}
+	if ping.Incarnation != to.Incarnation {
+		return &firjob.Refused{Reason: "another process lives at " + to.Address}
+	}
+	return nil
+}
+
+func (s *Sender) post(ctx context.Context, to firjob.Executor, path string, key []byte, at time.Time, body []byte, reply any) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+to.Address+path, bytes.NewReader(body))
+	if err != nil {
+		return &firjob.Refused{Reason: fmt.Sprintf("%q is not an address", to.Address), Cause: err}
+	}
+	id := uuid.NewString()
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set(firjob.HeaderIncarnation, to.Incarnation)
+	// net/http repeats a request with this header by itself when a kept
+	// connection turns out to be closed; the executor knows repeats.
+	req.Header.Set("Idempotency-Key", id)
+	firjob.Sign(req.Header, key, id, at, body)
+	return s.exchange(req, to, reply)
+}
+
+// exchange does one request and sorts what can go wrong into refused and
+// unknown.
+func (s *Sender) exchange(req *http.Request, to firjob.Executor, reply any) error {
+	resp, err := s.client.Do(req)
+	if err != nil {
+		if neverSent(err) {
+			return &firjob.Refused{Reason: fmt.Sprintf("executor %s cannot be reached", to.Address), Cause: err}
+		}
+		return fmt.Errorf("executor %s did not answer: %w", to.Address, err)
+	}
+	defer resp.Body.Close()
+	switch {
+	case resp.StatusCode == http.StatusMisdirectedRequest:
+		return &firjob.Refused{Reason: fmt.Sprintf("another process lives at %s", to.Address)}
+	case resp.StatusCode >= 400 && resp.StatusCode < 500, resp.StatusCode == http.StatusServiceUnavailable:
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 512))
+		return &firjob.Refused{Reason: fmt.Sprintf("executor %s refused the request with status %d: %s", to.Address, resp.StatusCode, text)}
+	case resp.StatusCode >= 300:
+		return fmt.Errorf("executor %s answered with status %d", to.Address, resp.StatusCode)
+	}
+	if reply == nil {
+		return nil
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(reply); err != nil {
+		return fmt.Errorf("read the answer of executor %s: %w", to.Address, err)
+	}
+	return nil
+}
+
+// neverSent reports whether err came before a single byte could be written.
+func neverSent(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
+}

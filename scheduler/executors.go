@@ -1,0 +1,326 @@
+package scheduler
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/firjob/firjob"
+)
+
+// Timing of the view of the executors.
+const (
+	refreshInterval  = 500 * time.Millisecond
+	keysInterval     = 5 * time.Second
+	snapshotInterval = 2 * time.Second
+	// suspectAfter is when an executor that does not beat is asked in person.
+	suspectAfter = 1500 * time.Millisecond
+	// degradedDeadAfter allows for the age of the snapshot in Postgres.
+	degradedDeadAfter = firjob.DeadAfter + 2*snapshotInterval
+)
+
+// executors is this replica's view of who lives: what the registry says, or
+// its snapshot in Postgres while Redis is away, and the beats that came to this
+// very replica. An executor is gone when it has not beaten for DeadAfter, when
+// nobody listens at its address, or when another incarnation has its place.
+//
+// Ages are counted from here on the local monotonic clock, so an emptied
+// registry kills nobody: the next beats fill it long before DeadAfter.
+type executors struct {
+	executorsOptions
+
+	mu       sync.Mutex
+	live     map[firjob.ExecutorKey]*executor
+	apps     map[string][]*executor // the same, by app, sorted by address
+	keys     map[string][]byte      // signing keys by app
+	keysAt   time.Time
+	turn     map[string]uint64                      // of round robin, by app
+	degraded bool                                   // what the last refresh read
+	unsaved  map[firjob.ExecutorKey]firjob.Executor // beats not yet in the snapshot
+	fit      []*executor                            // scratch of pick
+}
+
+// executor is one entry of the view. Its fields are guarded by executors.mu.
+type executor struct {
+	firjob.Executor
+	seen   time.Time // local instant of the last sign of life
+	sent   int       // triggers sent since the last beat
+	outbox *outbox
+}
+
+// free returns how many more triggers the executor is likely to take.
+func (e *executor) free() int { return e.Capacity + e.Queue - e.Running - e.sent }
+
+// executorsOptions is what the view needs.
+type executorsOptions struct {
+	Store    Store
+	Registry Registry
+	Sender   Sender
+	Queue    *guardedQueue
+	Clock    *storeClock
+	Gone     func(ctx context.Context, key firjob.ExecutorKey, reason string)
+	Log      *slog.Logger
+}
+
+func newExecutors(o executorsOptions) *executors {
+	return &executors{
+		executorsOptions: o,
+
+		live:    make(map[firjob.ExecutorKey]*executor),
+		apps:    make(map[string][]*executor),
+		unsaved: make(map[firjob.ExecutorKey]firjob.Executor),
+		turn:    make(map[string]uint64),
+	}
+}
+
+// seenNow takes a beat that came to this replica.
+func (x *executors) seenNow(e firjob.Executor) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.put(e, x.Clock.local())
+	x.unsaved[e.Key()] = e
+}
+
+// put enters a sign of life; mu is held.
+func (x *executors) put(e firjob.Executor, seen time.Time) {
+	have, ok := x.live[e.Key()]
+	if !ok {
+		have = &executor{outbox: &outbox{to: e}}
+		x.live[e.Key()] = have
+		x.apps[e.App] = append(x.apps[e.App], have)
+	}
+	if !ok || seen.After(have.seen) {
+		if e.LastBeat.After(have.LastBeat) || e.Running != have.Running {
+			have.sent = 0
+		}
+		have.Executor, have.seen = e, seen
+	}
+	if !ok {
+		slices.SortFunc(x.apps[e.App], func(a, b *executor) int { return cmp.Compare(a.Address, b.Address) })
+	}
+}
+
+// refresh reads the registry, asks those in doubt, and reports who is gone.
+func (x *executors) refresh(ctx context.Context) {
+	if err := x.refreshKeys(ctx); err != nil {
+		x.Log.WarnContext(ctx, "the apps' keys cannot be read", "error", err)
+	}
+	list, degraded, err := x.read(ctx)
+	if err != nil {
+		x.Log.WarnContext(ctx, "the executors cannot be read", "error", err)
+		return
+	}
+	x.merge(list, degraded)
+	x.bury(ctx, degraded)
+}
+
+func (x *executors) refreshKeys(ctx context.Context) error {
+	x.mu.Lock()
+	fresh := x.keys != nil && x.Clock.local().Sub(x.keysAt) < keysInterval
+	x.mu.Unlock()
+	if fresh {
+		return nil
+	}
+	keys, err := x.Store.SigningKeys(ctx)
+	if err != nil {
+		return err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.keys, x.keysAt = keys, x.Clock.local()
+	return nil
+}
+
+// read returns the executors that Redis or, while it is away, Postgres knows.
+func (x *executors) read(ctx context.Context) (list []firjob.Alive, degraded bool, err error) {
+	if !x.Queue.degraded.Load() {
+		list, err = x.Registry.Executors(ctx, x.appNames(), firjob.DeadAfter)
+		if err == nil {
+			return list, false, nil
+		}
+		x.Queue.failed(ctx, "executors", err)
+	}
+	now, err := x.Store.Now(ctx)
+	if err != nil {
+		return nil, true, err
+	}
+	saved, err := x.Store.Executors(ctx, degradedDeadAfter)
+	for _, e := range saved {
+		list = append(list, firjob.Alive{Executor: e, Age: now.Sub(e.LastBeat)})
+	}
+	return list, true, err
+}
+
+func (x *executors) appNames() []string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	names := make([]string, 0, len(x.keys))
+	for name := range x.keys {
+		names = append(names, name)
+	}
+	return names
+}
+
+// merge enters what was read. On a change of source everybody is taken to have
+// been seen just now, since ages of the two sources do not compare.
+func (x *executors) merge(list []firjob.Alive, degraded bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	now := x.Clock.local()
+	if degraded != x.degraded {
+		x.degraded = degraded
+		for _, e := range x.live {
+			e.seen = now
+		}
+	}
+	for _, a := range list {
+		x.put(a.Executor, now.Add(-a.Age))
+	}
+}
+
+// bury asks executors that are in doubt whether they live and takes out those
+// that are gone.
+func (x *executors) bury(ctx context.Context, degraded bool) {
+	deadAfter := firjob.DeadAfter
+	if degraded {
+		deadAfter = degradedDeadAfter
+	}
+	var wait sync.WaitGroup
+	for _, e := range x.doubtful() {
+		wait.Go(func() {
+			if reason := x.verdict(ctx, e, deadAfter); reason != "" && ctx.Err() == nil {
+				x.remove(ctx, e.Key(), reason)
+			}
+		})
+	}
+	wait.Wait()
+}
+
+// doubt is an executor that has not beaten for a while or shares its address
+// with a later incarnation.
+type doubt struct {
+	firjob.Executor
+	silent   time.Duration
+	replaced bool
+}
+
+func (x *executors) doubtful() []doubt {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var list []doubt
+	now := x.Clock.local()
+	for _, e := range x.live {
+		d := doubt{Executor: e.Executor, silent: now.Sub(e.seen)}
+		for _, other := range x.apps[e.App] {
+			if other.Address == e.Address && other.StartedAt.After(e.StartedAt) {
+				d.replaced = true
+			}
+		}
+		if d.replaced || d.silent > suspectAfter {
+			list = append(list, d)
+		}
+	}
+	return list
+}
+
+// verdict says why the executor is gone, or "" if it lives or that is unknown.
+func (x *executors) verdict(ctx context.Context, e doubt, deadAfter time.Duration) string {
+	if e.replaced {
+		return "the executor was started anew"
+	}
+	key, _ := x.key(e.App)
+	err := x.Sender.Probe(ctx, e.Executor, key, x.Clock.Now())
+	if err == nil {
+		// It lives but its beats do not arrive. The lease decides what it may do.
+		x.mu.Lock()
+		if have, ok := x.live[e.Key()]; ok {
+			have.seen = x.Clock.local()
+		}
+		x.mu.Unlock()
+		return ""
+	}
+	if refused := new(firjob.Refused); errors.As(err, &refused) {
+		return "the executor is gone: " + refused.Error()
+	}
+	if e.silent < deadAfter {
+		return ""
+	}
+	return "the executor has not beaten for " + e.silent.Round(100*time.Millisecond).String()
+}
+
+// remove takes an executor out of the view; what it ran is lost.
+func (x *executors) remove(ctx context.Context, key firjob.ExecutorKey, reason string) {
+	x.mu.Lock()
+	_, known := x.live[key]
+	delete(x.live, key)
+	delete(x.unsaved, key)
+	x.apps[key.App] = slices.DeleteFunc(x.apps[key.App], func(e *executor) bool { return e.Key() == key })
+	x.mu.Unlock()
+	if known {
+		x.Log.InfoContext(ctx, "executor gone", "app", key.App, "executor", key.Address, "reason", reason)
+		x.Sender.Forget(key)
+		x.Gone(ctx, key, reason)
+	}
+}
+
+// save writes the beats of the last moments to the snapshot in Postgres.
+func (x *executors) save(ctx context.Context) {
+	x.mu.Lock()
+	batch := make([]firjob.Executor, 0, len(x.unsaved))
+	for _, e := range x.unsaved {
+		batch = append(batch, e)
+	}
+	clear(x.unsaved)
+	x.mu.Unlock()
+	if len(batch) == 0 {
+		return
+	}
+	if err := x.Store.SaveExecutors(ctx, batch); err != nil && ctx.Err() == nil {
+		x.Log.WarnContext(ctx, "the snapshot of the executors cannot be written", "error", err)
+	}
+}
+
+// list returns the live executors of an app.
+func (x *executors) list(app string) []firjob.Executor {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	list := make([]firjob.Executor, 0, len(x.apps[app]))
+	for _, e := range x.apps[app] {
+		list = append(list, e.Executor)
+	}
+	return list
+}
+
+// alive reports whether the executor process is in the view.
+func (x *executors) alive(key firjob.ExecutorKey) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	_, ok := x.live[key]
+	return ok
+}
+
+// key returns the signing key of an app.
+func (x *executors) key(app string) ([]byte, bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	key, ok := x.keys[app]
+	return key, ok
+}
+
+// target returns the outbox of the executor that a flight is to go to: the one
+// it is bound to, or one that its route picks; nil if there is none.
+func (x *executors) target(f *flight) *outbox {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if f.pinned == nil {
+		return x.pick(f)
+	}
+	if e, ok := x.live[*f.pinned]; ok {
+		return e.outbox
+	}
+	return nil
+}

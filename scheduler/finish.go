@@ -1,0 +1,101 @@
+package scheduler
+
+import (
+	"context"
+
+	"github.com/firjob/firjob"
+)
+
+// Numbers of the group commits.
+const (
+	finishBatch = 2 * firjob.MaxBatch // results in one transaction
+	finishers   = 2                   // transactions at a time
+	holdBatch   = 4 * firjob.MaxBatch
+)
+
+// Finish records a batch of results of one executor and returns after the
+// commit; receipts are in the order of the results. Batches of several callers
+// share a transaction.
+func (s *Scheduler) Finish(ctx context.Context, callback firjob.Callback) ([]firjob.Receipt, error) {
+	from := firjob.ExecutorKey{App: callback.App, Address: callback.Address, Incarnation: callback.Incarnation}
+	items := make([]firjob.FinishItem, len(callback.Results))
+	for i, r := range callback.Results {
+		items[i] = firjob.FinishItem{Executor: from, Result: r}
+	}
+	return s.finishes.Do(ctx, items)
+}
+
+func (s *Scheduler) finish(ctx context.Context, items []firjob.FinishItem) ([]firjob.Receipt, error) {
+	result, err := s.store.Finish(ctx, items)
+	if err != nil {
+		return nil, err
+	}
+	for i, receipt := range result.Receipts {
+		s.metrics.results.WithLabelValues(string(items[i].Result.Outcome), string(receipt)).Inc()
+	}
+	s.follow(ctx, result.Followed)
+	return result.Receipts, nil
+}
+
+// follow does what a committed change leads to outside of the store, beside
+// the caller. All of it is advice: the sweep would find it, only later.
+func (s *Scheduler) follow(ctx context.Context, f firjob.Followed) {
+	if len(f.Ended)+len(f.Announce)+len(f.Plan) == 0 {
+		return
+	}
+	s.background.Go(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupTimeout)
+		defer cancel()
+		s.queue.Ack(ctx, f.Ended)
+		s.queue.Announce(ctx, f.Announce)
+		if len(f.Plan) == 0 {
+			return
+		}
+		if err := s.planner.jobs(ctx, f.Plan); err != nil {
+			s.log.WarnContext(ctx, "jobs cannot be planned at once; the sweep will", "jobs", len(f.Plan), "error", err)
+		}
+	})
+}
+
+// lose ends attempts without an answer.
+func (s *Scheduler) lose(ctx context.Context, attempts []firjob.AttemptRef, reason string) {
+	if len(attempts) == 0 {
+		return
+	}
+	followed, err := s.store.Lose(ctx, attempts, reason)
+	if err != nil {
+		s.log.WarnContext(ctx, "attempts without an answer cannot be ended; their lease will", "attempts", len(attempts), "error", err)
+		return
+	}
+	s.lost(ctx, followed)
+}
+
+func (s *Scheduler) lost(ctx context.Context, followed firjob.Followed) {
+	if n := len(followed.Announce) + len(followed.Ended); n > 0 {
+		s.metrics.lost.Inc()
+		s.log.InfoContext(ctx, "attempts ended without an answer", "again", len(followed.Announce), "ended", len(followed.Ended))
+	}
+	s.follow(ctx, followed)
+}
+
+// executorGone ends what an executor ran: what its beats have named, which the
+// store knows, and what was sent to it a moment ago, which this replica knows.
+func (s *Scheduler) executorGone(ctx context.Context, key firjob.ExecutorKey, reason string) {
+	s.lose(ctx, s.sent.take(key), reason)
+	followed, err := s.store.LoseExecutor(ctx, key, reason)
+	if err != nil {
+		s.log.WarnContext(ctx, "what a gone executor ran cannot be ended; its leases will", "app", key.App, "executor", key.Address, "error", err)
+		return
+	}
+	s.lost(ctx, followed)
+}
+
+// replicaGone ends what a replica had claimed and no executor has.
+func (s *Scheduler) replicaGone(ctx context.Context, replica string) error {
+	followed, err := s.store.LoseReplica(ctx, replica, "replica "+replica+" is gone and no executor has it")
+	if err != nil {
+		return err
+	}
+	s.lost(ctx, followed)
+	return nil
+}

@@ -1,0 +1,217 @@
+package scheduler
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/firjob/firjob"
+)
+
+// Numbers of the claim.
+const (
+	// lead is how long before their instant executions are claimed. It must
+	// cover the claim, its commit and the way to the hold.
+	lead = 250 * time.Millisecond
+	// breath is the pause between claims, for batches to fill up. The lead
+	// keeps it off the punctuality path.
+	breath = 40 * time.Millisecond
+	// wakeBreath is the pause when somebody is due at once.
+	wakeBreath = 2 * time.Millisecond
+	// idle is the longest pause: lost wakes cost no more than this.
+	idle = time.Second
+	// helpAfter is how long a head of another replica's shard must be overdue
+	// before this one helps out, and helpEvery how often it looks.
+	helpAfter = 500 * time.Millisecond
+	helpEvery = time.Second
+	// claimBatch is how many executions one commit claims, and one shard gives.
+	claimBatch = firjob.MaxBatch
+	// committers is how many claims are committed at a time.
+	committers = 2
+	// maxFlights bounds what this replica has claimed and not handed over. It
+	// stops claiming there: what it cannot send, another replica might.
+	maxFlights = 16 * firjob.MaxBatch
+)
+
+// fire claims what is about to be due, commits the claims and holds the flights
+// until their instant.
+type fire struct {
+	store   Store
+	queue   *guardedQueue
+	clock   *storeClock
+	hold    *hold
+	peers   *peers
+	replica string
+	lease   time.Duration
+	metrics *metrics
+	log     *slog.Logger
+
+	flights atomic.Int64 // claimed and not handed over
+	commits sync.WaitGroup
+	slots   chan struct{}
+	helped  time.Time // confined to the loop
+}
+
+// run claims until ctx ends, then waits for the commits under way.
+func (f *fire) run(ctx context.Context) {
+	defer f.commits.Wait()
+	wakes := f.queue.Wakes(ctx)
+	for ctx.Err() == nil {
+		pause := f.pass(ctx)
+		wakes = f.pause(ctx, pause, wakes)
+	}
+}
+
+// pause waits until the next claim is worth while: for d, or less when a shard
+// of ours has a new earlier head.
+func (f *fire) pause(ctx context.Context, d time.Duration, wakes <-chan firjob.Wake) <-chan firjob.Wake {
+	began := f.clock.local()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return wakes
+		case <-timer.C:
+			return wakes
+		case w, ok := <-wakes:
+			if !ok {
+				return nil // ctx has ended
+			}
+			if !f.peers.owns(w.Shard) {
+				continue
+			}
+			left := max(f.clock.Until(w.At)-lead, wakeBreath)
+			if d = min(d-f.clock.local().Sub(began), left); d < left {
+				continue
+			}
+			began = f.clock.local()
+			timer.Reset(d)
+		}
+	}
+}
+
+// pass claims once and returns how long the next pass can wait.
+func (f *fire) pass(ctx context.Context) time.Duration {
+	if f.flights.Load() >= maxFlights {
+		return breath
+	}
+	if f.queue.degraded.Load() {
+		return f.passDegraded(ctx)
+	}
+	batch, err := f.queue.Claim(ctx, f.peers.shards(), claimBatch, lead, f.lease)
+	f.commit(ctx, batch.IDs)
+	if err != nil {
+		f.queue.failed(ctx, "claim", err)
+		return wakeBreath
+	}
+	f.help(ctx)
+	switch {
+	case batch.Full:
+		return 0
+	case batch.Next < 0:
+		return idle
+	}
+	return min(max(batch.Next-lead, breath), idle)
+}
+
+// help claims what is overdue in the shards of other replicas: one of them may
+// have died a moment ago.
+func (f *fire) help(ctx context.Context) {
+	if f.clock.local().Sub(f.helped) < helpEvery {
+		return
+	}
+	f.helped = f.clock.local()
+	others := f.peers.others()
+	if len(others) == 0 {
+		return
+	}
+	batch, err := f.queue.Claim(ctx, others, claimBatch, -helpAfter, f.lease)
+	f.commit(ctx, batch.IDs)
+	if err != nil {
+		f.queue.failed(ctx, "claim", err)
+	}
+}
+
+// passDegraded finds what is due in Postgres. Replicas share it by shard as far
+// as they still know of each other; what is overdue anybody takes.
+func (f *fire) passDegraded(ctx context.Context) time.Duration {
+	due, err := f.store.DuePlanned(ctx, lead, 2*claimBatch)
+	if err != nil {
+		f.log.WarnContext(ctx, "cannot ask postgres what is due", "error", err)
+		return pollInterval
+	}
+	overdue := f.clock.Now().Add(-helpAfter)
+	var ids []firjob.ExecutionID
+	for _, d := range due {
+		if f.peers.ownsJob(d.ID.Job()) || d.At.Before(overdue) {
+			ids = append(ids, d.ID)
+		}
+	}
+	f.commit(ctx, ids)
+	f.commits.Wait() // or the next look would find the same rows
+	if len(due) == 2*claimBatch {
+		return 0
+	}
+	return pollInterval
+}
+
+// commit commits the claim of ids, in batches, each on a goroutine of its own.
+// It blocks while all committers are busy, so that nothing more is popped when
+// Postgres is slow.
+func (f *fire) commit(ctx context.Context, ids []firjob.ExecutionID) {
+	for len(ids) > 0 {
+		n := min(len(ids), claimBatch)
+		batch := ids[:n]
+		ids = ids[n:]
+		f.slots <- struct{}{}
+		f.commits.Go(func() {
+			defer func() { <-f.slots }()
+			// The claim goes through even if the replica is told to stop now:
+			// what it yields is given back by the drain.
+			f.commitBatch(context.WithoutCancel(ctx), batch)
+		})
+	}
+}
+
+func (f *fire) commitBatch(ctx context.Context, ids []firjob.ExecutionID) {
+	began := f.clock.local()
+	result, err := f.store.Claim(ctx, ids, firjob.ClaimBy{Replica: f.replica, Lease: f.lease})
+	if err != nil {
+		f.undo(ctx, ids, err)
+		return
+	}
+	f.metrics.claimed.Add(float64(len(result.Claimed)))
+	f.queue.Ack(ctx, result.Dropped)
+	f.queue.Return(ctx, result.Early)
+	flights := make([]*flight, len(result.Claimed))
+	for i, c := range result.Claimed {
+		ahead := max(0, f.clock.Until(c.DueAt))
+		flights[i] = &flight{Claimed: c, leaseEnd: began.Add(ahead + f.lease)}
+	}
+	f.flights.Add(int64(len(flights)))
+	f.hold.add(flights)
+}
+
+// undo deals with a claim whose commit may or may not have taken place: first
+// undo it, if it did, then give the ids back to the queue. In the other order
+// a claim of ours that follows could be undone after its flights were sent.
+// When Postgres does not come back in time, leases of both stores end by
+// themselves.
+func (f *fire) undo(ctx context.Context, ids []firjob.ExecutionID, cause error) {
+	f.log.WarnContext(ctx, "a claim was not committed", "executions", len(ids), "error", cause)
+	ctx, cancel := context.WithTimeout(ctx, f.lease/2)
+	defer cancel()
+	for f.store.Unclaim(ctx, f.replica, ids) != nil {
+		if !sleep(ctx, 200*time.Millisecond) {
+			return
+		}
+	}
+	due := make([]firjob.Due, len(ids))
+	for i, id := range ids {
+		due[i] = firjob.Due{ID: id, At: id.ScheduledAt()}
+	}
+	f.queue.Return(ctx, due)
+}

@@ -1,0 +1,152 @@
+package scheduler
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"log/slog"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/firjob/firjob"
+)
+
+// Timing of the replicas' beats.
+const (
+	replicaBeat      = time.Second
+	replicaDeadAfter = 3 * time.Second
+)
+
+// peers is what this replica knows of the others. The shards of the queue are
+// shared by rendezvous hashing over those that live: each shard goes to the
+// replica with the highest hash of both, so that a replica that comes or goes
+// moves only the shards that it gains or loses. Nothing but speed depends on
+// two replicas agreeing.
+type peers struct {
+	registry Registry
+	queue    *guardedQueue
+	replica  string
+	total    int // shards
+	gone     func(ctx context.Context, replica string) error
+	log      *slog.Logger
+
+	local func() time.Time
+
+	mu     sync.Mutex
+	live   []string
+	own    []int
+	rest   []int
+	beat   time.Time // local: when the latest beat that was answered was sent
+	steady time.Time // local: since when no beat has failed
+}
+
+// pass beats and learns who else lives. What a replica that is gone had claimed
+// and not sent is lost before it is forgotten; so somebody always does it.
+func (p *peers) pass(ctx context.Context) {
+	if p.queue.degraded.Load() {
+		p.noted(time.Time{})
+		return
+	}
+	sent := p.local()
+	live, gone, err := p.registry.BeatReplica(ctx, p.replica, replicaDeadAfter)
+	if err != nil {
+		p.noted(time.Time{})
+		p.queue.failed(ctx, "replica beat", err)
+		return
+	}
+	p.share(live)
+	if !p.noted(sent) {
+		// Redis was away, or this replica paused, a moment ago: that the others
+		// have not beaten since says nothing yet.
+		return
+	}
+	for _, replica := range gone {
+		p.log.InfoContext(ctx, "replica gone", "gone", replica)
+		if err := p.gone(ctx, replica); err != nil {
+			p.log.WarnContext(ctx, "the claims of a replica that is gone cannot be given up; trying again", "gone", replica, "error", err)
+			continue
+		}
+		if err := p.registry.ForgetReplica(ctx, replica); err != nil {
+			p.queue.failed(ctx, "forget replica", err)
+		}
+	}
+}
+
+// noted takes the instant of a beat, zero for one that failed, and reports
+// whether beats have gone well for long enough to judge others by theirs.
+func (p *peers) noted(sent time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if sent.IsZero() || sent.Sub(p.beat) > replicaDeadAfter {
+		p.steady = p.local()
+	}
+	if sent.IsZero() {
+		return false
+	}
+	p.beat = sent
+	return sent.Sub(p.steady) > replicaDeadAfter+replicaBeat
+}
+
+// provenAlive reports whether no other replica can have taken this one to be
+// gone yet: its latest beat is too fresh for that.
+func (p *peers) provenAlive() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.local().Sub(p.beat) < replicaDeadAfter-replicaBeat/2
+}
+
+// share divides the shards among the live replicas.
+func (p *peers) share(live []string) {
+	live = slices.Clone(live)
+	if !slices.Contains(live, p.replica) {
+		live = append(live, p.replica)
+	}
+	slices.Sort(live)
+	var own, rest []int
+	for shard := range p.total {
+		if owner(live, shard) == p.replica {
+			own = append(own, shard)
+		} else {
+			rest = append(rest, shard)
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.live, p.own, p.rest = live, own, rest
+}
+
+func owner(live []string, shard int) string {
+	var best string
+	var high uint64
+	for _, replica := range live {
+		sum := sha256.Sum256([]byte(replica + "/" + strconv.Itoa(shard)))
+		if weight := binary.BigEndian.Uint64(sum[:]); best == "" || weight > high {
+			best, high = replica, weight
+		}
+	}
+	return best
+}
+
+func (p *peers) shards() []int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.own
+}
+
+func (p *peers) others() []int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.rest
+}
+
+func (p *peers) replicas() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.live
+}
+
+func (p *peers) owns(shard int) bool { return slices.Contains(p.shards(), shard) }
+
+func (p *peers) ownsJob(job firjob.JobID) bool { return p.owns(job.Shard(p.total)) }

@@ -1,0 +1,152 @@
+package scheduler
+
+import (
+	"context"
+	"time"
+
+	"github.com/firjob/firjob"
+)
+
+// Store is what the scheduler asks of Postgres, which decides everything.
+// Every method is one transaction: on error nothing has changed, or, if the
+// connection was lost during the commit, the next pass finds out.
+type Store interface {
+	// Now returns the store's clock.
+	Now(ctx context.Context) (time.Time, error)
+
+	// PlanDue locks up to limit jobs whose next fire is due before now+horizon,
+	// skipping those that another replica has locked, asks expand for the fires
+	// of each, records them and advances the job. It returns the open
+	// executions that were planned, and how many jobs were taken.
+	PlanDue(ctx context.Context, horizon time.Duration, limit int, expand firjob.Expand) (planned []firjob.Due, taken int, err error)
+	// PlanJobs does the same for the named jobs, waiting for their locks. Jobs
+	// whose next fire is beyond the horizon are left alone.
+	PlanJobs(ctx context.Context, jobs []firjob.JobID, horizon time.Duration, expand firjob.Expand) ([]firjob.Due, error)
+	// PlanLater moves up to limit triggers that were asked for a later time,
+	// and are now due within the horizon, among the executions.
+	PlanLater(ctx context.Context, horizon time.Duration, limit int) (planned []firjob.Due, taken int, err error)
+
+	// Claim makes the executions named by ids running for this replica, where
+	// the rules allow it: still planned, due within a second, job enabled and
+	// unchanged, misfire and overlap rules met.
+	Claim(ctx context.Context, ids []firjob.ExecutionID, by firjob.ClaimBy) (firjob.ClaimResult, error)
+	// Unclaim undoes a claim by this replica whose commit may or may not have
+	// taken place because its answer was lost. It must not be called for
+	// executions that the replica may have claimed again since.
+	Unclaim(ctx context.Context, replica string, ids []firjob.ExecutionID) error
+	// Release gives back attempts that were claimed and certainly never ran.
+	// They are due again after delay and the attempt does not count. It returns
+	// those that were still current.
+	Release(ctx context.Context, attempts []firjob.AttemptRef, delay time.Duration, reason string) ([]firjob.Due, error)
+	// DuePlanned returns up to limit planned executions that are due before
+	// now+lead and do not wait for their turn, earliest id first. It is the
+	// delay queue of the degraded mode.
+	DuePlanned(ctx context.Context, lead time.Duration, limit int) ([]firjob.Due, error)
+
+	// Finish records results, with what follows from them, in one transaction.
+	// Receipts are in the order of results.
+	Finish(ctx context.Context, results []firjob.FinishItem) (firjob.FinishResult, error)
+	// Current returns those of the attempts that are still running with the
+	// same token.
+	Current(ctx context.Context, attempts []firjob.AttemptRef) ([]firjob.AttemptRef, error)
+	// Lose ends attempts without an answer; those that are not current any
+	// more are left alone.
+	Lose(ctx context.Context, attempts []firjob.AttemptRef, reason string) (firjob.Followed, error)
+	// LoseExecutor ends the running attempts that a beat has shown to be on an
+	// executor that is gone.
+	LoseExecutor(ctx context.Context, executor firjob.ExecutorKey, reason string) (firjob.Followed, error)
+	// LoseReplica ends the attempts that a replica that is gone had claimed and
+	// that no executor has ever named in a beat.
+	LoseReplica(ctx context.Context, replica string, reason string) (firjob.Followed, error)
+	// ExpireLeases ends up to limit attempts whose lease, or whose deadline,
+	// has passed.
+	ExpireLeases(ctx context.Context, limit int) (firjob.Followed, error)
+	// Hold notes which executor holds which attempts, renews their leases where
+	// less than two thirds of lease are left, and tells which of the attempts
+	// are to be cancelled and which are not current any more.
+	Hold(ctx context.Context, held []firjob.Held, lease time.Duration) (firjob.HoldResult, error)
+
+	// Overdue returns up to limit executions that are planned, not waiting for
+	// their turn, and due since longer than slack.
+	Overdue(ctx context.Context, slack time.Duration, limit int) ([]firjob.Due, error)
+	// Upcoming returns up to limit planned executions with an id above after
+	// that are due before now+horizon, in the order of their ids.
+	Upcoming(ctx context.Context, horizon time.Duration, after firjob.ExecutionID, limit int) ([]firjob.Due, error)
+
+	// SaveExecutors writes beats to the snapshot of the registry.
+	SaveExecutors(ctx context.Context, executors []firjob.Executor) error
+	// Executors returns the executors of the snapshot that beat within maxAge,
+	// with LastBeat by the store's clock.
+	Executors(ctx context.Context, maxAge time.Duration) ([]firjob.Executor, error)
+	// RemoveExecutor takes an executor out of the snapshot, unless another
+	// incarnation has its place.
+	RemoveExecutor(ctx context.Context, executor firjob.ExecutorKey) error
+
+	// SigningKeys returns the key of each app.
+	SigningKeys(ctx context.Context) (map[string][]byte, error)
+
+	// MaintainPartitions makes the partitions of the coming days and drops
+	// those older than the retention, each in a short transaction.
+	MaintainPartitions(ctx context.Context, ahead int, retention time.Duration) error
+}
+
+// Queue is the delay queue in Redis. It is advice: it says when to look, the
+// store says what is so.
+type Queue interface {
+	// Announce adds executions, or moves those that are there already, and
+	// wakes the replicas whose head became earlier.
+	Announce(ctx context.Context, due []firjob.Due) error
+	// Claim moves up to n executions of each shard that are due before
+	// now+lead from due to lease, until now+lease. On an error the batch holds
+	// what the shards that answered gave.
+	Claim(ctx context.Context, shards []int, n int, lead, lease time.Duration) (firjob.Batch, error)
+	// Ack removes executions that need no more waking.
+	Ack(ctx context.Context, ids []firjob.ExecutionID) error
+	// Return puts claimed executions back, to be due as given.
+	Return(ctx context.Context, due []firjob.Due) error
+	// Reap puts back executions whose lease ended: up to n of each shard.
+	Reap(ctx context.Context, shards []int, n int) (int, error)
+	// Epoch returns the id of the index's present life, and whether this call
+	// has begun it, because Redis held none: then the index must be rebuilt.
+	Epoch(ctx context.Context) (epoch string, fresh bool, err error)
+	// Wakes delivers a signal for each announcement that made a head earlier.
+	// The channel is closed when ctx ends. Lost signals cost punctuality only.
+	Wakes(ctx context.Context) <-chan firjob.Wake
+	// Depth returns how many executions each shard holds, due and leased.
+	Depth(ctx context.Context) (due, leased []int64, err error)
+}
+
+// Registry is the executors and replicas that live, in Redis.
+type Registry interface {
+	// Beat writes an executor and its beat.
+	Beat(ctx context.Context, executor firjob.Executor) error
+	// Leave removes an executor, unless another incarnation has its place.
+	Leave(ctx context.Context, executor firjob.ExecutorKey) error
+	// Executors returns every executor of every given app that beat within
+	// maxAge, with LastBeat by Redis's clock and Age since then.
+	Executors(ctx context.Context, apps []string, maxAge time.Duration) ([]firjob.Alive, error)
+	// BeatReplica notes that a replica lives and returns every replica that
+	// beat within maxAge, and those that did so before but not since; the
+	// latter are removed by ForgetReplica.
+	BeatReplica(ctx context.Context, replica string, maxAge time.Duration) (live, gone []string, err error)
+	// ForgetReplica removes a replica.
+	ForgetReplica(ctx context.Context, replica string) error
+}
+
+// Sender is the sending side of the wire.
+type Sender interface {
+	// Send carries triggers to one executor in one request. On success the
+	// answers are in the order of triggers. An error is either a
+	// *firjob.Refused, which means that none of them has run or will, or leaves
+	// that unknown.
+	Send(ctx context.Context, to firjob.Executor, key []byte, sentAt time.Time, triggers []firjob.Trigger) ([]firjob.Acceptance, error)
+	// Cancel asks an executor to cancel attempts.
+	Cancel(ctx context.Context, to firjob.Executor, key []byte, now time.Time, attempts []firjob.AttemptRef) error
+	// Probe asks an executor whether it still is the process it was. A
+	// *firjob.Refused says that it is not; another error, that this is unknown.
+	Probe(ctx context.Context, to firjob.Executor, key []byte, now time.Time) error
+	// Ready reports whether the executor's breaker lets requests through.
+	Ready(to firjob.Executor) bool
+	// Forget drops what is kept about an executor that is gone.
+	Forget(executor firjob.ExecutorKey)
+}

@@ -1,0 +1,213 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/firjob/firjob"
+)
+
+// Options configures a Scheduler. Store, Queue, Registry, Sender, Replica and
+// Shards must be given.
+type Options struct {
+	Store    Store
+	Queue    Queue
+	Registry Registry
+	Sender   Sender
+
+	Replica      string        // name of this process, unique in the cluster and over time
+	Shards       int           // slices of the delay queue, the same on every replica
+	ScanInterval time.Duration // between scans for jobs that are soon due; 10 s by default
+	Horizon      time.Duration // how far ahead fires are recorded; 60 s by default, at least twice ScanInterval
+	LeaseTTL     time.Duration // how long an attempt is held without a beat; 10 s by default, at least 2 s
+	Retention    time.Duration // how long executions are kept; 30 days by default
+	DrainTimeout time.Duration // how long Run waits for sends at the end; 10 s by default
+
+	// Local is the clock that durations are measured on; time.Now by default.
+	// Its wall reading decides nothing.
+	Local   func() time.Time
+	Metrics prometheus.Registerer // nil: not exported
+	Log     *slog.Logger
+}
+
+// withDefaults fills in what is zero and checks the rest.
+func (o Options) withDefaults() (Options, error) {
+	set := func(d *time.Duration, to time.Duration) {
+		if *d == 0 {
+			*d = to
+		}
+	}
+	set(&o.ScanInterval, 10*time.Second)
+	set(&o.Horizon, time.Minute)
+	set(&o.LeaseTTL, 10*time.Second)
+	set(&o.Retention, 30*24*time.Hour)
+	set(&o.DrainTimeout, 10*time.Second)
+	if o.Local == nil {
+		o.Local = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	switch {
+	case o.Store == nil, o.Queue == nil, o.Registry == nil, o.Sender == nil:
+		return o, errors.New("the scheduler needs a store, a queue, a registry and a sender")
+	case o.Replica == "":
+		return o, errors.New("the replica needs a name")
+	case o.Shards < 1 || o.Shards > 1024:
+		return o, fmt.Errorf("%d shards: want 1 to 1024", o.Shards)
+	case o.Horizon < 2*o.ScanInterval:
+		return o, fmt.Errorf("the horizon (%v) must be at least twice the scan interval (%v), or fires are found after they were due", o.Horizon, o.ScanInterval)
+	case o.LeaseTTL < 2*time.Second:
+		return o, fmt.Errorf("the lease (%v) must be at least 2s: executors beat every %v", o.LeaseTTL, firjob.BeatInterval)
+	case o.Retention < 24*time.Hour:
+		return o, fmt.Errorf("the retention (%v) must be at least one day: whole days are dropped", o.Retention)
+	}
+	return o, nil
+}
+
+// Scheduler is one replica's scheduling. Its methods are safe for concurrent
+// use and work from New on, also while and after Run drains, so that results
+// can be taken to the last moment.
+type Scheduler struct {
+	options  Options
+	store    Store
+	registry Registry
+	sender   Sender
+	log      *slog.Logger
+	metrics  *metrics
+	clock    *storeClock
+
+	queue     *guardedQueue
+	planner   *planner
+	peers     *peers
+	executors *executors
+	hold      *hold
+	fire      *fire
+	sending   *sending
+	sent      *sentLog
+	index     *index
+	sweep     *sweep
+	finishes  *group[firjob.FinishItem, firjob.Receipt]
+	holds     *group[firjob.Held, heldAnswer]
+
+	background sync.WaitGroup // what follows from commits
+	draining   atomic.Bool
+}
+
+// New returns a Scheduler that does nothing by itself until Run.
+func New(o Options) (*Scheduler, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	log := o.Log.With("component", "scheduler")
+	s := &Scheduler{
+		options: o, store: o.Store, registry: o.Registry, sender: o.Sender, log: log,
+		metrics: newMetrics(o.Metrics),
+		clock:   newStoreClock(o.Local),
+		sent:    newSentLog(),
+	}
+	s.queue = &guardedQueue{Queue: o.Queue, metrics: s.metrics, log: log}
+	s.planner = &planner{store: o.Store, queue: s.queue, clock: s.clock, horizon: o.Horizon, metrics: s.metrics, log: log}
+	s.index = &index{store: o.Store, queue: s.queue, horizon: o.Horizon, metrics: s.metrics, log: log}
+	s.sweep = &sweep{scheduler: s, lease: o.LeaseTTL, log: log}
+	s.hold = newHold(s.clock)
+	s.peers = &peers{registry: o.Registry, queue: s.queue, replica: o.Replica, total: o.Shards, gone: s.replicaGone, log: log, local: o.Local}
+	s.peers.share(nil)
+	s.executors = newExecutors(executorsOptions{Store: o.Store, Registry: o.Registry, Sender: o.Sender, Queue: s.queue, Clock: s.clock, Gone: s.executorGone, Log: log})
+	s.fire = &fire{store: o.Store, queue: s.queue, clock: s.clock, hold: s.hold, peers: s.peers, replica: o.Replica,
+		lease: o.LeaseTTL, metrics: s.metrics, log: log, slots: make(chan struct{}, committers)}
+	s.sending = &sending{store: o.Store, queue: s.queue, sender: o.Sender, executors: s.executors, clock: s.clock, hold: s.hold, sent: s.sent,
+		lose: s.lose, provenAlive: s.peers.provenAlive, handed: func(n int) { s.fire.flights.Add(-int64(n)) }, lease: o.LeaseTTL, metrics: s.metrics, log: log}
+	s.finishes = newGroup(finishBatch, finishers, s.finish)
+	s.holds = newGroup(holdBatch, 1, s.renew)
+	return s, nil
+}
+
+// Run schedules until ctx ends, then stops in order: it claims nothing more,
+// gives back what was never sent, and waits for the sends under way, at most
+// DrainTimeout. It returns an error only if it could not begin.
+func (s *Scheduler) Run(ctx context.Context) error {
+	if err := s.readClock(ctx); err != nil {
+		return fmt.Errorf("read the store's clock: %w", err)
+	}
+	s.index.pass(ctx)
+	s.peers.pass(ctx)
+	s.executors.refresh(ctx)
+
+	// Sends outlive ctx: a request under way is not cut off.
+	sendCtx, cancelSends := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancelSends()
+	var loops sync.WaitGroup
+	loops.Go(func() { every(ctx, time.Second, s.tickClock) })
+	loops.Go(func() {
+		every(ctx, s.options.ScanInterval, func(ctx context.Context) { s.planner.pass(ctx, s.options.Horizon) })
+	})
+	loops.Go(func() { every(ctx, probeInterval/2, s.index.pass) })
+	loops.Go(func() { every(ctx, replicaBeat, s.peers.pass) })
+	loops.Go(func() { every(ctx, refreshInterval, s.executors.refresh) })
+	loops.Go(func() { every(ctx, snapshotInterval, s.executors.save) })
+	loops.Go(func() { every(ctx, sweepInterval, s.sweep.pass) })
+	loops.Go(func() { every(ctx, time.Hour, s.maintain) })
+	loops.Go(func() { s.fire.run(ctx) })
+	loops.Go(func() { s.hold.run(ctx, func(due []*flight) { s.sending.release(sendCtx, due) }) })
+	loops.Wait()
+
+	s.draining.Store(true)
+	s.drain(sendCtx, cancelSends)
+	return nil
+}
+
+// drain gives back what was never sent and waits for the rest.
+func (s *Scheduler) drain(ctx context.Context, cancelSends func()) {
+	timer := time.AfterFunc(s.options.DrainTimeout, cancelSends)
+	defer timer.Stop()
+	var unsent []firjob.AttemptRef
+	for _, f := range s.hold.empty() {
+		if f.pinned == nil {
+			unsent = append(unsent, f.ref())
+		}
+	}
+	if len(unsent) > 0 {
+		s.sending.unsend(ctx, unsent, 0, "replica "+s.options.Replica+" stopped before it could send it")
+	}
+	s.sending.posts.Wait()
+	s.background.Wait()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if err := s.registry.ForgetReplica(ctx, s.options.Replica); err != nil {
+		s.log.InfoContext(ctx, "this replica could not sign off; the others find out by themselves", "error", err)
+	}
+	s.log.InfoContext(ctx, "scheduler stopped", "released", len(unsent))
+}
+
+func (s *Scheduler) readClock(ctx context.Context) error {
+	now, err := s.store.Now(ctx)
+	if err != nil {
+		return err
+	}
+	s.clock.Observe(now)
+	return nil
+}
+
+func (s *Scheduler) tickClock(ctx context.Context) {
+	if err := s.readClock(ctx); err != nil && ctx.Err() == nil {
+		s.log.WarnContext(ctx, "the store's clock cannot be read", "error", err)
+	}
+}
+
+// partitionsAhead is for how many days to come executions have a place.
+const partitionsAhead = 3
+
+func (s *Scheduler) maintain(ctx context.Context) {
+	if err := s.store.MaintainPartitions(ctx, partitionsAhead, s.options.Retention); err != nil && ctx.Err() == nil {
+		s.log.WarnContext(ctx, "partitions cannot be maintained; trying again in an hour", "error", err)
+	}
+}

@@ -1,0 +1,297 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/firjob/firjob"
+)
+
+// Numbers of the sending side.
+const (
+	// postsAtATime bounds the requests under way to one executor.
+	postsAtATime = 4
+	// fullEnough is how many flights must wait before a second request goes out
+	// beside the first: below that, waiting for its answer makes fewer and
+	// larger batches at no cost in time.
+	fullEnough = 64
+	// resendAfter is the pause before a flight whose outcome is unknown goes to
+	// the same process again.
+	resendAfter = 200 * time.Millisecond
+	// minLease is the share of the lease that must be left when a flight is
+	// sent, as a divisor: a quarter.
+	minLease = 4
+)
+
+// sending takes flights that are due to executors.
+//
+//	accepted   the executor's now; its beats keep the lease
+//	refused    certainly not run: another executor, or back to the queue
+//	unknown    same token, same process, until it answers or is gone
+type sending struct {
+	store     Store
+	queue     *guardedQueue
+	sender    Sender
+	executors *executors
+	clock     *storeClock
+	hold      *hold
+	sent      *sentLog
+	lose      func(ctx context.Context, attempts []firjob.AttemptRef, reason string)
+	handed    func(n int) // flights that left this replica's hands
+	// provenAlive reports whether no other replica can have given this one's
+	// claims up.
+	provenAlive func() bool
+	lease       time.Duration
+	metrics     *metrics
+	log         *slog.Logger
+
+	posts sync.WaitGroup
+}
+
+// outbox is what waits to go to one executor process.
+type outbox struct {
+	to firjob.Executor // as it was first seen; its identity never changes
+
+	mu      sync.Mutex
+	waiting []*flight
+	posts   int // requests under way
+}
+
+func (o *outbox) put(f *flight) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.waiting = append(o.waiting, f)
+}
+
+// release sends flights whose instant has come. It does not block.
+func (s *sending) release(ctx context.Context, flights []*flight) {
+	s.metrics.observeLateness(s.clock.Now(), flights)
+	s.place(ctx, flights, "")
+}
+
+// sendable looks at flights a last time before they leave. It keeps those that
+// certainly are still this replica's: their lease has time left, and nobody
+// can have given them up.
+func (s *sending) sendable(ctx context.Context, flights []*flight) []*flight {
+	now := s.clock.local()
+	var kept, short []*flight
+	for _, f := range flights {
+		switch {
+		case f.leaseEnd.Sub(now) >= s.lease/minLease:
+			kept = append(kept, f)
+		case f.pinned == nil:
+			short = append(short, f)
+		default:
+			// Its outcome is unknown and its lease about to end: the sweep ends it.
+			s.handed(1)
+		}
+	}
+	s.giveBack(ctx, short, "the lease ran short before it could be sent")
+	if len(kept) == 0 || s.provenAlive() {
+		return kept
+	}
+	return s.current(ctx, kept)
+}
+
+// current asks the store which flights are still this replica's to send: it may
+// have been taken to be gone while it was paused or cut off from Redis. What
+// cannot be confirmed is not sent; the lease brings it back.
+func (s *sending) current(ctx context.Context, flights []*flight) []*flight {
+	attempts := make([]firjob.AttemptRef, len(flights))
+	for i, f := range flights {
+		attempts[i] = f.ref()
+	}
+	confirmed, err := s.store.Current(ctx, attempts)
+	if err != nil {
+		s.log.WarnContext(ctx, "claims cannot be confirmed and are not sent; their leases bring them back", "attempts", len(flights), "error", err)
+	}
+	ours := make(map[firjob.AttemptRef]bool, len(confirmed))
+	for _, a := range confirmed {
+		ours[a] = true
+	}
+	kept := slices.DeleteFunc(slices.Clone(flights), func(f *flight) bool { return !ours[f.ref()] })
+	s.handed(len(flights) - len(kept))
+	return kept
+}
+
+// place puts flights into the outboxes of executors and starts their way. Those
+// for which there is none go back to the queue, for the given reason.
+func (s *sending) place(ctx context.Context, flights []*flight, reason string) {
+	var homeless []*flight
+	var orphans []firjob.AttemptRef
+	touched := make(map[*outbox]struct{})
+	for _, f := range flights {
+		switch box := s.executors.target(f); {
+		case box != nil:
+			box.put(f)
+			touched[box] = struct{}{}
+		case f.pinned == nil:
+			homeless = append(homeless, f)
+		default:
+			orphans = append(orphans, f.ref())
+		}
+	}
+	for box := range touched {
+		s.pump(ctx, box)
+	}
+	if len(homeless) > 0 {
+		s.posts.Go(func() { s.giveBack(ctx, homeless, reason) })
+	}
+	if len(orphans) > 0 {
+		s.handed(len(orphans))
+		s.posts.Go(func() { s.lose(ctx, orphans, "the executor is gone and its answer never came") })
+	}
+}
+
+// pump starts requests to an executor as long as it is worth while.
+func (s *sending) pump(ctx context.Context, box *outbox) {
+	box.mu.Lock()
+	defer box.mu.Unlock()
+	for n := len(box.waiting); n > 0; n = len(box.waiting) {
+		if box.posts >= postsAtATime || (box.posts > 0 && n < fullEnough) {
+			return
+		}
+		batch := box.waiting[:min(n, firjob.MaxBatch)]
+		box.waiting = append([]*flight(nil), box.waiting[len(batch):]...)
+		box.posts++
+		s.posts.Go(func() {
+			s.post(ctx, box.to, batch)
+			box.mu.Lock()
+			box.posts--
+			box.mu.Unlock()
+			s.pump(ctx, box)
+		})
+	}
+}
+
+// post sends one batch and deals with the answers.
+func (s *sending) post(ctx context.Context, to firjob.Executor, batch []*flight) {
+	if batch = s.sendable(ctx, batch); len(batch) == 0 {
+		return
+	}
+	key, ok := s.executors.key(to.App)
+	if !ok {
+		s.giveBack(ctx, batch, "the key of app "+to.App+" is not known yet")
+		return
+	}
+	triggers := make([]firjob.Trigger, len(batch))
+	now := s.clock.local()
+	for i, f := range batch {
+		f.Trigger.Lease = firjob.Duration(f.leaseEnd.Sub(now))
+		triggers[i] = f.Trigger
+	}
+	// From here on the executor may have them, whatever happens to us or it.
+	s.sent.add(to.Key(), now, batch)
+	answers, err := s.sender.Send(ctx, to, key, s.clock.Now(), triggers)
+	switch refused := new(firjob.Refused); {
+	case errors.As(err, &refused):
+		s.metrics.sent.WithLabelValues(to.App, "refused").Add(float64(len(batch)))
+		s.elsewhere(ctx, to.Key(), batch, refused.Error())
+	case err != nil:
+		s.metrics.sent.WithLabelValues(to.App, "unknown").Add(float64(len(batch)))
+		s.log.WarnContext(ctx, "an executor may or may not have taken triggers; it is asked again", "app", to.App, "executor", to.Address, "triggers", len(batch), "error", err)
+		s.again(to.Key(), batch)
+	default:
+		s.answered(ctx, to, batch, answers)
+	}
+}
+
+// answered sorts a batch by the executor's answers.
+func (s *sending) answered(ctx context.Context, to firjob.Executor, batch []*flight, answers []firjob.Acceptance) {
+	refused := make(map[firjob.Acceptance][]*flight)
+	handed := 0
+	for i, f := range batch {
+		switch a := answers[i]; a {
+		case firjob.Accepted:
+			handed++
+		case firjob.RefusedStale:
+			// A newer attempt exists; whoever made it takes care of it.
+			handed++
+		default:
+			refused[a] = append(refused[a], f)
+		}
+		s.metrics.sent.WithLabelValues(to.App, string(answers[i])).Inc()
+	}
+	s.handed(handed)
+	for a, flights := range refused {
+		s.elsewhere(ctx, to.Key(), flights, fmt.Sprintf("executor %s refused it: %s", to.Address, a))
+	}
+}
+
+// elsewhere takes flights that an executor certainly does not have to others.
+// A flight whose earlier outcome at that very process is unknown stays: the
+// refusal speaks of this request only.
+func (s *sending) elsewhere(ctx context.Context, refusedBy firjob.ExecutorKey, batch []*flight, reason string) {
+	var free, bound []*flight
+	for _, f := range batch {
+		if f.pinned != nil {
+			bound = append(bound, f)
+			continue
+		}
+		f.tried = append(f.tried, refusedBy)
+		free = append(free, f)
+	}
+	s.again(refusedBy, bound)
+	s.place(ctx, free, reason)
+}
+
+// again puts flights whose outcome is unknown back into the hold, bound to the
+// process that may have them.
+func (s *sending) again(to firjob.ExecutorKey, batch []*flight) {
+	at := s.clock.Now().Add(resendAfter)
+	for _, f := range batch {
+		f.pinned, f.resendAt = &to, at
+	}
+	s.hold.add(batch)
+}
+
+// Pauses before executions for which there was no executor are due again: a
+// quarter of the time that they have waited already, within these bounds. A
+// short outage costs little, a long one makes no storm.
+const (
+	minGiveBack = 250 * time.Millisecond
+	maxGiveBack = 5 * time.Second
+)
+
+// giveBack returns flights that were certainly never run.
+func (s *sending) giveBack(ctx context.Context, batch []*flight, reason string) {
+	if len(batch) == 0 {
+		return
+	}
+	type release struct {
+		delay  time.Duration
+		reason string
+	}
+	groups := make(map[release][]firjob.AttemptRef)
+	now := s.clock.Now()
+	for _, f := range batch {
+		delay := min(max(now.Sub(f.DueAt)/4, minGiveBack), maxGiveBack).Round(minGiveBack)
+		why := reason
+		if why == "" {
+			why = "no executor of app " + f.App + " takes triggers"
+		}
+		r := release{delay, why}
+		groups[r] = append(groups[r], f.ref())
+	}
+	s.handed(len(batch))
+	for r, attempts := range groups {
+		s.unsend(ctx, attempts, r.delay, r.reason)
+	}
+}
+
+// unsend releases attempts and announces when they are due again. When
+// Postgres cannot be reached the lease brings them back.
+func (s *sending) unsend(ctx context.Context, attempts []firjob.AttemptRef, delay time.Duration, reason string) {
+	due, err := s.store.Release(ctx, attempts, delay, reason)
+	if err != nil {
+		s.log.WarnContext(ctx, "attempts that were not sent cannot be given back; their lease will", "attempts", len(attempts), "error", err)
+		return
+	}
+	s.metrics.released.Add(float64(len(due)))
+	s.queue.Announce(ctx, due)
+}

@@ -1,0 +1,252 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/firjob/firjob"
+)
+
+// line is a sending side whose wire and store are played by the test.
+type line struct {
+	Store // only Release is used
+	*sending
+	handedOver int
+
+	mu       sync.Mutex
+	answer   func(to firjob.Executor, triggers []firjob.Trigger) ([]firjob.Acceptance, error)
+	sends    []string // addresses, in the order of requests
+	released []string // reasons
+	lostRefs []firjob.AttemptRef
+}
+
+func newLine(t *testing.T, addresses ...string) *line {
+	t.Helper()
+	l := &line{answer: func(_ firjob.Executor, triggers []firjob.Trigger) ([]firjob.Acceptance, error) {
+		return repeated(firjob.Accepted, len(triggers)), nil
+	}}
+	clock := newStoreClock(time.Now)
+	clock.Observe(time.Now())
+	queue := &guardedQueue{metrics: newMetrics(nil), log: slog.New(slog.DiscardHandler)}
+	queue.degraded.Store(true) // no Redis in these tests
+	view := newExecutors(executorsOptions{Store: l, Sender: l, Queue: queue, Clock: clock, Log: queue.log,
+		Gone: func(context.Context, firjob.ExecutorKey, string) {}})
+	view.keys = map[string][]byte{"app": []byte("key")}
+	for _, a := range addresses {
+		view.seenNow(firjob.Executor{App: "app", Address: a, Incarnation: "i-" + a, Capacity: 10, State: firjob.ExecutorActive})
+	}
+	l.sending = &sending{store: l, queue: queue, sender: l, executors: view, clock: clock, hold: newHold(clock), sent: newSentLog(),
+		provenAlive: func() bool { return true }, lease: 10 * time.Second, metrics: queue.metrics, log: queue.log,
+		handed: func(n int) { l.locked(func() { l.handedOver += n }) },
+		lose: func(_ context.Context, attempts []firjob.AttemptRef, _ string) {
+			l.locked(func() { l.lostRefs = append(l.lostRefs, attempts...) })
+		}}
+	return l
+}
+
+func (l *line) locked(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f()
+}
+
+// flights returns n flights that are due now.
+func (l *line) flights(n int) []*flight {
+	list := make([]*flight, n)
+	for i := range list {
+		list[i] = &flight{leaseEnd: time.Now().Add(l.lease), Claimed: firjob.Claimed{App: "app", DueAt: l.clock.Now(),
+			Trigger: firjob.Trigger{ID: firjob.Fire(firjob.JobID(i+1), time.Now()), Token: int64(i + 1)}}}
+	}
+	return list
+}
+
+func (l *line) Send(_ context.Context, to firjob.Executor, _ []byte, _ time.Time, triggers []firjob.Trigger) ([]firjob.Acceptance, error) {
+	l.mu.Lock()
+	l.sends = append(l.sends, to.Address)
+	answer := l.answer
+	l.mu.Unlock()
+	time.Sleep(time.Millisecond) // of the bubble
+	return answer(to, triggers)
+}
+
+func (l *line) Release(_ context.Context, attempts []firjob.AttemptRef, _ time.Duration, reason string) ([]firjob.Due, error) {
+	l.locked(func() {
+		for range attempts {
+			l.released = append(l.released, reason)
+		}
+	})
+	return nil, nil
+}
+
+func (l *line) Ready(firjob.Executor) bool                                      { return true }
+func (l *line) Forget(firjob.ExecutorKey)                                       {}
+func (l *line) Probe(context.Context, firjob.Executor, []byte, time.Time) error { return nil }
+func (l *line) Cancel(context.Context, firjob.Executor, []byte, time.Time, []firjob.AttemptRef) error {
+	return nil
+}
+
+func repeated(a firjob.Acceptance, n int) []firjob.Acceptance {
+	list := make([]firjob.Acceptance, n)
+	for i := range list {
+		list[i] = a
+	}
+	return list
+}
+
+func TestManyTriggersGoInOneRequest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(t, "a:1")
+		l.release(t.Context(), l.flights(300))
+		l.posts.Wait()
+		if len(l.sends) != 1 || l.handedOver != 300 {
+			t.Errorf("%d requests carried %d of 300 triggers, want 1 request", len(l.sends), l.handedOver)
+		}
+	})
+}
+
+func TestRefusedTriggersGoToTheNextExecutor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(t, "a:1", "b:1")
+		l.answer = func(to firjob.Executor, triggers []firjob.Trigger) ([]firjob.Acceptance, error) {
+			if to.Address == "a:1" {
+				return nil, &firjob.Refused{Reason: "nobody listens"}
+			}
+			return repeated(firjob.Accepted, len(triggers)), nil
+		}
+		l.release(t.Context(), l.flights(2)) // round robin: one for each
+		l.posts.Wait()
+		if l.handedOver != 2 || len(l.released) != 0 {
+			t.Errorf("%d triggers were accepted and %d given back, want 2 and 0; requests went to %v", l.handedOver, len(l.released), l.sends)
+		}
+	})
+}
+
+func TestTriggersThatNobodyTakesAreGivenBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(t, "a:1", "b:1")
+		l.answer = func(_ firjob.Executor, triggers []firjob.Trigger) ([]firjob.Acceptance, error) {
+			return repeated(firjob.RefusedFull, len(triggers)), nil
+		}
+		l.release(t.Context(), l.flights(1))
+		l.posts.Wait()
+		if len(l.sends) != 2 {
+			t.Errorf("the requests went to %v, want each executor once", l.sends)
+		}
+		if len(l.released) != 1 || l.handedOver != 1 {
+			t.Errorf("given back %v, flights handed over %d, want 1 and 1", l.released, l.handedOver)
+		}
+	})
+}
+
+func TestNoExecutorAtAll(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(t)
+		l.release(t.Context(), l.flights(1))
+		l.posts.Wait()
+		if diff := cmp.Diff([]string{"no executor of app app takes triggers"}, l.released); diff != "" {
+			t.Errorf("reasons (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// An attempt whose outcome is unknown may run: it goes to the same process
+// again, with the same token, and to nobody else.
+func TestUnknownOutcomeStaysWithTheSameProcess(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(t, "a:1", "b:1")
+		var tokens []int64
+		l.answer = func(_ firjob.Executor, triggers []firjob.Trigger) ([]firjob.Acceptance, error) {
+			tokens = append(tokens, triggers[0].Token)
+			if len(tokens) < 3 {
+				return nil, errors.New("reset by peer")
+			}
+			return repeated(firjob.Accepted, len(triggers)), nil
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var wait sync.WaitGroup
+		wait.Go(func() { l.hold.run(ctx, func(due []*flight) { l.release(ctx, due) }) })
+		l.hold.add(l.flights(1))
+		time.Sleep(5 * time.Second)
+		cancel()
+		wait.Wait()
+		l.posts.Wait()
+		if len(l.sends) != 3 || l.sends[0] != l.sends[1] || l.sends[1] != l.sends[2] {
+			t.Errorf("the requests went to %v, want the same executor three times", l.sends)
+		}
+		if diff := cmp.Diff([]int64{1, 1, 1}, tokens); diff != "" {
+			t.Errorf("tokens (-want +got):\n%s", diff)
+		}
+		if l.handedOver != 1 {
+			t.Errorf("%d flights handed over, want 1", l.handedOver)
+		}
+	})
+}
+
+func TestUnknownOutcomeIsLostWithItsProcess(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(t, "a:1", "b:1")
+		f := l.flights(1)
+		gone := firjob.ExecutorKey{App: "app", Address: "c:1", Incarnation: "i-c:1"}
+		f[0].pinned = &gone
+		l.release(t.Context(), f)
+		l.posts.Wait()
+		if len(l.sends) != 0 || len(l.lostRefs) != 1 || len(l.released) != 0 {
+			t.Errorf("sent to %v, lost %v, given back %v; want it lost and nothing else", l.sends, l.lostRefs, l.released)
+		}
+	})
+}
+
+// A replica that was paused must not send what another may have claimed since.
+func TestNothingIsSentOnAShortLease(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(t, "a:1")
+		f := l.flights(1)
+		time.Sleep(9 * time.Second) // of a lease of 10
+		l.release(t.Context(), f)
+		l.posts.Wait()
+		if len(l.sends) != 0 || len(l.released) != 1 {
+			t.Errorf("sent to %v, given back %v; want nothing sent", l.sends, l.released)
+		}
+	})
+}
+
+func TestRoutes(t *testing.T) {
+	t.Parallel()
+	view := newLine(t, "a:1", "b:1", "c:1").executors
+	busy := view.live[firjob.ExecutorKey{App: "app", Address: "b:1", Incarnation: "i-b:1"}]
+	busy.Running = -5 // more room than the others
+	counts := func(route firjob.Route, n int) map[string]int {
+		got := make(map[string]int)
+		for range n {
+			f := &flight{Claimed: firjob.Claimed{App: "app", Route: route}}
+			got[view.target(f).to.Address]++
+		}
+		return got
+	}
+	if diff := cmp.Diff(map[string]int{"a:1": 10, "b:1": 10, "c:1": 10}, counts(firjob.RouteRoundRobin, 30)); diff != "" {
+		t.Errorf("round_robin (-want +got):\n%s", diff)
+	}
+	for _, e := range view.live {
+		e.sent = 0
+	}
+	if diff := cmp.Diff(map[string]int{"b:1": 5}, counts(firjob.RouteLeastBusy, 5)); diff != "" {
+		t.Errorf("least_busy, as long as one has more room (-want +got):\n%s", diff)
+	}
+	if got := counts(firjob.RouteRandom, 300); len(got) != 3 {
+		t.Errorf("random went to %v, want each executor some time", got)
+	}
+}

@@ -1,0 +1,57 @@
+package scheduler
+
+import (
+	"sync"
+	"time"
+
+	"github.com/firjob/firjob"
+)
+
+// sentMemory is how long a send is remembered. Within that time a beat of the
+// executor has named the attempt, so that the store knows who holds it, or the
+// attempt is over.
+const sentMemory = 6 * time.Second
+
+// sentLog remembers what was sent to whom a moment ago. When an executor dies
+// before any beat of it named an attempt, only this replica knows that it was
+// there.
+type sentLog struct {
+	mu sync.Mutex
+	to map[firjob.ExecutorKey][]sentBatch
+}
+
+type sentBatch struct {
+	at       time.Time // local
+	attempts []firjob.AttemptRef
+}
+
+func newSentLog() *sentLog {
+	return &sentLog{to: make(map[firjob.ExecutorKey][]sentBatch)}
+}
+
+// add notes a batch that is about to be sent, and forgets old ones.
+func (l *sentLog) add(to firjob.ExecutorKey, at time.Time, flights []*flight) {
+	attempts := make([]firjob.AttemptRef, len(flights))
+	for i, f := range flights {
+		attempts[i] = f.ref()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	batches := l.to[to]
+	for len(batches) > 0 && at.Sub(batches[0].at) > sentMemory {
+		batches = batches[1:]
+	}
+	l.to[to] = append(batches, sentBatch{at, attempts})
+}
+
+// take removes and returns what was sent to an executor that is gone.
+func (l *sentLog) take(to firjob.ExecutorKey) []firjob.AttemptRef {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []firjob.AttemptRef
+	for _, b := range l.to[to] {
+		all = append(all, b.attempts...)
+	}
+	delete(l.to, to)
+	return all
+}
