@@ -1,0 +1,166 @@
+// Package storage keeps jobs, executions and apps in Postgres, which decides
+// everything: what must happen, who may do it, and what did happen. Each
+// statement stands beside the code that reads its rows.
+//
+// Statements on the hot path (plan, claim, finish, hold) name their rows by
+// primary key and carry whole batches as arrays. They never look for rows by
+// their state: what the planner believes of states is wrong soon after each
+// mass change, and a plan chosen on such belief can cost a hundred times more.
+package storage
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Options says how to reach Postgres.
+type Options struct {
+	URL      string // postgres://user:password@host:port/database
+	MaxConns int    // in all; 0 = 16; at least 4
+	Log      *slog.Logger
+}
+
+// DB is a handle on the database. It holds two pools, so that a slow question
+// of the console never keeps a claim waiting. It is safe for concurrent use.
+type DB struct {
+	hot *pgxpool.Pool // the scheduler's
+	api *pgxpool.Pool // everything that a person or a program asked for
+	log *slog.Logger
+}
+
+// Open makes the pools. It does not connect: a database that is down now may
+// be up when it is first needed.
+func Open(ctx context.Context, o Options) (*DB, error) {
+	conns := max(o.MaxConns, 4)
+	if o.MaxConns == 0 {
+		conns = 16
+	}
+	log := o.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	api := max(conns/4, 2)
+	hotPool, err := openPool(ctx, o.URL, conns-api, hotSettings())
+	if err != nil {
+		return nil, err
+	}
+	apiPool, err := openPool(ctx, o.URL, api, apiSettings())
+	if err != nil {
+		hotPool.Close()
+		return nil, err
+	}
+	return &DB{hot: hotPool, api: apiPool, log: log.With("component", "storage")}, nil
+}
+
+// Close waits for what is under way and closes every connection.
+func (db *DB) Close() {
+	db.api.Close()
+	db.hot.Close()
+}
+
+// Now returns the store's clock.
+func (db *DB) Now(ctx context.Context) (time.Time, error) {
+	var now time.Time
+	err := db.hot.QueryRow(ctx, nowSQL).Scan(&now)
+	return now, classify("read the clock", err)
+}
+
+const nowSQL = `SELECT clock_timestamp()`
+
+// hotSettings pin the plans of the hot path. Both sides of each of its joins
+// are named by primary keys and hold a batch at most, so a hash join is right
+// whatever the statistics say; a nested loop or a scan of the table never is.
+func hotSettings() map[string]string {
+	return map[string]string{
+		"application_name":                    "firjob",
+		"statement_timeout":                   "5s",
+		"lock_timeout":                        "2s",
+		"idle_in_transaction_session_timeout": "10s",
+		"plan_cache_mode":                     "force_generic_plan",
+		"enable_seqscan":                      "off",
+		"enable_bitmapscan":                   "off",
+		"enable_nestloop":                     "off",
+		"enable_mergejoin":                    "off",
+		"jit":                                 "off",
+	}
+}
+
+// apiSettings plan each statement for its values: a list has filters that are
+// mostly absent.
+func apiSettings() map[string]string {
+	return map[string]string{
+		"application_name":                    "firjob-api",
+		"statement_timeout":                   "15s",
+		"lock_timeout":                        "3s",
+		"idle_in_transaction_session_timeout": "15s",
+		"plan_cache_mode":                     "force_custom_plan",
+		"jit":                                 "off",
+	}
+}
+
+func openPool(ctx context.Context, url string, conns int, settings map[string]string) (*pgxpool.Pool, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, errURL
+	}
+	config.MaxConns = int32(min(conns, 1<<15))
+	config.AfterConnect = readTimesInUTC
+	for name, value := range settings {
+		config.ConnConfig.RuntimeParams[name] = value
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	return pool, classify("open the pool", err)
+}
+
+func readTimesInUTC(_ context.Context, conn *pgx.Conn) error {
+	conn.TypeMap().RegisterType(&pgtype.Type{
+		Name: "timestamptz", OID: pgtype.TimestamptzOID,
+		Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
+	})
+	return nil
+}
+
+// inTx runs fn in a transaction of the pool, and runs it again where another
+// try is right: a deadlock ended one of two transactions at random, the random
+// part of an id was taken, or rows were for a day that has no partition yet,
+// which is made first. fn must therefore build its results anew in each call.
+func (db *DB) inTx(ctx context.Context, pool *pgxpool.Pool, verb string, fn func(tx pgx.Tx) error) error {
+	const tries = 4
+	for i := 1; ; i++ {
+		err := pgx.BeginFunc(ctx, pool, fn)
+		var missing *missingDays
+		switch {
+		case err == nil:
+			return nil
+		case i == tries:
+			return classify(verb, err)
+		case errors.As(err, &missing):
+			if err := db.addPartitions(ctx, missing.days); err != nil {
+				return classify(verb, err)
+			}
+		case !isDeadlock(err) && !isTaken(err):
+			return classify(verb, err)
+		}
+	}
+}
+
+func isDeadlock(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "40P01"
+}
+
+// isTaken reports that a new execution has the id of another: two triggers of a
+// job in one millisecond drew the same nonce.
+func isTaken(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "23505" &&
+		(strings.HasPrefix(pg.TableName, "executions_") || pg.TableName == "later_triggers")
+}

@@ -1,0 +1,151 @@
+package storage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/firjob/firjob"
+	"github.com/jackc/pgx/v5"
+)
+
+// executionColumns are the columns that scanExecution reads, in its order, of
+// executions e and jobs j.
+const executionColumns = `e.id, e.job_version, j.app, j.name, j.handler, e.due_at, e.state::text, coalesce(e.reason, ''),
+	e.attempt, e.token, coalesce(e.executor, ''), coalesce(e.params, j.params), e.started_at, e.finished_at, e.result,
+	e.attempts, e.origin, e.missed_until, coalesce(e.missed_count, 0)`
+
+func scanExecution(row pgx.CollectableRow) (firjob.Execution, error) {
+	var e firjob.Execution
+	var params, result, attempts []byte
+	var origin *[16]byte
+	var missedUntil *time.Time
+	var missedCount int
+	err := row.Scan((*[16]byte)(&e.ID), &e.JobVersion, &e.App, &e.Job, &e.Handler, &e.DueAt, &e.State, &e.Reason,
+		&e.Attempt, &e.Token, &e.Executor, &params, &e.StartedAt, &e.FinishedAt, &result,
+		&attempts, &origin, &missedUntil, &missedCount)
+	if err != nil {
+		return e, err
+	}
+	e.JobID, e.Kind, e.ScheduledAt = e.ID.Job(), e.ID.Kind(), e.ID.ScheduledAt()
+	e.Params, e.Result, e.RetryOf = params, result, (*firjob.ExecutionID)(origin)
+	if missedUntil != nil {
+		e.Missed = &firjob.MissedRange{Until: *missedUntil, Count: missedCount}
+	}
+	if e.Attempts, err = readAttemptsJSON(attempts); err != nil {
+		return e, err
+	}
+	addLatestAttempt(&e)
+	e.LatenessMS = lateness(e)
+	return e, nil
+}
+
+// addLatestAttempt lists the attempt that stands in the row itself: the one
+// that runs, or the last of those that ended.
+func addLatestAttempt(e *firjob.Execution) {
+	if e.Attempt == 0 || e.State == firjob.StatePlanned || len(e.Attempts) > 0 && e.Attempts[len(e.Attempts)-1].Token == e.Token {
+		return
+	}
+	latest := firjob.Attempt{Attempt: e.Attempt, Token: e.Token, Executor: e.Executor,
+		StartedAt: e.StartedAt, FinishedAt: e.FinishedAt}
+	if e.State.Final() {
+		latest.Outcome, latest.Reason = firjob.Outcome(e.State), e.Reason
+	}
+	e.Attempts = append(e.Attempts, latest)
+}
+
+// lateness is the first known start of a handler after the scheduled time, in
+// milliseconds; nil if none is known.
+func lateness(e firjob.Execution) *float64 {
+	for _, a := range e.Attempts {
+		if a.StartedAt != nil {
+			ms := max(0, float64(a.StartedAt.Sub(e.ScheduledAt))/float64(time.Millisecond))
+			return &ms
+		}
+	}
+	return nil
+}
+
+// Execution returns an execution, one that is still to be planned included.
+// CodeNotFound if there is none.
+func (db *DB) Execution(ctx context.Context, id firjob.ExecutionID) (firjob.Execution, error) {
+	e, _, err := findExecution(ctx, db.api, id)
+	return e, classify("read the execution", err)
+}
+
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+// findExecution also tells whether the execution is recorded as such, and does
+// not wait as a later trigger.
+func findExecution(ctx context.Context, q querier, id firjob.ExecutionID) (e firjob.Execution, recorded bool, err error) {
+	rows, _ := q.Query(ctx, executionSQL, [16]byte(id))
+	if e, err = pgx.CollectExactlyOneRow(rows, scanExecution); err == nil {
+		return e, true, nil
+	}
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return e, false, err
+	}
+	rows, _ = q.Query(ctx, laterSQL, [16]byte(id))
+	e, err = pgx.CollectExactlyOneRow(rows, scanLater)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = firjob.Errorf(firjob.CodeNotFound, "there is no execution %s", id)
+	}
+	return e, false, err
+}
+
+const (
+	executionSQL = `SELECT ` + executionColumns + ` FROM executions AS e JOIN jobs AS j ON j.id = e.job_id WHERE e.id = $1`
+	laterSQL     = `SELECT l.id, j.app, j.name, j.handler, l.fire_at, coalesce(l.params, j.params), l.cancelled_at
+		FROM later_triggers AS l JOIN jobs AS j ON j.id = l.job_id WHERE l.id = $1`
+)
+
+func scanLater(row pgx.CollectableRow) (firjob.Execution, error) {
+	e := firjob.Execution{State: firjob.StatePlanned}
+	var params []byte
+	err := row.Scan((*[16]byte)(&e.ID), &e.App, &e.Job, &e.Handler, &e.DueAt, &params, &e.FinishedAt)
+	e.JobID, e.Kind, e.ScheduledAt, e.Params = e.ID.Job(), e.ID.Kind(), e.ID.ScheduledAt(), json.RawMessage(params)
+	if e.FinishedAt != nil {
+		e.State, e.Reason = firjob.StateCancelled, "cancelled on request"
+	}
+	return e, err
+}
+
+// Executions returns a page of executions, the latest scheduled first, and the
+// id before which the next page starts (zero: this was the last). Triggers that
+// wait for a later time are not among them.
+func (db *DB) Executions(ctx context.Context, f firjob.ExecutionFilter) (list []firjob.Execution, next firjob.ExecutionID, err error) {
+	var from, before *[16]byte
+	if !f.Since.IsZero() {
+		from = (*[16]byte)(new(firjob.FirstIDAt(f.Since)))
+	}
+	if !f.Until.IsZero() {
+		before = (*[16]byte)(new(firjob.FirstIDAt(f.Until)))
+	}
+	if !f.Before.IsZero() && (before == nil || compareIDs(f.Before, *before) < 0) {
+		before = (*[16]byte)(&f.Before)
+	}
+	var states []string
+	for _, s := range f.States {
+		states = append(states, string(s))
+	}
+	rows, _ := db.api.Query(ctx, executionsSQL, from, before, pointer(int64(f.Job)), pointer(f.App), states, f.PageSize+1)
+	list, err = pgx.CollectRows(rows, scanExecution)
+	if err != nil {
+		return nil, next, classify("list executions", err)
+	}
+	if len(list) > f.PageSize {
+		list = list[:f.PageSize]
+		next = list[len(list)-1].ID
+	}
+	return list, next, nil
+}
+
+const executionsSQL = `SELECT ` + executionColumns + ` FROM executions AS e JOIN jobs AS j ON j.id = e.job_id
+	WHERE ($1::uuid IS NULL OR e.id >= $1) AND ($2::uuid IS NULL OR e.id < $2)
+		AND e.job_id > 0 AND ($3::bigint IS NULL OR e.job_id = $3)
+		AND ($4::text IS NULL OR e.job_id = ANY(ARRAY(SELECT id FROM jobs WHERE app = $4)))
+		AND ($5::text[] IS NULL OR e.state::text = ANY($5))
+	ORDER BY e.id DESC LIMIT $6`

@@ -1,0 +1,260 @@
+package storage
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/firjob/firjob"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// Finish records results, with what follows from them, in one transaction.
+// Receipts are in the order of results. Successes of current attempts, which is
+// nearly all, take one statement; the rest are locked, read and judged one by
+// one. A result counts only if its executor is of the execution's app.
+func (db *DB) Finish(ctx context.Context, results []firjob.FinishItem) (out firjob.FinishResult, err error) {
+	if len(results) == 0 {
+		return out, nil
+	}
+	err = db.inTx(ctx, db.hot, "record results", func(tx pgx.Tx) error {
+		out = firjob.FinishResult{Receipts: make([]firjob.Receipt, len(results))}
+		done, err := recordSuccesses(ctx, tx, results, out.Receipts)
+		if err != nil {
+			return err
+		}
+		more, err := judgeRest(ctx, tx, results, out.Receipts)
+		if err != nil {
+			return err
+		}
+		out.Followed, err = conclude(ctx, tx, append(done, more.final...), more.again)
+		return err
+	})
+	return out, err
+}
+
+// conclude gathers what a change of executions leads to.
+func conclude(ctx context.Context, tx pgx.Tx, final []finished, again []firjob.Due) (firjob.Followed, error) {
+	var follow []ended
+	ids := make([]firjob.ExecutionID, 0, len(final))
+	for _, f := range final {
+		ids = append(ids, f.id)
+		if f.follow {
+			follow = append(follow, f.ended)
+		}
+	}
+	followed, err := afterFinal(ctx, tx, follow)
+	followed.Ended = ids
+	followed.Announce = append(followed.Announce, again...)
+	return followed, err
+}
+
+// finished is an execution that became final, and whether anything follows.
+type finished struct {
+	ended
+	follow bool
+}
+
+func scanFinished(row pgx.CollectableRow) (finished, error) {
+	var f finished
+	err := row.Scan((*[16]byte)(&f.id), &f.at, &f.follow)
+	return f, err
+}
+
+// recordSuccesses records the first success of each execution whose attempt is
+// current and sets its receipt.
+func recordSuccesses(ctx context.Context, tx pgx.Tx, results []firjob.FinishItem, receipts []firjob.Receipt) ([]finished, error) {
+	s := gatherSuccesses(results)
+	if len(s.ids) == 0 {
+		return nil, nil
+	}
+	low, high := bounds(s.ids)
+	rows, _ := tx.Query(ctx, succeedSQL, uuids(s.ids), low, high, numbers(jobsOf(s.ids)),
+		s.tokens, s.apps, s.executors, s.incarnations, s.started, s.ended, s.bodies, s.jobs)
+	done, err := pgx.CollectRows(rows, scanFinished)
+	for _, f := range done {
+		receipts[s.at[f.id]] = firjob.ReceiptRecorded
+	}
+	return done, err
+}
+
+// The job is named by the result's row, not by the execution's, though both are
+// the same: or the planner may join jobs and results by the app alone, which
+// makes the square of the batch.
+const succeedSQL = `UPDATE executions AS e SET
+		state = 'succeeded', started_at = r.started_at, finished_at = least(coalesce(r.finished_at, now()), now()),
+		executor = r.executor, incarnation = r.incarnation, result = r.result::json, reason = NULL
+	FROM unnest($1::uuid[], $12::int[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::timestamptz[], $10::timestamptz[], $11::text[])
+			AS r(id, job_id, token, app, executor, incarnation, started_at, finished_at, result),
+		jobs AS j
+	WHERE e.id = ANY($1::uuid[]) AND e.id BETWEEN $2::uuid AND $3::uuid AND e.id = r.id
+		AND j.id = ANY($4::int[]) AND j.id = r.job_id AND j.app = r.app
+		AND e.token = r.token AND e.state = 'running'
+	RETURNING e.id, e.finished_at, e.follow`
+
+// successes are the columns of the hot statement's batch.
+type successes struct {
+	at                            map[firjob.ExecutionID]int // place among the results
+	ids                           []firjob.ExecutionID
+	jobs                          []int32
+	tokens                        []int64
+	apps, executors, incarnations []string
+	started, ended                pgtype.FlatArray[pgtype.Timestamptz]
+	bodies                        []*string
+}
+
+func gatherSuccesses(results []firjob.FinishItem) *successes {
+	s := &successes{at: make(map[firjob.ExecutionID]int, len(results))}
+	for _, i := range byID(results) {
+		item, r := results[i], results[i].Result
+		if _, twice := s.at[r.ID]; twice || r.Outcome != firjob.OutcomeSucceeded {
+			continue
+		}
+		s.at[r.ID] = i
+		s.ids = append(s.ids, r.ID)
+		s.jobs = append(s.jobs, int32(r.ID.Job()))
+		s.tokens = append(s.tokens, r.Token)
+		s.apps = append(s.apps, item.Executor.App)
+		s.executors = append(s.executors, clean(item.Executor.Address))
+		s.incarnations = append(s.incarnations, clean(item.Executor.Incarnation))
+		s.started = append(s.started, instant(r.StartedAt))
+		s.ended = append(s.ended, instant(r.FinishedAt))
+		s.bodies = append(s.bodies, storableJSON(r.Result))
+	}
+	return s
+}
+
+// byID returns the places of results in the order of their ids, those of one
+// execution as they came: all transactions lock rows in this order.
+func byID(results []firjob.FinishItem) []int {
+	places := make([]int, len(results))
+	for i := range places {
+		places[i] = i
+	}
+	slices.SortStableFunc(places, func(a, b int) int { return compareIDs(results[a].Result.ID, results[b].Result.ID) })
+	return places
+}
+
+// judgeRest judges the results that have no receipt yet, in their order.
+func judgeRest(ctx context.Context, tx pgx.Tx, results []firjob.FinishItem, receipts []firjob.Receipt) (settled, error) {
+	var ids []firjob.ExecutionID
+	for i, item := range results {
+		if receipts[i] == "" {
+			ids = append(ids, item.Result.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return settled{}, nil
+	}
+	low, high := bounds(ids)
+	rows, _ := tx.Query(ctx, lockAttemptsSQL, uuids(ids), low, high)
+	open, err := readAttempts(ctx, tx, rows)
+	if err != nil {
+		return settled{}, err
+	}
+	known := make(map[firjob.ExecutionID]*attemptRow, len(open))
+	for i := range open {
+		known[open[i].id] = &open[i]
+	}
+	for i, item := range results {
+		if receipts[i] == "" {
+			receipts[i] = known[item.Result.ID].answer(item, rand.Float64())
+		}
+	}
+	return settle(ctx, tx, open)
+}
+
+const lockAttemptsSQL = `SELECT ` + attemptColumns + ` FROM executions
+	WHERE id = ANY($1::uuid[]) AND id BETWEEN $2::uuid AND $3::uuid
+	ORDER BY id FOR UPDATE`
+
+// readAttempts collects rows of attemptColumns and joins them with their jobs.
+func readAttempts(ctx context.Context, tx pgx.Tx, rows pgx.Rows) ([]attemptRow, error) {
+	list, err := pgx.CollectRows(rows, scanAttempt)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	ids := make([]firjob.ExecutionID, len(list))
+	for i, a := range list {
+		ids[i] = a.id
+	}
+	jobs, err := readJobs(ctx, tx, jobsOf(ids))
+	for i := range list {
+		list[i].job = jobs[list[i].id.Job()]
+	}
+	return list, err
+}
+
+// settled is what became of attempts that were judged.
+type settled struct {
+	final []finished
+	again []firjob.Due
+}
+
+// settle writes the rows that were changed.
+func settle(ctx context.Context, tx pgx.Tx, rows []attemptRow) (s settled, err error) {
+	w := gatherChanged(rows)
+	if len(w.ids) == 0 {
+		return s, nil
+	}
+	low, high := bounds(w.ids)
+	result, _ := tx.Query(ctx, settleSQL, uuids(w.ids), low, high, w.states, w.reasons, w.lost, w.due, w.started,
+		w.finished, w.executors, w.incarnations, w.bodies, w.attempts)
+	s.final, err = pgx.CollectRows(result, scanFinished)
+	// Those that are planned again come back, too, with no end.
+	kept := s.final[:0]
+	for _, f := range s.final {
+		if f.at.IsZero() {
+			s.again = append(s.again, firjob.Due{ID: f.id, At: w.dueAt[f.id]})
+		} else {
+			kept = append(kept, f)
+		}
+	}
+	s.final = kept
+	return s, err
+}
+
+const settleSQL = `UPDATE executions AS e SET state = r.state::execution_state, reason = r.reason, lost = r.lost,
+		due_at = r.due_at, started_at = r.started_at, finished_at = r.finished_at, executor = r.executor,
+		incarnation = r.incarnation, result = r.result::json, attempts = r.attempts::jsonb,
+		lease_until = NULL, deadline_at = NULL
+	FROM unnest($1::uuid[], $4::text[], $5::text[], $6::int[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[],
+			$10::text[], $11::text[], $12::text[], $13::text[])
+		AS r(id, state, reason, lost, due_at, started_at, finished_at, executor, incarnation, result, attempts)
+	WHERE e.id = ANY($1::uuid[]) AND e.id BETWEEN $2::uuid AND $3::uuid AND e.id = r.id
+	RETURNING e.id, coalesce(e.finished_at, '0001-01-01Z'), e.follow`
+
+// changed are the columns of rows to settle.
+type changed struct {
+	ids                              []firjob.ExecutionID
+	states                           []string
+	reasons, executors, incarnations []*string
+	lost                             []int32
+	due, started, finished           pgtype.FlatArray[pgtype.Timestamptz]
+	bodies, attempts                 []*string
+	dueAt                            map[firjob.ExecutionID]time.Time
+}
+
+func gatherChanged(rows []attemptRow) *changed {
+	w := &changed{dueAt: map[firjob.ExecutionID]time.Time{}}
+	for _, a := range rows {
+		if !a.changed {
+			continue
+		}
+		w.ids = append(w.ids, a.id)
+		w.states = append(w.states, string(a.state))
+		w.reasons = append(w.reasons, pointer(a.reason))
+		w.lost = append(w.lost, int32(a.lost))
+		w.due = append(w.due, instant(a.dueAt))
+		w.started = append(w.started, instant(a.startedAt))
+		w.finished = append(w.finished, instant(a.finishedAt))
+		w.executors = append(w.executors, pointer(a.executor))
+		w.incarnations = append(w.incarnations, pointer(a.incarnation))
+		w.bodies = append(w.bodies, storableJSON(a.result))
+		w.attempts = append(w.attempts, attemptsJSON(a.attempts))
+		w.dueAt[a.id] = a.dueAt
+	}
+	return w
+}

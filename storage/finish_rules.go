@@ -1,0 +1,182 @@
+package storage
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/firjob/firjob"
+	"github.com/jackc/pgx/v5"
+)
+
+// attemptColumns are the columns that scanAttempt reads, in its order.
+const attemptColumns = `id, now(), job_version, state::text, attempt, lost, token, cancel, follow, due_at,
+	started_at, finished_at, coalesce(executor, ''), coalesce(incarnation, ''), coalesce(reason, ''), result, attempts,
+	lease_until, deadline_at`
+
+// attemptRow is an execution, locked, whose latest attempt is judged. The rules
+// below change it in memory; settle writes it.
+type attemptRow struct {
+	id                    firjob.ExecutionID
+	now                   time.Time
+	version               int
+	state                 firjob.State
+	attempt, lost         int
+	token                 int64
+	cancel, follow        bool
+	dueAt                 time.Time
+	startedAt, finishedAt time.Time // zero: unknown
+	leaseUntil, deadline  time.Time // zero: none
+	executor, incarnation string
+	reason                string
+	result                json.RawMessage
+	attempts              []firjob.Attempt // those before the latest
+	job                   jobRow
+	changed               bool
+}
+
+func scanAttempt(row pgx.CollectableRow) (attemptRow, error) {
+	var a attemptRow
+	var started, finished, lease, deadline *time.Time
+	var result, attempts []byte
+	err := row.Scan((*[16]byte)(&a.id), &a.now, &a.version, &a.state, &a.attempt, &a.lost, &a.token, &a.cancel, &a.follow,
+		&a.dueAt, &started, &finished, &a.executor, &a.incarnation, &a.reason, &result, &attempts, &lease, &deadline)
+	if err != nil {
+		return a, err
+	}
+	a.startedAt, a.finishedAt, a.result = orZero(started), orZero(finished), result
+	a.leaseUntil, a.deadline = orZero(lease), orZero(deadline)
+	a.attempts, err = readAttemptsJSON(attempts)
+	return a, err
+}
+
+// answer judges a result of an executor and returns its receipt. A nil row is
+// an execution that does not exist.
+//
+//	running, same token              recorded
+//	planned, same token, was lost    recorded: late, but no newer attempt exists
+//	ended like this, same token      duplicate
+//	an older token, answered so      duplicate
+//	a token that was never given     unknown
+//	anything else                    stale
+func (a *attemptRow) answer(item firjob.FinishItem, random float64) firjob.Receipt {
+	switch r := item.Result; {
+	case a == nil || a.job.App != item.Executor.App || r.Token > a.token:
+		return firjob.ReceiptUnknown
+	case a.answeredSo(r):
+		return firjob.ReceiptDuplicate
+	case r.Token < a.token || a.state.Final():
+		return firjob.ReceiptStale
+	case a.state == firjob.StateRunning:
+		a.take(item, random)
+		return firjob.ReceiptRecorded
+	case a.lastWasLost(r.Token):
+		a.lost--
+		a.attempts = a.attempts[:len(a.attempts)-1]
+		a.take(item, random)
+		return firjob.ReceiptRecorded
+	}
+	return firjob.ReceiptStale
+}
+
+// answeredSo reports whether the result, or one like it, was recorded before.
+func (a *attemptRow) answeredSo(r firjob.Result) bool {
+	if r.Token == a.token && a.state.Final() {
+		return a.state == r.Outcome.State()
+	}
+	for _, earlier := range a.attempts {
+		if earlier.Token == r.Token {
+			return earlier.Outcome != firjob.OutcomeLost
+		}
+	}
+	return false
+}
+
+func (a *attemptRow) lastWasLost(token int64) bool {
+	n := len(a.attempts)
+	return n > 0 && a.attempts[n-1].Token == token && a.attempts[n-1].Outcome == firjob.OutcomeLost
+}
+
+// take makes the result the end of the latest attempt.
+func (a *attemptRow) take(item firjob.FinishItem, random float64) {
+	r := item.Result
+	a.executor, a.incarnation = clean(item.Executor.Address), clean(item.Executor.Incarnation)
+	a.startedAt, a.result = r.StartedAt, r.Result
+	at := r.FinishedAt
+	if at.IsZero() || at.After(a.now) {
+		at = a.now
+	}
+	a.end(r.Outcome, at, clean(r.Error), random)
+}
+
+// lose ends the latest attempt without an answer.
+func (a *attemptRow) lose(reason string, random float64) {
+	a.lost++
+	a.end(firjob.OutcomeLost, a.now, reason, random)
+}
+
+// overtime reports whether the deadline of the latest attempt has passed.
+func (a *attemptRow) overtime() bool { return !a.deadline.IsZero() && a.deadline.Before(a.now) }
+
+// timeOut ends the latest attempt because its deadline has passed. That counts
+// as an answer: the handler was given its time.
+func (a *attemptRow) timeOut(random float64) {
+	a.end(firjob.OutcomeTimedOut, a.now, fmt.Sprintf("no result %v after the job's timeout of %v", deadlineSlack, a.job.Timeout), random)
+}
+
+// end applies the retry rule to the latest attempt, which ended at the instant.
+func (a *attemptRow) end(outcome firjob.Outcome, at time.Time, reason string, random float64) {
+	a.changed = true
+	verdict := firjob.Ended{
+		Outcome: outcome, Answered: a.attempt - a.lost, Lost: a.lost,
+		Retry: a.job.Retry, Delivery: a.job.Delivery, Reason: reason,
+	}.After(random)
+	switch {
+	case verdict.State != firjob.StatePlanned:
+	case a.cancel:
+		verdict = firjob.Verdict{State: firjob.StateCancelled, Reason: "cancelled on request; the attempt ended as " + string(outcome) + ": " + reason}
+	case a.job.ID == 0 || a.job.deleted:
+		verdict = firjob.Verdict{State: outcome.State(), Reason: reason + "; not sent again: the job was deleted"}
+	}
+	a.state, a.reason = verdict.State, verdict.Reason
+	if a.state.Final() {
+		a.finishedAt = at
+		return
+	}
+	a.attempts = append(a.attempts, firjob.Attempt{
+		Attempt: a.attempt, Token: a.token, Executor: a.executor, StartedAt: pointer(a.startedAt), FinishedAt: &at,
+		Outcome: outcome, Reason: reason,
+	})
+	if again := a.now.Add(verdict.Wait); again.After(a.dueAt) {
+		a.dueAt = again // else it was lost before its time had come
+	}
+	a.startedAt, a.finishedAt, a.executor, a.incarnation, a.result = time.Time{}, time.Time{}, "", "", nil
+}
+
+func orZero(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
+}
+
+func readAttemptsJSON(data []byte) ([]firjob.Attempt, error) {
+	if data == nil {
+		return nil, nil
+	}
+	var list []firjob.Attempt
+	err := json.Unmarshal(data, &list)
+	return list, err
+}
+
+// attemptsJSON returns list as it is stored; nil for none.
+func attemptsJSON(list []firjob.Attempt) *string {
+	if len(list) == 0 {
+		return nil
+	}
+	data, err := json.Marshal(list)
+	if err != nil {
+		panic(err) // plain fields: it cannot fail
+	}
+	return pointer(string(data))
+}

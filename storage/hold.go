@@ -1,0 +1,110 @@
+package storage
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/firjob/firjob"
+	"github.com/jackc/pgx/v5"
+)
+
+// Hold notes which executor holds which attempts, renews their leases where
+// less than two thirds of lease are left, and tells which of the attempts are to
+// be cancelled and which are not current any more. An attempt that was given up
+// and not claimed again is neither: its result would still count. Rows that need
+// no change are not written.
+func (db *DB) Hold(ctx context.Context, held []firjob.Held, lease time.Duration) (result firjob.HoldResult, err error) {
+	if len(held) == 0 {
+		return result, nil
+	}
+	err = db.inTx(ctx, db.hot, "hold attempts", func(tx pgx.Tx) error {
+		rows, err := readHeld(ctx, tx, held, lease)
+		if err != nil {
+			return err
+		}
+		var renew []firjob.Held
+		result, renew = sortHeld(held, rows)
+		return renewHeld(ctx, tx, renew, lease)
+	})
+	return result, err
+}
+
+// heldRow is what the store knows of an attempt that an executor says it holds.
+type heldRow struct {
+	id                         firjob.ExecutionID
+	app, executor, incarnation string
+	token                      int64
+	state                      firjob.State
+	cancel, renew              bool
+}
+
+func readHeld(ctx context.Context, tx pgx.Tx, held []firjob.Held, lease time.Duration) (map[firjob.ExecutionID]heldRow, error) {
+	ids := make([]firjob.ExecutionID, len(held))
+	for i, h := range held {
+		ids[i] = h.Attempt.ID
+	}
+	low, high := bounds(ids)
+	rows, _ := tx.Query(ctx, readHeldSQL, uuids(ids), low, high, numbers(jobsOf(ids)), lease)
+	list, err := pgx.CollectRows(rows, scanHeld)
+	known := make(map[firjob.ExecutionID]heldRow, len(list))
+	for _, r := range list {
+		known[r.id] = r
+	}
+	return known, err
+}
+
+const readHeldSQL = `SELECT e.id, j.app, e.token, e.state::text, e.cancel, coalesce(e.executor, ''), coalesce(e.incarnation, ''),
+		coalesce(e.lease_until < now() + $5::interval * 2 / 3, true)
+	FROM executions AS e, jobs AS j
+	WHERE e.id = ANY($1::uuid[]) AND e.id BETWEEN $2::uuid AND $3::uuid
+		AND j.id = ANY($4::int[]) AND j.id = e.job_id`
+
+func scanHeld(row pgx.CollectableRow) (heldRow, error) {
+	var r heldRow
+	err := row.Scan((*[16]byte)(&r.id), &r.app, &r.token, &r.state, &r.cancel, &r.executor, &r.incarnation, &r.renew)
+	return r, err
+}
+
+// sortHeld tells what to answer and which rows to write.
+func sortHeld(held []firjob.Held, known map[firjob.ExecutionID]heldRow) (result firjob.HoldResult, renew []firjob.Held) {
+	for _, h := range held {
+		r, ok := known[h.Attempt.ID]
+		switch {
+		case !ok || r.app != h.Executor.App || r.token != h.Attempt.Token || r.state.Final():
+			result.Stale = append(result.Stale, h)
+			continue
+		case r.state != firjob.StateRunning:
+			continue
+		case r.cancel:
+			result.Cancel = append(result.Cancel, h)
+		}
+		if r.renew || r.executor != h.Executor.Address || r.incarnation != h.Executor.Incarnation {
+			renew = append(renew, h)
+		}
+	}
+	return result, renew
+}
+
+func renewHeld(ctx context.Context, tx pgx.Tx, held []firjob.Held, lease time.Duration) error {
+	if len(held) == 0 {
+		return nil
+	}
+	slices.SortFunc(held, func(a, b firjob.Held) int { return compareIDs(a.Attempt.ID, b.Attempt.ID) })
+	ids := make([]firjob.ExecutionID, len(held))
+	tokens := make([]int64, len(held))
+	executors, incarnations := make([]string, len(held)), make([]string, len(held))
+	for i, h := range held {
+		ids[i], tokens[i] = h.Attempt.ID, h.Attempt.Token
+		executors[i], incarnations[i] = clean(h.Executor.Address), clean(h.Executor.Incarnation)
+	}
+	low, high := bounds(ids)
+	_, err := tx.Exec(ctx, renewHeldSQL, uuids(ids), low, high, tokens, executors, incarnations, lease)
+	return err
+}
+
+const renewHeldSQL = `UPDATE executions AS e SET executor = h.executor, incarnation = h.incarnation,
+		lease_until = greatest(e.lease_until, now() + $7::interval)
+	FROM unnest($1::uuid[], $4::bigint[], $5::text[], $6::text[]) AS h(id, token, executor, incarnation)
+	WHERE e.id = ANY($1::uuid[]) AND e.id BETWEEN $2::uuid AND $3::uuid AND e.id = h.id
+		AND e.token = h.token AND e.state = 'running'`

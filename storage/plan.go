@@ -1,0 +1,271 @@
+package storage
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/firjob/firjob"
+	"github.com/jackc/pgx/v5"
+)
+
+// maxFires bounds what one transaction plans, so that jobs with many fires in
+// the horizon do not make it long.
+const maxFires = 10_000
+
+// PlanDue locks up to limit jobs whose next fire is due before now+horizon,
+// skipping those that another replica has locked, asks expand for the fires of
+// each, records them and advances the job. It returns the open executions that
+// were recorded or revived now, and how many jobs were taken: limit also when it
+// stopped early because of many fires, so that fewer means that no more are due.
+func (db *DB) PlanDue(ctx context.Context, horizon time.Duration, limit int, expand firjob.Expand) (planned []firjob.Due, taken int, err error) {
+	err = db.inTx(ctx, db.hot, "plan due jobs", func(tx pgx.Tx) error {
+		rows, _ := tx.Query(ctx, dueJobsSQL, horizon, limit)
+		jobs, err := pgx.CollectRows(rows, scanJob)
+		if err != nil {
+			return err
+		}
+		p := expandJobs(jobs, expand)
+		taken = len(jobs)
+		if p.jobs < len(jobs) {
+			taken = limit
+		}
+		planned, err = p.record(ctx, tx)
+		return err
+	})
+	return planned, taken, err
+}
+
+const dueJobsSQL = `SELECT ` + jobColumns + ` FROM jobs
+	WHERE next_fire_at IS NOT NULL AND next_fire_at < now() + $1::interval
+	ORDER BY next_fire_at LIMIT $2 FOR UPDATE SKIP LOCKED`
+
+// PlanJobs does the same for the named jobs, waiting for their locks. Jobs
+// whose next fire is beyond the horizon are left alone.
+func (db *DB) PlanJobs(ctx context.Context, ids []firjob.JobID, horizon time.Duration, expand firjob.Expand) (planned []firjob.Due, err error) {
+	ids = slices.Clone(ids)
+	slices.Sort(ids)
+	for len(ids) > 0 {
+		part := ids[:min(len(ids), firjob.MaxBatch)]
+		due, done, err := db.planSome(ctx, part, horizon, expand)
+		if err != nil {
+			return planned, err
+		}
+		planned = append(planned, due...)
+		ids = ids[done:]
+	}
+	return planned, nil
+}
+
+// planSome plans the named jobs, in ascending order, until it has many fires,
+// and returns how many of the ids that took care of.
+func (db *DB) planSome(ctx context.Context, ids []firjob.JobID, horizon time.Duration, expand firjob.Expand) (planned []firjob.Due, done int, err error) {
+	err = db.inTx(ctx, db.hot, "plan jobs", func(tx pgx.Tx) error {
+		rows, _ := tx.Query(ctx, namedJobsSQL, numbers(ids), horizon)
+		jobs, err := pgx.CollectRows(rows, scanJob)
+		if err != nil {
+			return err
+		}
+		p := expandJobs(jobs, expand)
+		done = len(ids)
+		if p.jobs < len(jobs) {
+			done = slices.Index(ids, jobs[p.jobs].ID)
+		}
+		planned, err = p.record(ctx, tx)
+		return err
+	})
+	return planned, done, err
+}
+
+const namedJobsSQL = `SELECT ` + jobColumns + ` FROM jobs
+	WHERE id = ANY($1::int[]) AND coalesce(next_fire_at, 'infinity') < now() + $2::interval
+	ORDER BY id FOR UPDATE`
+
+// planning is what one transaction records.
+type planning struct {
+	jobs     int // that were expanded
+	fires    []firjob.ExecutionID
+	versions []int32
+	missed   []missedFire
+	advanced []firjob.JobID
+	next     []time.Time
+	broken   map[firjob.JobID]error
+}
+
+type missedFire struct {
+	id      firjob.ExecutionID
+	version int
+	firjob.Missed
+}
+
+func expandJobs(jobs []jobRow, expand firjob.Expand) *planning {
+	p := &planning{broken: map[firjob.JobID]error{}}
+	for _, j := range jobs {
+		if len(p.fires) >= maxFires {
+			break
+		}
+		p.jobs++
+		plan, err := expand(j.now, j.Job, j.anchor)
+		if err != nil {
+			p.broken[j.ID] = err
+			continue
+		}
+		p.add(j, plan)
+	}
+	return p
+}
+
+func (p *planning) add(j jobRow, plan firjob.Plan) {
+	for i, at := range plan.Fires {
+		id := firjob.Fire(j.ID, at)
+		if i > 0 && id == p.fires[len(p.fires)-1] {
+			continue // two instants of one millisecond are one fire
+		}
+		p.fires = append(p.fires, id)
+		p.versions = append(p.versions, int32(j.Version))
+	}
+	if m := plan.Missed; m != nil {
+		p.missed = append(p.missed, missedFire{firjob.Fire(j.ID, m.From), j.Version, *m})
+	}
+	if j.Schedule.Kind == firjob.ScheduleDelay && len(plan.Fires) > 0 {
+		plan.Next = time.Time{} // the end of what was just recorded decides it
+	}
+	p.advanced = append(p.advanced, j.ID)
+	p.next = append(p.next, plan.Next)
+}
+
+// record writes the plan and returns the executions that are open because of it.
+func (p *planning) record(ctx context.Context, tx pgx.Tx) ([]firjob.Due, error) {
+	due, err := insertFires(ctx, tx, p.fires, p.versions)
+	if err != nil {
+		return nil, err
+	}
+	if err := insertMissed(ctx, tx, p.missed); err != nil {
+		return nil, err
+	}
+	if err := advanceJobs(ctx, tx, p.advanced, p.next); err != nil {
+		return nil, err
+	}
+	return due, pauseBroken(ctx, tx, p.broken)
+}
+
+func insertFires(ctx context.Context, tx pgx.Tx, ids []firjob.ExecutionID, versions []int32) ([]firjob.Due, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	jobs := make([]int32, len(ids))
+	at := make([]time.Time, len(ids))
+	for i, id := range ids {
+		jobs[i], at[i] = int32(id.Job()), id.ScheduledAt()
+	}
+	rows, _ := tx.Query(ctx, insertFiresSQL, uuids(ids), jobs, versions, at)
+	due, err := pgx.CollectRows(rows, scanDue)
+	return due, insertError(err, ids)
+}
+
+// A fire that is there already stays as it is, unless it was superseded, or is
+// still planned, by an older version of its job: then it is the new version's.
+const insertFiresSQL = `INSERT INTO executions AS e (id, job_id, job_version, due_at)
+	SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::timestamptz[])
+	ON CONFLICT (id) DO UPDATE SET state = 'planned', job_version = EXCLUDED.job_version, due_at = EXCLUDED.due_at,
+		finished_at = NULL, reason = NULL, waiting = false, cancel = false
+	WHERE e.attempt = 0 AND (e.state = 'superseded' OR e.state = 'planned' AND e.job_version < EXCLUDED.job_version)
+	RETURNING id, due_at`
+
+func scanDue(row pgx.CollectableRow) (firjob.Due, error) {
+	var d firjob.Due
+	err := row.Scan((*[16]byte)(&d.ID), &d.At)
+	return d, err
+}
+
+func insertMissed(ctx context.Context, tx pgx.Tx, missed []missedFire) error {
+	if len(missed) == 0 {
+		return nil
+	}
+	ids := make([]firjob.ExecutionID, len(missed))
+	jobs := make([]int32, len(missed))
+	versions := make([]int32, len(missed))
+	at := make([]time.Time, len(missed))
+	until := make([]time.Time, len(missed))
+	counts := make([]int32, len(missed))
+	reasons := make([]string, len(missed))
+	for i, m := range missed {
+		ids[i], jobs[i], versions[i] = m.id, int32(m.id.Job()), int32(m.version)
+		at[i], until[i], counts[i], reasons[i] = m.From, m.Until, int32(m.Count), m.Reason
+	}
+	_, err := tx.Exec(ctx, insertMissedSQL, uuids(ids), jobs, versions, at, until, counts, reasons)
+	return insertError(err, ids)
+}
+
+const insertMissedSQL = `INSERT INTO executions AS e
+		(id, job_id, job_version, due_at, missed_until, missed_count, reason, state, finished_at)
+	SELECT *, 'missed', now()
+	FROM unnest($1::uuid[], $2::int[], $3::int[], $4::timestamptz[], $5::timestamptz[], $6::int[], $7::text[])
+	ON CONFLICT (id) DO UPDATE SET state = 'missed', job_version = EXCLUDED.job_version, finished_at = now(),
+		reason = EXCLUDED.reason, missed_until = EXCLUDED.missed_until, missed_count = EXCLUDED.missed_count,
+		waiting = false
+	WHERE e.attempt = 0 AND (e.state = 'superseded' OR e.state = 'planned' AND e.job_version < EXCLUDED.job_version)`
+
+func advanceJobs(ctx context.Context, tx pgx.Tx, ids []firjob.JobID, next []time.Time) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	_, err := tx.Exec(ctx, advanceJobsSQL, numbers(ids), instants(next))
+	return err
+}
+
+const advanceJobsSQL = `UPDATE jobs SET next_fire_at = v.next
+	FROM unnest($1::int[], $2::timestamptz[]) AS v(id, next)
+	WHERE jobs.id = ANY($1::int[]) AND jobs.id = v.id`
+
+// pauseBroken pauses the jobs whose definition cannot be expanded, so that the
+// scan does not come back to them.
+func pauseBroken(ctx context.Context, tx pgx.Tx, broken map[firjob.JobID]error) error {
+	for id, cause := range broken {
+		if _, err := tx.Exec(ctx, pauseBrokenSQL, int32(id), clean(cause.Error())); err != nil {
+			return err
+		}
+		if err := supersede(ctx, tx, id, "the job was paused: "+clean(cause.Error())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const pauseBrokenSQL = `UPDATE jobs SET enabled = false, paused_reason = $2, next_fire_at = NULL,
+	version = version + 1, updated_at = now() WHERE id = $1`
+
+// PlanLater moves up to limit triggers that were asked for a later time, and
+// are now due within the horizon, among the executions.
+func (db *DB) PlanLater(ctx context.Context, horizon time.Duration, limit int) (planned []firjob.Due, taken int, err error) {
+	err = db.inTx(ctx, db.hot, "plan later triggers", func(tx pgx.Tx) error {
+		rows, _ := tx.Query(ctx, dueLaterSQL, horizon, limit)
+		ids, err := pgx.CollectRows(rows, scanID)
+		taken, planned = len(ids), nil
+		if err != nil || taken == 0 {
+			return err
+		}
+		rows, _ = tx.Query(ctx, moveLaterSQL, uuids(ids))
+		if planned, err = pgx.CollectRows(rows, scanDue); err != nil {
+			return insertError(err, ids)
+		}
+		_, err = tx.Exec(ctx, deleteLaterSQL, uuids(ids))
+		return err
+	})
+	return planned, taken, err
+}
+
+const (
+	dueLaterSQL = `SELECT id FROM later_triggers WHERE cancelled_at IS NULL AND fire_at < now() + $1::interval
+		ORDER BY fire_at LIMIT $2 FOR UPDATE SKIP LOCKED`
+	moveLaterSQL = `INSERT INTO executions (id, job_id, job_version, due_at, params)
+		SELECT id, job_id, 0, fire_at, params FROM later_triggers WHERE id = ANY($1::uuid[])
+		ON CONFLICT (id) DO NOTHING RETURNING id, due_at`
+	deleteLaterSQL = `DELETE FROM later_triggers WHERE id = ANY($1::uuid[])`
+)
+
+func scanID(row pgx.CollectableRow) (firjob.ExecutionID, error) {
+	var id firjob.ExecutionID
+	err := row.Scan((*[16]byte)(&id))
+	return id, err
+}

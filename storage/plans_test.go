@@ -1,0 +1,226 @@
+package storage_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/constant"
+	"go/importer"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"io/fs"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/firjob/firjob/storage"
+)
+
+// statements returns every SQL statement of the package by its name: they are
+// the constants whose names end in SQL, so that none can be forgotten here.
+func statements(t *testing.T) map[string]string {
+	t.Helper()
+	set := token.NewFileSet()
+	packages, err := parser.ParseDir(set, ".", func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var files []*ast.File
+	for _, f := range packages["storage"].Files {
+		files = append(files, f)
+	}
+	// Constants need no imports; what else cannot be resolved does not matter.
+	config := types.Config{Importer: importer.Default(), Error: func(error) {}}
+	pkg, _ := config.Check("storage", set, files, nil)
+	found := map[string]string{}
+	for _, name := range pkg.Scope().Names() {
+		if c, ok := pkg.Scope().Lookup(name).(*types.Const); ok && strings.HasSuffix(name, "SQL") {
+			found[name] = constant.StringVal(c.Val())
+		}
+	}
+	return found
+}
+
+// session opens a connection with the settings of the hot pool.
+func (s *store) session() *pgx.Conn {
+	s.t.Helper()
+	config, err := pgx.ParseConfig(s.url)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for name, value := range storage.HotSettings() {
+		config.RuntimeParams[name] = value
+	}
+	conn, err := pgx.ConnectConfig(s.t.Context(), config)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = conn.Close(s.t.Context()) })
+	return conn
+}
+
+func TestEveryStatementPrepares(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	conn := s.session()
+	all := statements(t)
+	if len(all) < 50 {
+		t.Errorf("found %d statements, want them all", len(all))
+	}
+	for name, sql := range all {
+		if _, err := conn.Prepare(t.Context(), name, sql); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// hotStatements are those that run for every batch of executions, with the
+// indexes that they may use: a partition's primary key, and those of the tables
+// beside. Nothing else finds rows as fast when the statistics are wrong.
+var hotStatements = map[string][]string{
+	"claimSQL":          {"executions_pkey", "jobs_pkey"},
+	"lockCandidatesSQL": {"executions_pkey", "overlap_slots_pkey"},
+	"readJobsSQL":       {"jobs_pkey"},
+	"succeedSQL":        {"executions_pkey", "jobs_pkey"},
+	"lockAttemptsSQL":   {"executions_pkey"},
+	"settleSQL":         {"executions_pkey"},
+	"readHeldSQL":       {"executions_pkey", "jobs_pkey"},
+	"renewHeldSQL":      {"executions_pkey"},
+	"releaseSQL":        {"executions_pkey"},
+	"unclaimSQL":        {"executions_pkey"},
+	"finishAsSQL":       {"executions_pkey"},
+	"queueUpSQL":        {"executions_pkey"},
+	"letInSQL":          {"executions_pkey"},
+	"takeSlotsSQL":      {},
+	"lockSlotsSQL":      {"overlap_slots_pkey"},
+	"removeSlotsSQL":    {"overlap_slots_pkey"},
+	"moveSlotsSQL":      {"overlap_slots_pkey"},
+	"firstWaitingSQL":   {"executions_waiting"},
+	"newerIsDueSQL":     {"executions_job"},
+	"latestIsOpenSQL":   {"executions_job"},
+	"insertFiresSQL":    {},
+	"advanceJobsSQL":    {"jobs_pkey"},
+	"namedJobsSQL":      {"jobs_pkey"},
+	"lockDelayJobsSQL":  {"jobs_pkey"},
+	"dueJobsSQL":        {"jobs_due"},
+	"plannedSQL":        {"executions_open"},
+	"expiredSQL":        {"executions_open"},
+	"onExecutorSQL":     {"executions_open"},
+	"byReplicaSQL":      {"executions_open"},
+}
+
+var (
+	scanned   = regexp.MustCompile(`(Seq|Bitmap \w+|Index(?: Only)?) Scan(?: Backward)?(?: using (\w+))? on (\w+)`)
+	joined    = regexp.MustCompile(`Hash Cond: .*`)
+	partition = regexp.MustCompile(`^executions_\d{8}_(\w+?)_?(idx\d*)?$`)
+)
+
+// The plan of a hot statement is made once per connection, perhaps when the
+// tables are empty, and is kept. It must be the right one all the same: whether
+// nothing is there yet, or much is there and the statistics say otherwise.
+func TestPlansOfHotStatements(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	t.Run("empty tables", func(t *testing.T) { s.checkPlans(t) })
+	s.exec(`ALTER TABLE jobs SET (autovacuum_enabled = off)`)
+	s.exec(`ANALYZE`)
+	t.Run("statistics of empty tables", func(t *testing.T) { s.checkPlans(t) })
+	s.jobsInBulk(2000)
+	s.exec(`INSERT INTO executions (id, job_id, job_version, due_at)
+		SELECT (lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint + k), 12, '0') || '800080000000' || lpad(to_hex(j), 8, '0'))::uuid,
+			j, 1, now() FROM generate_series(1, 10) AS k, generate_series(1, 2000) AS j`)
+	t.Run("stale statistics", func(t *testing.T) { s.checkPlans(t) })
+	s.exec(`ANALYZE`)
+	s.exec(`UPDATE executions SET state = 'succeeded', finished_at = now()`)
+	t.Run("statistics from before a mass change", func(t *testing.T) { s.checkPlans(t) })
+}
+
+func (s *store) checkPlans(t *testing.T) {
+	conn := s.session()
+	all := statements(t)
+	for name, allowed := range hotStatements {
+		plan := s.explain(t, conn, name, all[name])
+		var used []string
+		for _, scan := range scanned.FindAllStringSubmatch(plan, -1) {
+			index := scan[2]
+			used = append(used, index)
+			if index == "" || !strings.HasPrefix(scan[1], "Index") {
+				t.Errorf("%s scans %s without an index:\n%s", name, scan[3], plan)
+				continue
+			}
+			if !mayUse(allowed, index) {
+				t.Errorf("%s uses %s, want one of %v:\n%s", name, index, allowed, plan)
+				break
+			}
+		}
+		if len(used) == 0 && len(allowed) > 0 {
+			t.Errorf("%s shows no index, want %v:\n%s", name, allowed, plan)
+		}
+		for _, on := range joined.FindAllString(plan, -1) {
+			if !strings.Contains(on, "id") {
+				t.Errorf("%s joins by what is not unique, %s:\n%s", name, on, plan)
+			}
+		}
+		if strings.Contains(plan, "Nested Loop") || strings.Contains(plan, "Merge Join") {
+			t.Errorf("%s joins otherwise than by hash:\n%s", name, plan)
+		}
+	}
+}
+
+// mayUse compares an index of a partition, as Postgres has named it, with the
+// names of the parent's.
+func mayUse(allowed []string, index string) bool {
+	own := map[string]string{"pkey": "executions_pkey", "job_id_id": "executions_job", "id": "executions_open"}
+	name := index
+	if m := partition.FindStringSubmatch(index); m != nil {
+		name = own[m[1]]
+		if index[len(index)-len("idx1"):] == "idx1" {
+			name = "executions_waiting"
+		}
+	}
+	for _, a := range allowed {
+		if a == name {
+			return true
+		}
+	}
+	return false
+}
+
+// explain returns the generic plan of a statement. Its parameters do not shape
+// the plan; but the bounds of ids choose the partitions that are shown, and
+// therefore span them all.
+func (s *store) explain(t *testing.T, conn *pgx.Conn, name, sql string) string {
+	t.Helper()
+	if sql == "" {
+		t.Fatalf("there is no statement %s", name)
+	}
+	description, err := conn.Prepare(t.Context(), "probe_"+name, sql)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	var args []string
+	bounds := []string{"'00000000-0000-0000-0000-000000000000'", "'ffffffff-ffff-ffff-ffff-ffffffffffff'"}
+	for _, oid := range description.ParamOIDs {
+		switch {
+		case oid == pgtype.UUIDOID:
+			args, bounds = append(args, bounds[0]), bounds[1:]
+		case oid == pgtype.IntervalOID:
+			args = append(args, "'1 hour'")
+		default:
+			args = append(args, "NULL")
+		}
+	}
+	execute := fmt.Sprintf(`EXPLAIN (COSTS off) EXECUTE "probe_%s"(%s)`, name, strings.Join(args, ", "))
+	rows, err := conn.Query(t.Context(), strings.TrimSuffix(execute, "()"), pgx.QueryExecModeSimpleProtocol)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatalf("explain %s: %v", name, err)
+	}
+	return strings.Join(lines, "\n")
+}

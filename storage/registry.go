@@ -1,0 +1,62 @@
+package storage
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/firjob/firjob"
+	"github.com/jackc/pgx/v5"
+)
+
+// SaveExecutors writes beats, which came just now, to the snapshot of the
+// registry. Of two for one address the later in the list stays. Rows are written
+// in the order of addresses: replicas save the same executors at once.
+func (db *DB) SaveExecutors(ctx context.Context, executors []firjob.Executor) error {
+	if len(executors) == 0 {
+		return nil
+	}
+	sorted := slices.Clone(executors)
+	slices.SortStableFunc(sorted, func(a, b firjob.Executor) int {
+		return cmp.Or(cmp.Compare(a.App, b.App), cmp.Compare(a.Address, b.Address))
+	})
+	var batch pgx.Batch
+	for _, e := range sorted {
+		batch.Queue(saveExecutorSQL, e.App, e.Address, e.Incarnation, e.Version, e.Capacity, e.Queue, e.Running, string(e.State), e.StartedAt)
+	}
+	return classify("save executors", db.hot.SendBatch(ctx, &batch).Close())
+}
+
+const saveExecutorSQL = `INSERT INTO executors
+		(app, address, incarnation, version, capacity, queue, running, state, started_at, last_beat)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, now())
+	ON CONFLICT (app, address) DO UPDATE SET incarnation = EXCLUDED.incarnation, version = EXCLUDED.version,
+		capacity = EXCLUDED.capacity, queue = EXCLUDED.queue, running = EXCLUDED.running, state = EXCLUDED.state,
+		started_at = EXCLUDED.started_at, last_beat = EXCLUDED.last_beat`
+
+// Executors returns the executors of the snapshot that beat within maxAge,
+// with LastBeat by the store's clock.
+func (db *DB) Executors(ctx context.Context, maxAge time.Duration) ([]firjob.Executor, error) {
+	rows, _ := db.hot.Query(ctx, executorsSQL, maxAge)
+	list, err := pgx.CollectRows(rows, scanExecutor)
+	return list, classify("read executors", err)
+}
+
+const executorsSQL = `SELECT app, address, incarnation, version, capacity, queue, running, state, started_at, last_beat
+	FROM executors WHERE last_beat >= now() - $1::interval ORDER BY app, address`
+
+func scanExecutor(row pgx.CollectableRow) (firjob.Executor, error) {
+	var e firjob.Executor
+	err := row.Scan(&e.App, &e.Address, &e.Incarnation, &e.Version, &e.Capacity, &e.Queue, &e.Running, &e.State, &e.StartedAt, &e.LastBeat)
+	return e, err
+}
+
+// RemoveExecutor takes an executor out of the snapshot, unless another
+// incarnation has its place.
+func (db *DB) RemoveExecutor(ctx context.Context, executor firjob.ExecutorKey) error {
+	_, err := db.hot.Exec(ctx, removeExecutorSQL, executor.App, executor.Address, executor.Incarnation)
+	return classify("remove an executor", err)
+}
+
+const removeExecutorSQL = `DELETE FROM executors WHERE app = $1 AND address = $2 AND incarnation = $3`

@@ -1,0 +1,53 @@
+package storage
+
+import (
+	"context"
+	"time"
+
+	"github.com/firjob/firjob"
+	"github.com/jackc/pgx/v5"
+)
+
+// Release gives back attempts that were claimed and certainly never ran. They
+// are due again after delay, never before they were, and the attempt does not
+// count. It returns those that were still current.
+func (db *DB) Release(ctx context.Context, attempts []firjob.AttemptRef, delay time.Duration, reason string) (due []firjob.Due, err error) {
+	if len(attempts) == 0 {
+		return nil, nil
+	}
+	err = db.inTx(ctx, db.hot, "release attempts", func(tx pgx.Tx) error {
+		ids, tokens := splitRefs(attempts)
+		low, high := bounds(ids)
+		rows, _ := tx.Query(ctx, releaseSQL, uuids(ids), low, high, tokens, delay, clean(reason))
+		due, err = pgx.CollectRows(rows, scanDue)
+		return err
+	})
+	return due, err
+}
+
+const releaseSQL = `UPDATE executions AS e SET state = 'planned', attempt = e.attempt - 1, due_at = greatest(e.due_at, now() + $5::interval),
+		reason = $6, claimed_by = NULL, claimed_at = NULL, lease_until = NULL, deadline_at = NULL,
+		executor = NULL, incarnation = NULL
+	FROM unnest($1::uuid[], $4::bigint[]) AS r(id, token)
+	WHERE e.id = ANY($1::uuid[]) AND e.id BETWEEN $2::uuid AND $3::uuid AND e.id = r.id
+		AND e.token = r.token AND e.state = 'running'
+	RETURNING e.id, e.due_at`
+
+// Unclaim undoes a claim by this replica whose commit may or may not have
+// taken place because its answer was lost. It must not be called for executions
+// that the replica may have claimed again since.
+func (db *DB) Unclaim(ctx context.Context, replica string, ids []firjob.ExecutionID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	return db.inTx(ctx, db.hot, "undo a claim", func(tx pgx.Tx) error {
+		low, high := bounds(ids)
+		_, err := tx.Exec(ctx, unclaimSQL, uuids(ids), low, high, replica)
+		return err
+	})
+}
+
+const unclaimSQL = `UPDATE executions SET state = 'planned', attempt = attempt - 1,
+		claimed_by = NULL, claimed_at = NULL, lease_until = NULL, deadline_at = NULL
+	WHERE id = ANY($1::uuid[]) AND id BETWEEN $2::uuid AND $3::uuid
+		AND state = 'running' AND claimed_by = $4 AND executor IS NULL`

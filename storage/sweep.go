@@ -1,0 +1,145 @@
+package storage
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/firjob/firjob"
+	"github.com/jackc/pgx/v5"
+)
+
+// The sweeps look for open executions in the order of their ids through the
+// index executions_open. An open execution that is due or running was scheduled
+// before now, so the search ends at the present instant and never sees what is
+// planned for later.
+
+// DuePlanned returns up to limit planned executions that are due before
+// now+lead and do not wait for their turn, earliest id first. It is the delay
+// queue of the degraded mode.
+func (db *DB) DuePlanned(ctx context.Context, lead time.Duration, limit int) ([]firjob.Due, error) {
+	return db.planned(ctx, "look for due executions", firjob.ExecutionID{}, lead, limit)
+}
+
+// Overdue returns up to limit executions that are planned, not waiting for
+// their turn, and due since longer than slack.
+func (db *DB) Overdue(ctx context.Context, slack time.Duration, limit int) ([]firjob.Due, error) {
+	return db.planned(ctx, "look for overdue executions", firjob.ExecutionID{}, -slack, limit)
+}
+
+// Upcoming returns up to limit planned executions with an id above after that
+// are due before now+horizon and do not wait for their turn, in the order of
+// their ids.
+func (db *DB) Upcoming(ctx context.Context, horizon time.Duration, after firjob.ExecutionID, limit int) ([]firjob.Due, error) {
+	return db.planned(ctx, "look for upcoming executions", after, horizon, limit)
+}
+
+func (db *DB) planned(ctx context.Context, verb string, after firjob.ExecutionID, lead time.Duration, limit int) ([]firjob.Due, error) {
+	rows, _ := db.hot.Query(ctx, plannedSQL, [16]byte(after), lead, limit)
+	due, err := pgx.CollectRows(rows, scanDue)
+	return due, classify(verb, err)
+}
+
+const plannedSQL = `SELECT id, due_at FROM executions
+	WHERE finished_at IS NULL AND id > $1::uuid AND id < ` + firstIDAfter2 + `
+		AND state = 'planned' AND NOT waiting AND due_at < now() + $2::interval
+	ORDER BY id LIMIT $3`
+
+// firstIDAfter2 is firjob.FirstIDAt of now + $2, rounded up.
+const firstIDAfter2 = `rpad(lpad(to_hex(ceil(extract(epoch FROM now() + $2::interval) * 1000)::bigint), 12, '0'), 32, '0')::uuid`
+
+// Lose ends attempts without an answer; those that are not current any more
+// are left alone.
+func (db *DB) Lose(ctx context.Context, attempts []firjob.AttemptRef, reason string) (firjob.Followed, error) {
+	if len(attempts) == 0 {
+		return firjob.Followed{}, nil
+	}
+	ids, tokens := splitRefs(attempts)
+	low, high := bounds(ids)
+	current := make(map[firjob.AttemptRef]bool, len(attempts))
+	for i := range ids {
+		current[firjob.AttemptRef{ID: ids[i], Token: tokens[i]}] = true
+	}
+	return db.endAttempts(ctx, "give attempts up", func(a *attemptRow, random float64) {
+		if current[firjob.AttemptRef{ID: a.id, Token: a.token}] && a.state == firjob.StateRunning {
+			a.lose(clean(reason), random)
+		}
+	}, lockAttemptsSQL, uuids(ids), low, high)
+}
+
+// LoseExecutor ends the running attempts that a beat has shown to be on an
+// executor that is gone.
+func (db *DB) LoseExecutor(ctx context.Context, executor firjob.ExecutorKey, reason string) (firjob.Followed, error) {
+	return db.endAttempts(ctx, "give an executor up", func(a *attemptRow, random float64) {
+		if a.job.App == executor.App {
+			a.lose(clean(reason), random)
+		}
+	}, onExecutorSQL, executor.Address, executor.Incarnation)
+}
+
+const onExecutorSQL = `SELECT ` + attemptColumns + ` FROM executions
+	WHERE finished_at IS NULL AND id < ` + firstIDSoon + ` AND state = 'running' AND executor = $1 AND incarnation = $2
+	ORDER BY id FOR UPDATE SKIP LOCKED`
+
+// LoseReplica ends the attempts that a replica that is gone had claimed and
+// that no executor has ever named in a beat.
+func (db *DB) LoseReplica(ctx context.Context, replica string, reason string) (firjob.Followed, error) {
+	return db.endAttempts(ctx, "give a replica up", func(a *attemptRow, random float64) {
+		a.lose(clean(reason), random)
+	}, byReplicaSQL, replica)
+}
+
+const byReplicaSQL = `SELECT ` + attemptColumns + ` FROM executions
+	WHERE finished_at IS NULL AND id < ` + firstIDSoon + ` AND state = 'running' AND claimed_by = $1 AND executor IS NULL
+	ORDER BY id FOR UPDATE SKIP LOCKED`
+
+// ExpireLeases ends up to limit attempts whose lease, or whose deadline, has
+// passed. A passed deadline is an answer, timed_out; a passed lease is none.
+func (db *DB) ExpireLeases(ctx context.Context, limit int) (firjob.Followed, error) {
+	return db.endAttempts(ctx, "expire leases", func(a *attemptRow, random float64) {
+		if a.overtime() {
+			a.timeOut(random)
+		} else {
+			a.lose("the lease ended at "+a.leaseUntil.Format(time.RFC3339Nano)+" without a word from the executor", random)
+		}
+	}, expiredSQL, limit)
+}
+
+const expiredSQL = `SELECT ` + attemptColumns + ` FROM executions
+	WHERE finished_at IS NULL AND id < ` + firstIDSoon + ` AND state = 'running'
+		AND (lease_until < now() OR deadline_at < now())
+	ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED`
+
+// firstIDSoon is firjob.FirstIDAt of a moment after which nothing can have
+// been claimed: claims lead the clock by a second.
+const firstIDSoon = `rpad(lpad(to_hex(ceil(extract(epoch FROM now()) * 1000)::bigint + 2000), 12, '0'), 32, '0')::uuid`
+
+// endAttempts locks the rows of a query of attemptColumns, lets judge change
+// them and writes what it changed. Rows that another transaction holds are about
+// to change anyway.
+func (db *DB) endAttempts(ctx context.Context, verb string, judge func(a *attemptRow, random float64), query string, args ...any) (followed firjob.Followed, err error) {
+	err = db.inTx(ctx, db.hot, verb, func(tx pgx.Tx) error {
+		result, _ := tx.Query(ctx, query, args...)
+		rows, err := readAttempts(ctx, tx, result)
+		if err != nil {
+			return err
+		}
+		for i := range rows {
+			judge(&rows[i], rand.Float64())
+		}
+		s, err := settle(ctx, tx, rows)
+		if err != nil {
+			return err
+		}
+		followed, err = conclude(ctx, tx, s.final, s.again)
+		return err
+	})
+	return followed, err
+}
+
+func splitRefs(refs []firjob.AttemptRef) (ids []firjob.ExecutionID, tokens []int64) {
+	for _, r := range refs {
+		ids, tokens = append(ids, r.ID), append(tokens, r.Token)
+	}
+	return ids, tokens
+}

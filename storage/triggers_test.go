@@ -1,0 +1,238 @@
+package storage_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/firjob/firjob"
+	"github.com/google/go-cmp/cmp"
+)
+
+func (s *store) trigger(t firjob.TriggerRequest) (firjob.Execution, bool) {
+	s.t.Helper()
+	if t.Horizon == 0 {
+		t.Horizon = time.Minute
+	}
+	e, due, err := s.Trigger(s.t.Context(), t)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return e, due
+}
+
+func TestTriggerNow(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	job := s.job(func(j *firjob.Job) { j.Enabled = false; j.Params = json.RawMessage(`{"a":1}`) })
+	e, due := s.trigger(firjob.TriggerRequest{Job: job.ID, Params: json.RawMessage(`{"a":2}`)})
+	if !due || e.Kind != firjob.KindManual || e.State != firjob.StatePlanned || string(e.Params) != `{"a":2}` || e.JobVersion != 0 {
+		t.Fatalf("got %+v, due %v", e, due)
+	}
+	got := s.claim(e.ID)
+	if len(got.Claimed) != 1 || string(got.Claimed[0].Trigger.Params) != `{"a":2}` {
+		t.Errorf("claimed %+v, want it to run though the job is paused", got)
+	}
+}
+
+func TestTriggerLater(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	job := s.job(nil)
+	at := s.now().Add(2 * time.Hour)
+	e, due := s.trigger(firjob.TriggerRequest{Job: job.ID, At: at})
+	if due || !e.ScheduledAt.Equal(at) || e.State != firjob.StatePlanned {
+		t.Fatalf("got %+v, due %v", e, due)
+	}
+	if diff := cmp.Diff(e, s.get(e.ID)); diff != "" {
+		t.Errorf("read again (-first +second):\n%s", diff)
+	}
+	if planned, taken, err := s.PlanLater(t.Context(), time.Minute, 10); err != nil || taken != 0 {
+		t.Errorf("planned %v, %d, %v before its time", planned, taken, err)
+	}
+	planned, taken, err := s.PlanLater(t.Context(), 3*time.Hour, 10)
+	if err != nil || taken != 1 {
+		t.Fatalf("taken %d, %v", taken, err)
+	}
+	if diff := cmp.Diff([]firjob.Due{{ID: e.ID, At: at}}, planned); diff != "" {
+		t.Errorf("planned (-want +got):\n%s", diff)
+	}
+	s.wantState(e.ID, firjob.StatePlanned)
+
+	e, _ = s.trigger(firjob.TriggerRequest{Job: job.ID, At: at})
+	cancelled, err := s.CancelExecution(t.Context(), e.ID)
+	if err != nil || cancelled.State != firjob.StateCancelled || cancelled.FinishedAt == nil {
+		t.Errorf("cancelled: got %+v, %v", cancelled, err)
+	}
+	_, err = s.CancelExecution(t.Context(), e.ID)
+	wantCode(t, err, firjob.CodeConflict)
+	if _, taken, err := s.PlanLater(t.Context(), 3*time.Hour, 10); err != nil || taken != 0 {
+		t.Errorf("a cancelled trigger was planned: %d, %v", taken, err)
+	}
+}
+
+func TestTriggerInThePast(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	at := s.now().AddDate(0, 0, -300)
+	e, due := s.trigger(firjob.TriggerRequest{Job: s.job(nil).ID, At: at})
+	if !due || !e.ScheduledAt.Equal(at) {
+		t.Fatalf("got %+v, due %v", e, due)
+	}
+	s.mustClaim(e.ID)
+}
+
+func TestIdempotencyKey(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	job := s.job(nil)
+	request := firjob.TriggerRequest{Job: job.ID, Key: "order-7", Params: json.RawMessage(`{"a":1}`)}
+	ids := make([]firjob.ExecutionID, 4)
+	together(len(ids), func(i int) {
+		e, _ := s.trigger(request)
+		ids[i] = e.ID
+	})
+	for _, id := range ids {
+		if id != ids[0] {
+			t.Errorf("the same key gave %s and %s", ids[0], id)
+		}
+	}
+	other := request
+	other.Params = json.RawMessage(`{"a":2}`)
+	_, _, err := s.Trigger(t.Context(), other)
+	wantCode(t, err, firjob.CodeKeyReused)
+	other.Params, other.At = request.Params, s.now()
+	_, _, err = s.Trigger(t.Context(), other)
+	wantCode(t, err, firjob.CodeKeyReused)
+	request.Job = s.job(nil).ID
+	if e, _ := s.trigger(request); e.ID == ids[0] {
+		t.Error("a key of one job bound another job's trigger")
+	}
+	s.exec(`UPDATE idempotency_keys SET created_at = now() - interval '25 hours'`)
+	if err := s.MaintainPartitions(t.Context(), 1, 24*time.Hour*30); err != nil {
+		t.Fatal(err)
+	}
+	request.Job = job.ID
+	if e, _ := s.trigger(request); e.ID == ids[0] {
+		t.Error("the key was not forgotten after 24 hours")
+	}
+	request.Key = "a\x00b"
+	_, _, err = s.Trigger(t.Context(), request)
+	wantCode(t, err, firjob.CodeInvalid)
+}
+
+func TestRetryExecution(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	job := s.job(nil)
+	e, _ := s.trigger(firjob.TriggerRequest{Job: job.ID, Params: json.RawMessage(`{"a":1}`)})
+	_, err := s.RetryExecution(t.Context(), e.ID)
+	wantCode(t, err, firjob.CodeConflict)
+	s.wantReceipt(s.mustClaim(e.ID), firjob.OutcomeFailed, firjob.ReceiptRecorded)
+	again, err := s.RetryExecution(t.Context(), e.ID)
+	if err != nil || again.RetryOf == nil || *again.RetryOf != e.ID || string(again.Params) != `{"a":1}` || again.Kind != firjob.KindManual {
+		t.Fatalf("got %+v, %v", again, err)
+	}
+	s.mustClaim(again.ID)
+	_, err = s.RetryExecution(t.Context(), firjob.Fire(job.ID, s.now()))
+	wantCode(t, err, firjob.CodeNotFound)
+}
+
+func TestCancelExecution(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	_, id := s.fire(nil)
+	e, err := s.CancelExecution(t.Context(), id)
+	if err != nil || e.State != firjob.StateCancelled || e.FinishedAt == nil {
+		t.Fatalf("planned: got %+v, %v", e, err)
+	}
+	_, err = s.CancelExecution(t.Context(), id)
+	wantCode(t, err, firjob.CodeConflict)
+	_, id = s.fire(nil)
+	a := s.mustClaim(id)
+	e, err = s.CancelExecution(t.Context(), id)
+	if err != nil || e.State != firjob.StateRunning || e.Token != a.Token {
+		t.Fatalf("running: got %+v, %v", e, err)
+	}
+	s.wantReceipt(a, firjob.OutcomeCancelled, firjob.ReceiptRecorded)
+	s.wantState(id, firjob.StateCancelled)
+	_, err = s.CancelExecution(t.Context(), firjob.Fire(1, s.now()))
+	wantCode(t, err, firjob.CodeNotFound)
+}
+
+func TestExecutionsPages(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	job, other := s.job(nil), s.job(nil)
+	now := s.now()
+	var at []time.Time
+	for i := range 5 {
+		at = append(at, now.Add(time.Duration(i-5)*time.Second))
+	}
+	ids := s.plan(job, at...)
+	running := s.plan(other, now)[0]
+	s.mustClaim(running)
+	list := func(f firjob.ExecutionFilter) (got []firjob.ExecutionID) {
+		t.Helper()
+		f.PageSize = 2
+		for {
+			page, next, err := s.Executions(t.Context(), f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range page {
+				got = append(got, e.ID)
+			}
+			if next.IsZero() {
+				return got
+			}
+			f.Before = next
+		}
+	}
+	for name, c := range map[string]struct {
+		filter firjob.ExecutionFilter
+		want   []firjob.ExecutionID
+	}{
+		"all":        {firjob.ExecutionFilter{}, []firjob.ExecutionID{running, ids[4], ids[3], ids[2], ids[1], ids[0]}},
+		"of a job":   {firjob.ExecutionFilter{Job: other.ID}, []firjob.ExecutionID{running}},
+		"of the app": {firjob.ExecutionFilter{App: app, Until: at[2]}, []firjob.ExecutionID{ids[1], ids[0]}},
+		"of another": {firjob.ExecutionFilter{App: "another"}, nil},
+		"by state":   {firjob.ExecutionFilter{States: []firjob.State{firjob.StateRunning, firjob.StateLost}}, []firjob.ExecutionID{running}},
+		"by time":    {firjob.ExecutionFilter{Since: at[1], Until: at[4]}, []firjob.ExecutionID{ids[3], ids[2], ids[1]}},
+	} {
+		if diff := cmp.Diff(c.want, list(c.filter)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestStats(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	empty, err := s.Stats(t.Context(), s.now().Add(-time.Hour))
+	if err != nil || len(empty.ByState)+len(empty.LatenessMS) != 0 {
+		t.Errorf("of nothing: got %+v, %v", empty, err)
+	}
+	job := s.job(nil)
+	now := s.now()
+	ids := s.plan(job, now.Add(-3*time.Second), now.Add(-2*time.Second), now.Add(-time.Second), now.Add(time.Minute))
+	for i, id := range ids[:3] {
+		a := s.mustClaim(id)
+		start := id.ScheduledAt().Add(time.Duration(10*i-10) * time.Millisecond)
+		if _, err := s.Finish(t.Context(), []firjob.FinishItem{{Executor: executor, Result: firjob.Result{
+			ID: id, Token: a.Token, Outcome: firjob.OutcomeSucceeded, StartedAt: start, FinishedAt: start}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := s.Stats(t.Context(), now.Add(-time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := firjob.Stats{
+		ByState:    map[firjob.State]int64{firjob.StateSucceeded: 3, firjob.StatePlanned: 1},
+		LatenessMS: map[string]float64{"p50": 0, "p99": 10, "max": 10},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("stats (-want +got):\n%s", diff)
+	}
+}
