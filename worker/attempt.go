@@ -1,0 +1,30 @@
+package worker
+
+import (
+	"context"
+	"time"
+
+	"github.com/firjob/firjob"
+)
+
+// attempt is an accepted trigger. The table's lock guards the fields below the
+// line.
+type attempt struct {
+	task    Task
+	handler Handler // nil: there is none of that name
+	timeout time.Duration
+	sentAt  time.Time // by the server's clock; zero: not told
+	fence   time.Time // when its own lease is over, less the margin, unless a beat renews it
+
+	over    bool                    // the handler has returned, or never will be called
+	cancel  context.CancelCauseFunc // nil until the handler starts
+	stopped error                   // the cause for which it was ended before that
+}
+
+func (a *attempt) ref() firjob.AttemptRef {
+	return firjob.AttemptRef{ID: a.task.ID, Token: a.task.Token}
+}
+
+// fenced returns how much of a lease a worker uses. The last fifth is left for
+// the handlers to notice, and for clocks that run at different speeds.
+func fenced(lease time.Duration) time.Duration { return lease - lease/5 }
