@@ -1,0 +1,53 @@
+package httpapi
+
+import (
+	"time"
+
+	"github.com/firjob/firjob"
+)
+
+// coming returns the first fire of j after now, zero if there is none or it is
+// not known. It is not the stored one, which runs ahead by what is recorded
+// already; but that is all there is to know of a delay job, and of an "at" that
+// is past and not recorded yet.
+func coming(j firjob.Job, now time.Time) time.Time {
+	if !j.Enabled {
+		return time.Time{}
+	}
+	switch j.Schedule.Kind {
+	case firjob.ScheduleCron:
+		return comingFrom(j, now, now)
+	case firjob.ScheduleEvery:
+		if j.NextFireAt != nil { // the stored fire is on the grid, as the anchor is
+			return comingFrom(j, gridPoint(*j.NextFireAt, j.Schedule.Interval.Std(), now), now)
+		}
+	case firjob.ScheduleAt:
+		if next := comingFrom(j, now, now); !next.IsZero() {
+			return next
+		}
+	}
+	if j.NextFireAt != nil {
+		return *j.NextFireAt
+	}
+	return time.Time{}
+}
+
+// comingFrom asks the timetable. A job that was stored has one; should it not
+// any more, because a zone left the zone database, nothing is known to come.
+func comingFrom(j firjob.Job, anchor, now time.Time) time.Time {
+	timetable, err := j.Schedule.Timetable(anchor)
+	if err != nil {
+		return time.Time{}
+	}
+	return timetable.Next(now)
+}
+
+// gridPoint returns the last instant that is not after now and a whole number
+// of intervals before at; at itself if that is past.
+func gridPoint(at time.Time, interval time.Duration, now time.Time) time.Time {
+	if !at.After(now) {
+		return at
+	}
+	steps := (at.Sub(now) + interval - 1) / interval
+	return at.Add(-steps * interval)
+}

@@ -1,0 +1,159 @@
+package httpapi_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/httpapi"
+)
+
+func TestReady(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		postgres error
+		status   firjob.Status
+		want     int
+		text     string
+	}{
+		"ready":         {nil, firjob.Status{}, 200, `"ready"`},
+		"without Redis": {nil, firjob.Status{Degraded: true}, 200, "degraded"},
+		"no Postgres":   {errors.New("password=hunter2"), firjob.Status{}, 503, "postgres"},
+		"draining":      {nil, firjob.Status{Draining: true}, 503, "draining"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSurface(t)
+			s.store.fail(tt.postgres)
+			s.scheduler.status = tt.status
+			r := s.do("GET", "/readyz?verbose", "").want(tt.want)
+			if !strings.Contains(r.body, tt.text) || strings.Contains(r.body, "hunter2") {
+				t.Errorf("got %s, want %q in it", r.body, tt.text)
+			}
+			if tt.want == http.StatusServiceUnavailable {
+				r.problem()
+			}
+			if brief := s.do("GET", "/readyz", "").want(tt.want); strings.Contains(brief.body, "checks") {
+				t.Errorf("without verbose: %s", brief.body)
+			}
+		})
+	}
+}
+
+func TestVersionAndStats(t *testing.T) {
+	t.Parallel()
+	s := newSurface(t)
+	if got := s.do("GET", "/version", "").want(http.StatusOK).body; !strings.Contains(got, `"v1.2.3"`) {
+		t.Errorf("got %s", got)
+	}
+	s.scheduler.status = firjob.Status{Replica: "r1", Replicas: []string{"r1", "r2"}, Due: 3, Leased: 1}
+	golden(t, "testdata/stats.json", s.call("GET", "/api/v1/stats?since=2027-01-01T00:00:00Z", "").want(http.StatusOK).indented())
+}
+
+// Deadlines are those of a connection; they must not end one that is kept.
+func TestConnectionsAreKept(t *testing.T) {
+	t.Parallel()
+	s := newSurface(t)
+	var dials atomic.Int64
+	server := httptest.NewUnstartedServer(s.handler)
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			dials.Add(1)
+		}
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	for range 3 {
+		r, err := server.Client().Post(server.URL+"/api/v1/jobs", "application/json", strings.NewReader(goodJob))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, r.Body); err != nil || r.Body.Close() != nil || r.StatusCode != http.StatusUnauthorized {
+			t.Fatalf("got status %d, %v", r.StatusCode, err)
+		}
+	}
+	if got := dials.Load(); got != 1 {
+		t.Errorf("three requests took %d connections, want 1", got)
+	}
+}
+
+// The document in docs/ is the one that is served; a change of the API shows in
+// review as a change of that file.
+func TestOpenAPI(t *testing.T) {
+	t.Parallel()
+	r := newSurface(t).do("GET", "/openapi.json", "").want(http.StatusOK)
+	golden(t, "../docs/openapi.json", r.body)
+	var doc struct {
+		Paths map[string]map[string]any
+	}
+	r.into(&doc)
+	for path, operations := range doc.Paths {
+		for method, op := range operations {
+			if text, _ := json.Marshal(op); !strings.Contains(string(text), "#/components/schemas/Problem") {
+				t.Errorf("%s %s does not describe its errors", method, path)
+			}
+		}
+	}
+	if strings.Contains(r.body, "ErrorModel") {
+		t.Error("the document still names huma's own error model")
+	}
+}
+
+// The page must show every operation, and need nothing but itself.
+func TestDocs(t *testing.T) {
+	t.Parallel()
+	s := newSurface(t)
+	r := s.do("GET", "/docs", "").want(http.StatusOK)
+	for _, forbidden := range []string{"<script", "http://", "https://", "ZgotmplZ", "javascript:"} {
+		if strings.Contains(r.body, forbidden) {
+			t.Errorf("the page holds %q", forbidden)
+		}
+	}
+	if csp := r.header.Get("Content-Security-Policy"); !strings.HasPrefix(csp, "default-src 'none'; style-src 'sha256-") {
+		t.Errorf("Content-Security-Policy: %s", csp)
+	}
+	var doc struct {
+		Paths map[string]map[string]struct{ OperationID string }
+	}
+	s.do("GET", "/openapi.json", "").into(&doc)
+	for path, operations := range doc.Paths {
+		for method, op := range operations {
+			if !strings.Contains(r.body, `id="`+op.OperationID+`"`) {
+				t.Errorf("the page does not show %s %s", method, path)
+			}
+		}
+	}
+	for _, code := range []firjob.Code{firjob.CodeInvalid, firjob.CodeInternal} {
+		if !strings.Contains(r.body, `id="`+string(code)+`"`) {
+			t.Errorf("the page does not show the code %s", code)
+		}
+	}
+}
+
+type bench struct {
+	handler   http.Handler
+	scheduler *calls
+}
+
+func benchSurface(b *testing.B) *bench {
+	b.Helper()
+	s := &bench{scheduler: &calls{}}
+	s.handler = httpapi.New(httpapi.Options{Store: newMemory(), Scheduler: s.scheduler})
+	return s
+}
+
+func (s *bench) post(path, body string) int {
+	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
+	r.SetBasicAuth("billing", secret)
+	w := httptest.NewRecorder()
+	s.handler.ServeHTTP(w, r)
+	return w.Code
+}

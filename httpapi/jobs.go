@@ -1,0 +1,192 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"net/http"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/firjob/firjob"
+)
+
+// jobNumber is a job's number as a parameter; huma would cut a larger one to
+// the 32 bits of a firjob.JobID.
+type jobNumber int64
+
+// TransformSchema adds the bounds, which are those of Postgres's integer.
+func (jobNumber) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	s.Minimum, s.Maximum = new(1.0), new(float64(math.MaxInt32))
+	s.Description, s.Examples = "A job's number", []any{42}
+	return s
+}
+
+type jobPath struct {
+	ID jobNumber `path:"id"`
+}
+
+// jobRequest names a job and brings a body.
+type jobRequest struct {
+	ID      jobNumber `path:"id"`
+	RawBody []byte
+}
+
+func locationOfJob(id firjob.JobID) string { return fmt.Sprintf("/api/v1/jobs/%d", id) }
+
+func (s *server) routeJobs() {
+	input := reflect.TypeFor[jobInput]()
+	register(s, operation{id: "create-job", method: http.MethodPost, path: "/jobs", tag: "Jobs",
+		summary: "Make a job", created: true, body: input}, s.createJob)
+	register(s, operation{id: "list-jobs", method: http.MethodGet, path: "/jobs", tag: "Jobs",
+		summary: "List jobs, by number"}, s.listJobs)
+	register(s, operation{id: "get-job", method: http.MethodGet, path: "/jobs/{id}", tag: "Jobs",
+		summary: "Show a job"}, s.getJob)
+	register(s, operation{id: "edit-job", method: http.MethodPatch, path: "/jobs/{id}", tag: "Jobs",
+		summary: "Change a job",
+		description: "A JSON merge patch (RFC 7396): fields that are absent stay, null restores the default. " +
+			"A schedule of a new kind starts empty. Planned executions of the old version are superseded.",
+		body: reflect.TypeFor[jobPatch]()}, s.editJob)
+	register(s, operation{id: "delete-job", method: http.MethodDelete, path: "/jobs/{id}", tag: "Jobs",
+		summary: "Delete a job", description: "Planned executions are superseded; history stays."}, s.deleteJob)
+	register(s, operation{id: "pause-job", method: http.MethodPost, path: "/jobs/{id}/pause", tag: "Jobs",
+		summary: "Pause a job", body: reflect.TypeFor[pauseInput](), bodyOptional: true}, s.pauseJob)
+	register(s, operation{id: "resume-job", method: http.MethodPost, path: "/jobs/{id}/resume", tag: "Jobs",
+		summary: "Resume a job", description: "Fires that passed while it was paused are not made up for.",
+		body: reflect.TypeFor[pauseInput](), bodyOptional: true}, s.resumeJob)
+}
+
+func (s *server) createJob(ctx context.Context, in *struct{ RawBody []byte }) (*created[jobBody], error) {
+	doc, err := parseDocument(in.RawBody)
+	if err != nil {
+		return nil, err
+	}
+	f := &faults{}
+	job := decode[jobInput](s, doc, f).job(f)
+	f.also(job.Validate(time.Now()))
+	if err := s.withUnknownApp(ctx, f, job.App).err(); err != nil {
+		return nil, err
+	}
+	job, err = s.Store.CreateJob(ctx, job, func(now time.Time) (time.Time, error) { return job.FirstFire(now, now) })
+	if err != nil {
+		return nil, fmt.Errorf("create job: %w", err)
+	}
+	s.Scheduler.JobChanged(ctx, job.ID)
+	return &created[jobBody]{Location: locationOfJob(job.ID), Body: bodyOfJob(job, time.Now())}, nil
+}
+
+// withUnknownApp adds the one fault that only the store knows of, if the job has
+// others: a good one is refused by the store itself.
+func (s *server) withUnknownApp(ctx context.Context, f *faults, app string) *faults {
+	if len(f.list) > 0 {
+		if _, err := s.Store.AppAuthHash(ctx, app); firjob.CodeOf(err) == firjob.CodeNotFound {
+			f.add("app", app, "is not a known app: make it first")
+		}
+	}
+	return f
+}
+
+type jobQuery struct {
+	App       string `query:"app" doc:"Jobs of this app"`
+	Query     string `query:"q" doc:"Jobs with this in their name or handler, case ignored"`
+	Enabled   string `query:"enabled" enum:"true,false" doc:"Jobs that are on, or paused"`
+	PageSize  int    `query:"page_size" minimum:"1" maximum:"500" default:"50"`
+	PageToken string `query:"page_token" doc:"next_page_token of the page before"`
+}
+
+func (s *server) listJobs(ctx context.Context, in *jobQuery) (*answer[list[jobBody]], error) {
+	filter := firjob.JobFilter{App: in.App, Query: in.Query, PageSize: in.PageSize}
+	if in.Enabled != "" {
+		filter.Enabled = new(in.Enabled == "true")
+	}
+	var err error
+	if filter.After, err = jobOfToken(in.PageToken); err != nil {
+		return nil, err
+	}
+	jobs, next, err := s.Store.Jobs(ctx, filter)
+	if err != nil {
+		return nil, fmt.Errorf("list jobs: %w", err)
+	}
+	out := &answer[list[jobBody]]{list[jobBody]{Items: []jobBody{}, NextPageToken: tokenOfJob(next)}}
+	now := time.Now()
+	for _, j := range jobs {
+		out.Body.Items = append(out.Body.Items, bodyOfJob(j, now))
+	}
+	return out, nil
+}
+
+func (s *server) getJob(ctx context.Context, in *jobPath) (*answer[jobBody], error) {
+	job, err := s.Store.Job(ctx, firjob.JobID(in.ID))
+	if err != nil {
+		return nil, fmt.Errorf("read job %d: %w", in.ID, err)
+	}
+	return &answer[jobBody]{bodyOfJob(job, time.Now())}, nil
+}
+
+func (s *server) deleteJob(ctx context.Context, in *jobPath) (*struct{}, error) {
+	if err := s.Store.DeleteJob(ctx, firjob.JobID(in.ID)); err != nil {
+		return nil, fmt.Errorf("delete job %d: %w", in.ID, err)
+	}
+	return nil, nil
+}
+
+// pauseInput says why. It is kept for a pause and ignored by a resume.
+type pauseInput struct {
+	Reason *string `json:"reason,omitempty" maxLength:"200" doc:"Why, for whoever looks at the job" example:"upstream is down"`
+}
+
+func (s *server) pauseJob(ctx context.Context, in *jobRequest) (*answer[jobBody], error) {
+	reason, err := s.pauseReason(in.RawBody)
+	if err != nil {
+		return nil, err
+	}
+	return s.changeJob(ctx, firjob.JobID(in.ID), func(_ time.Time, j *firjob.Job) error {
+		j.Enabled, j.PausedReason = false, reason
+		return nil
+	})
+}
+
+func (s *server) resumeJob(ctx context.Context, in *jobRequest) (*answer[jobBody], error) {
+	if _, err := s.pauseReason(in.RawBody); err != nil {
+		return nil, err
+	}
+	return s.changeJob(ctx, firjob.JobID(in.ID), func(_ time.Time, j *firjob.Job) error {
+		j.Enabled, j.PausedReason = true, ""
+		return nil
+	})
+}
+
+func (s *server) pauseReason(raw []byte) (string, error) {
+	doc, err := parseDocument(raw)
+	if err != nil {
+		return "", err
+	}
+	f := &faults{}
+	in := decode[pauseInput](s, doc, f)
+	if in.Reason == nil {
+		return "", f.err()
+	}
+	if len(*in.Reason) > firjob.MaxName || !printable(*in.Reason) {
+		f.add("reason", nil, fmt.Sprintf("must have at most %d bytes, all printable", firjob.MaxName))
+	}
+	return strings.TrimSpace(*in.Reason), f.err()
+}
+
+// changeJob edits a job in the store, then tells the scheduler.
+func (s *server) changeJob(ctx context.Context, id firjob.JobID, edit func(now time.Time, j *firjob.Job) error) (*answer[jobBody], error) {
+	job, err := s.Store.UpdateJob(ctx, id, func(now, anchor time.Time, j *firjob.Job) (time.Time, error) {
+		old := *j
+		if err := edit(now, j); err != nil {
+			return time.Time{}, err
+		}
+		return j.FireAfterEdit(old, now, anchor)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("change job %d: %w", id, err)
+	}
+	s.Scheduler.JobChanged(ctx, id)
+	return &answer[jobBody]{bodyOfJob(job, time.Now())}, nil
+}

@@ -1,0 +1,99 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// maxBody bounds the body of a request under /api/v1, in bytes.
+const maxBody = 1 << 20
+
+// operation describes a route of the API.
+type operation struct {
+	id, method, path string
+	tag, summary     string
+	description      string
+	created          bool         // answers 201 with a Location
+	body             reflect.Type // of the request; nil = none
+	bodyOptional     bool
+}
+
+// register adds a route whose errors become problems. Bodies reach the handler
+// as they came, in RawBody: see body.go for why.
+func register[I, O any](s *server, op operation, serve func(context.Context, *I) (*O, error)) {
+	described := huma.Operation{
+		OperationID: op.id, Method: op.method, Path: "/api/v1" + op.path,
+		Tags: []string{op.tag}, Summary: op.summary, Description: op.description,
+		Responses:        map[string]*huma.Response{"default": s.problemResponse()},
+		Security:         []map[string][]string{{securityAdmin: {}}},
+		MaxBodyBytes:     maxBody,
+		SkipValidateBody: true,
+	}
+	if op.created {
+		described.DefaultStatus = http.StatusCreated
+	}
+	body := &huma.RequestBody{}
+	if op.body != nil {
+		described.RequestBody = body
+	}
+	huma.Register(s.api, described, func(ctx context.Context, in *I) (*O, error) {
+		out, err := serve(ctx, in)
+		if err != nil {
+			return nil, s.problem(ctx, err)
+		}
+		return out, nil
+	})
+	if op.body != nil {
+		body.Required = !op.bodyOptional
+		body.Content = map[string]*huma.MediaType{jsonType: {Schema: s.schemaOf(op.body)}}
+		if op.method == http.MethodPatch {
+			body.Content["application/merge-patch+json"] = body.Content[jsonType]
+		}
+	}
+}
+
+const jsonType = "application/json"
+
+func (s *server) schemaOf(t reflect.Type) *huma.Schema {
+	return s.api.OpenAPI().Components.Schemas.Schema(t, true, "")
+}
+
+func (s *server) problemResponse() *huma.Response {
+	return &huma.Response{
+		Description: "An error",
+		Content: map[string]*huma.MediaType{
+			"application/problem+json": {Schema: s.schemaOf(reflect.TypeFor[problem]())},
+		},
+	}
+}
+
+// answer is a body alone.
+type answer[T any] struct {
+	Body T
+}
+
+// created is a body and where to find it again.
+type created[T any] struct {
+	Location string `header:"Location" doc:"The path of what was made"`
+	Body     T
+}
+
+// list is one page.
+type list[T any] struct {
+	Items         []T    `json:"items" nullable:"false"`
+	NextPageToken string `json:"next_page_token" doc:"page_token of the next page; empty on the last"`
+}
+
+// schemaName names a Go type in the OpenAPI document: jobBody is a Job there,
+// list[jobBody] a JobList.
+func schemaName(t reflect.Type, hint string) string {
+	name := strings.TrimSuffix(huma.DefaultSchemaNamer(t, hint), "Body")
+	if item, ok := strings.CutPrefix(name, "List"); ok {
+		return item + "List"
+	}
+	return name
+}

@@ -1,0 +1,188 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/firjob/firjob"
+)
+
+// problem is the body of every error (RFC 9457), and the error itself where
+// huma passes it on.
+type problem struct {
+	Type      string      `json:"type" doc:"Where this class of error is described" example:"/docs#invalid"`
+	Title     string      `json:"title" doc:"The status in words" example:"Unprocessable Entity"`
+	Status    int         `json:"status" example:"422"`
+	Detail    string      `json:"detail" doc:"What went wrong, for a person" example:"the request has faulty fields"`
+	Code      firjob.Code `json:"code" doc:"What went wrong, for a program; stable" enum:"invalid,not_found,conflict,idempotency_reused,stale_token,unauthorized,forbidden,too_large,unavailable,internal"`
+	RequestID string      `json:"request_id" doc:"Names the request in the server's log" example:"5f1c7a90d3e84b26"`
+	Errors    []fault     `json:"errors,omitempty" nullable:"false" doc:"Every faulty field"`
+
+	header http.Header
+}
+
+// fault is one fault in one place of a request.
+type fault struct {
+	Location string `json:"location" doc:"Where it is" example:"body.schedule.expr"`
+	Message  string `json:"message" doc:"What is wrong and what would be right"`
+	Value    any    `json:"value,omitempty" doc:"What stood there, unless it is long or secret"`
+}
+
+// statusOf is the one map from codes to statuses.
+func statusOf(code firjob.Code) int {
+	switch code {
+	case firjob.CodeInvalid, firjob.CodeKeyReused:
+		return http.StatusUnprocessableEntity
+	case firjob.CodeNotFound:
+		return http.StatusNotFound
+	case firjob.CodeConflict, firjob.CodeStale:
+		return http.StatusConflict
+	case firjob.CodeUnauthorized:
+		return http.StatusUnauthorized
+	case firjob.CodeForbidden:
+		return http.StatusForbidden
+	case firjob.CodeTooLarge:
+		return http.StatusRequestEntityTooLarge
+	case firjob.CodeUnavailable:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
+
+// httpError is an error that HTTP itself names more exactly than a code does.
+type httpError struct {
+	status int
+	header http.Header
+	known  *firjob.Error
+}
+
+// Error returns the message.
+func (e *httpError) Error() string { return e.known.Error() }
+
+// Unwrap returns the error of the domain, for its code.
+func (e *httpError) Unwrap() error { return e.known }
+
+// problem turns any error into what the client is told. An internal error is
+// logged here, once, and the client learns only where to find it.
+func (s *server) problem(ctx context.Context, err error) *problem {
+	p := &problem{RequestID: requestIDOf(ctx), header: http.Header{}}
+	var known *firjob.Error
+	var exact *httpError
+	switch {
+	case errors.As(err, &exact):
+		p.Status, p.header, known = exact.status, exact.header, exact.known
+	case errors.As(err, &known):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		known = firjob.Errorf(firjob.CodeUnavailable, "the request took too long")
+	default:
+		s.log.ErrorContext(ctx, "request failed", "request_id", p.RequestID, "error", err)
+		known = firjob.Errorf(firjob.CodeInternal, "an internal error; the server's log has it under this request id")
+	}
+	p.Code, p.Detail = known.Code, known.Message
+	for _, f := range known.Fields {
+		p.Errors = append(p.Errors, fault{Location: location(f.Field), Message: f.Message, Value: echo(f.Value)})
+	}
+	s.complete(p)
+	return p
+}
+
+// complete fills in what follows from the code.
+func (s *server) complete(p *problem) {
+	if p.Status == 0 {
+		p.Status = statusOf(p.Code)
+	}
+	if p.header == nil {
+		p.header = http.Header{}
+	}
+	if p.Code == firjob.CodeUnavailable {
+		p.header.Set("Retry-After", "1")
+	}
+	p.Title = http.StatusText(p.Status)
+	p.Type = s.PublicURL + "/docs#" + string(p.Code)
+}
+
+// location places a field of the domain, which knows only bodies, in the request.
+func location(field string) string {
+	switch part, _, _ := strings.Cut(field, "."); part {
+	case "body", "path", "query", "header":
+		return field
+	case "":
+		return "body"
+	}
+	return "body." + field
+}
+
+// maxEcho bounds what of a faulty value is sent back, in bytes.
+const maxEcho = 200
+
+// echo returns v as it may be shown: not if it is long, and never a whole
+// object, which may hold what is secret.
+func echo(v any) any {
+	switch v := v.(type) {
+	case nil, map[string]any, []any, json.RawMessage, []byte:
+		return nil
+	case string:
+		if len(v) > maxEcho {
+			return nil
+		}
+	}
+	if len(fmt.Sprint(v)) > maxEcho {
+		return nil
+	}
+	return v
+}
+
+// transform is huma's hook before an answer is written. The errors that huma
+// finds by itself, in parameters and limits, become problems here.
+func (s *server) transform(ctx huma.Context, _ string, v any) (any, error) {
+	found, ok := v.(*huma.ErrorModel)
+	if !ok {
+		return v, nil
+	}
+	p := &problem{Status: found.Status, Detail: found.Detail, Code: firjob.CodeInvalid, RequestID: requestIDOf(ctx.Context())}
+	switch {
+	case found.Status == http.StatusRequestEntityTooLarge:
+		p.Code, p.Detail = firjob.CodeTooLarge, fmt.Sprintf("the body is larger than %d bytes", maxBody)
+	case found.Status == http.StatusUnprocessableEntity:
+		p.Detail = "the request has faulty fields"
+	case found.Status >= http.StatusInternalServerError:
+		s.log.ErrorContext(ctx.Context(), "request failed", "request_id", p.RequestID, "error", found)
+		p.Code = firjob.CodeInternal
+	}
+	for _, e := range found.Errors {
+		p.Errors = append(p.Errors, fault{Location: e.Location, Message: e.Message, Value: echo(e.Value)})
+	}
+	s.complete(p)
+	return p, nil
+}
+
+// write answers with the problem.
+func (p *problem) write(w http.ResponseWriter) {
+	for name, values := range p.header {
+		w.Header()[name] = values
+	}
+	writeJSON(w, p.ContentType(""), p.Status, p)
+}
+
+// Error returns the detail.
+func (p *problem) Error() string { return p.Detail }
+
+// GetStatus, GetHeaders and ContentType tell huma how to answer.
+func (p *problem) GetStatus() int            { return p.Status }
+func (p *problem) GetHeaders() http.Header   { return p.header }
+func (p *problem) ContentType(string) string { return "application/problem+json" }
+
+// writeJSON answers with v. An error of the connection has nobody to go to.
+func writeJSON(w http.ResponseWriter, contentType string, status int, v any) {
+	w.Header().Set("Content-Type", contentType)
+	w.WriteHeader(status)
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(v)
+}

@@ -1,0 +1,127 @@
+package httpapi
+
+import (
+	"log/slog"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humachi"
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/firjob/firjob"
+)
+
+// Options is what the HTTP surface needs. Store and Scheduler must be set.
+type Options struct {
+	Store     Store
+	Scheduler Scheduler
+	// AdminToken opens /api/v1 and /metrics as a bearer token. Empty leaves
+	// both open to everybody, so that the listener must not reach beyond the
+	// machine.
+	AdminToken string
+	// OpenMetrics opens /metrics to everybody, token or not.
+	OpenMetrics bool
+	// Metrics is served on /metrics and takes the surface's own metrics. A
+	// registry takes them once, hence one registry for each New. Default: a new one.
+	Metrics *prometheus.Registry
+	Version VersionInfo
+	// PublicURL is how clients reach the server, without a slash at the end. It
+	// precedes the paths in the "type" of errors. Default: none.
+	PublicURL string
+	// Log takes requests (debug; warn for those that fail on our side) and
+	// internal errors. Default: discarded.
+	Log *slog.Logger
+}
+
+// VersionInfo names the build.
+type VersionInfo struct {
+	Version string `json:"version"`
+	Commit  string `json:"commit"`
+	Built   string `json:"built"`
+	Go      string `json:"go"`
+}
+
+// server is the surface. Nothing in it changes after New, but for the cache of
+// credentials, which locks.
+type server struct {
+	Options
+	log     *slog.Logger
+	router  *chi.Mux
+	api     huma.API
+	admin   tokenHash
+	apps    *credentialCache
+	metrics *requestMetrics
+}
+
+// New returns the HTTP surface. It is safe for any number of goroutines.
+func New(o Options) http.Handler {
+	if o.Metrics == nil {
+		o.Metrics = prometheus.NewRegistry()
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &server{
+		Options: o,
+		log:     o.Log.With("component", "httpapi"),
+		router:  chi.NewRouter(),
+		admin:   hashToken(o.AdminToken),
+		apps:    newCredentialCache(),
+		metrics: newRequestMetrics(o.Metrics),
+	}
+	s.router.Use(s.requestID, s.observe, s.recoverPanic, securityHeaders, s.sameOrigin, s.printableRequest,
+		deadlines, middleware.GetHead)
+	s.router.NotFound(s.handle(notFound))
+	s.router.MethodNotAllowed(s.handle(s.methodNotAllowed))
+	s.routeAPI()
+	s.routeExecutors()
+	s.routeHealth()
+	s.finishOpenAPI()
+	s.routeDocs()
+	return s.router
+}
+
+// routeAPI adds what people and programs call, under /api/v1.
+func (s *server) routeAPI() {
+	s.api = humachi.New(s.router.With(s.requireAdmin), s.humaConfig())
+	s.routeApps()
+	s.routeJobs()
+	s.routeTriggers()
+	s.routeSchedules()
+	s.routeExecutions()
+	s.routeStats()
+}
+
+// routeExecutors adds what executors call, under /executor/v1. These routes
+// bypass huma: a callback carries hundreds of results, many times a second.
+func (s *server) routeExecutors() {
+	r := s.router.With(s.requireExecutor)
+	r.Post(firjob.PathRegister, s.handle(s.beat))
+	r.Post(firjob.PathHeartbeat, s.handle(s.beat))
+	r.Post(firjob.PathCallback, s.handle(s.callback))
+	r.Post(firjob.PathLeave, s.handle(s.leave))
+}
+
+func (s *server) routeHealth() {
+	s.router.Get("/livez", s.livez)
+	s.router.Get("/readyz", s.handle(s.readyz))
+	s.router.Get("/version", s.version)
+	metrics := promhttp.HandlerFor(s.Metrics, promhttp.HandlerOpts{})
+	if s.OpenMetrics {
+		s.router.Method(http.MethodGet, "/metrics", metrics)
+	} else {
+		s.router.With(s.requireAdmin).Method(http.MethodGet, "/metrics", metrics)
+	}
+}
+
+// handle makes a handler of a function that returns its error.
+func (s *server) handle(serve func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := serve(w, r); err != nil {
+			s.problem(r.Context(), err).write(w)
+		}
+	}
+}
