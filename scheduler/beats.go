@@ -18,11 +18,13 @@ func (s *Scheduler) Beat(ctx context.Context, beat firjob.Beat) (firjob.BeatRepl
 	s.executors.seenNow(executor)
 	s.beatRedis(ctx, executor)
 	reply := firjob.BeatReply{
-		Now:      s.clock.Now(),
 		Interval: firjob.Duration(firjob.BeatInterval),
-		Lease:    firjob.Duration(s.options.LeaseTTL),
+		// The store renews a lease when less than two thirds of it are left, so
+		// that is what every attempt named now is sure to have.
+		Lease: firjob.Duration(s.options.LeaseTTL * 2 / 3),
 	}
 	if len(beat.Holding) == 0 {
+		reply.Now = s.clock.Now()
 		return reply, nil
 	}
 	held := make([]firjob.Held, len(beat.Holding))
@@ -41,6 +43,7 @@ func (s *Scheduler) Beat(ctx context.Context, beat firjob.Beat) (firjob.BeatRepl
 			reply.Stale = append(reply.Stale, beat.Holding[i])
 		}
 	}
+	reply.Now = s.clock.Now() // last: the executor halves the time that the request took
 	return reply, nil
 }
 

@@ -45,6 +45,7 @@ type fire struct {
 	peers   *peers
 	replica string
 	lease   time.Duration
+	follow  func(context.Context, firjob.Followed)
 	metrics *metrics
 	log     *slog.Logger
 
@@ -184,6 +185,7 @@ func (f *fire) commitBatch(ctx context.Context, ids []firjob.ExecutionID) {
 		return
 	}
 	f.metrics.claimed.Add(float64(len(result.Claimed)))
+	f.follow(ctx, result.Followed)
 	f.queue.Ack(ctx, result.Dropped)
 	f.queue.Return(ctx, result.Early)
 	flights := make([]*flight, len(result.Claimed))

@@ -123,7 +123,7 @@ func New(o Options) (*Scheduler, error) {
 	s.peers.share(nil)
 	s.executors = newExecutors(executorsOptions{Store: o.Store, Registry: o.Registry, Sender: o.Sender, Queue: s.queue, Clock: s.clock, Gone: s.executorGone, Log: log})
 	s.fire = &fire{store: o.Store, queue: s.queue, clock: s.clock, hold: s.hold, peers: s.peers, replica: o.Replica,
-		lease: o.LeaseTTL, metrics: s.metrics, log: log, slots: make(chan struct{}, committers)}
+		lease: o.LeaseTTL, follow: s.follow, metrics: s.metrics, log: log, slots: make(chan struct{}, committers)}
 	s.sending = &sending{store: o.Store, queue: s.queue, sender: o.Sender, executors: s.executors, clock: s.clock, hold: s.hold, sent: s.sent,
 		lose: s.lose, provenAlive: s.peers.provenAlive, handed: func(n int) { s.fire.flights.Add(-int64(n)) }, lease: o.LeaseTTL, metrics: s.metrics, log: log}
 	s.finishes = newGroup(finishBatch, finishers, s.finish)

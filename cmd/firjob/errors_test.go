@@ -1,0 +1,124 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestProblems(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		answer answer
+		want   string
+	}{
+		{"faulty fields", answer{http.StatusUnprocessableEntity, `{"title":"Unprocessable Entity","status":422,"detail":"the request has faulty fields",
+			"code":"invalid","request_id":"5f1c","errors":[{"location":"body.schedule.expr","message":"minute 61 is above 59","value":"61 * * * *"},
+			{"location":"body","message":"want an object"}]}`},
+			"firjob: Unprocessable Entity: the request has faulty fields\n  schedule.expr: minute 61 is above 59\n  body: want an object\n  request id: 5f1c\n"},
+		{"not found", answer{http.StatusNotFound, `{"title":"Not Found","detail":"there is no job 42","code":"not_found","request_id":"5f1d"}`},
+			"firjob: Not Found: there is no job 42\n  request id: 5f1d\n"},
+		{"no token", answer{http.StatusUnauthorized, `{"title":"Unauthorized","detail":"want a token","code":"unauthorized"}`},
+			"firjob: Unauthorized: want a token\n  give the admin token by FIRJOB_TOKEN, FIRJOB_TOKEN_FILE or --token-file\n"},
+		{"text that moves the cursor", answer{http.StatusConflict, `{"title":"Conflict","detail":"a\u001b[2Jb\nc"}`},
+			"firjob: Conflict: a [2Jb c\n"},
+		{"a proxy", answer{http.StatusBadGateway, `<html>`}, "firjob: SERVER answered 502 Bad Gateway\n"},
+		{"another server", ok(`<html>`), "firjob: SERVER answered 200 OK with something that is not JSON: is it a firjob server?\n"},
+		{"another API", ok(`[]`), "firjob: read the server's answer: json: cannot unmarshal array into Go value of type firjob.Job\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			api := newFakeAPI(t, tt.answer)
+			got := api.ran(t, nil, "", "job", "get", "42")
+			want := outcome{code: exitFailure, stderr: strings.ReplaceAll(tt.want, "SERVER", api.URL)}
+			if diff := cmp.Diff(want, got, cmp.AllowUnexported(outcome{})); diff != "" {
+				t.Errorf("outcome differs (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	t.Parallel()
+	api := newFakeAPI(t, ok(`{}`))
+	api.Close()
+	got := api.ran(t, nil, "", "job", "get", "42")
+	want := "firjob: cannot reach " + api.URL + ": is the server running? set --server or FIRJOB_SERVER_URL\n"
+	if got.code != exitFailure || got.stderr != want {
+		t.Errorf("exit code %d, stderr %q; want 1, %q", got.code, got.stderr, want)
+	}
+}
+
+func TestUsageErrors(t *testing.T) {
+	t.Parallel()
+	const help = "Run \"firjob job create --help\" for help."
+	tests := []struct {
+		args string
+		want []string // parts of what stderr says
+	}{
+		{"nope", []string{"unexpected argument nope", "Run \"firjob --help\" for help."}},
+		{"job", []string{"expected one of", "\"create\"", "Run \"firjob job --help\" for help."}},
+		{"job list --nope", []string{"unknown flag --nope"}},
+		{"job list --enabled --paused", []string{"--enabled and --paused can't be used together"}},
+		{"job list -o xml", []string{"--output must be one of"}},
+		{"job get", []string{"<id>"}},
+		{"job get nightly", []string{"<id>", "nightly"}},
+		{"job create", []string{"missing: <name>, --app, --handler, one of --cron, --every, --delay, --at, --manual", help}},
+		{"job create n --app a --handler h --timezone UTC", []string{"missing: one of --cron"}},
+		{"job create n --app a --handler h --every 5", []string{`"5" is not a duration such as "30s"`}},
+		{"job create n --app a --handler h --every 5s --manual", []string{"--manual and --every can't be used together"}},
+		{"job create n --app a --handler h --at tomorrow", []string{`"tomorrow" is not a time such as 2027-01-01T00:00:00Z`}},
+		{"job create n --app a --handler h --manual --params {", []string{"--params is not JSON", help}},
+		{"job create n -f -", []string{"--file is the whole job"}},
+		{"job create -f -", []string{"- does not hold a JSON object"}},
+		{"job edit 42", []string{"say what to change"}},
+		{"job edit 42 -f - --priority 3", []string{"--file is the whole patch"}},
+		{"job trigger 42 --in 5s --at 2027-01-01T00:00:00Z", []string{"can't be used together"}},
+		{"execution get 42", []string{`"42" is not an execution id`}},
+		{"execution list --since yesterday", []string{`"yesterday" is neither a time`, "nor how long ago"}},
+		{"schedule preview", []string{"say when"}},
+		{"schedule preview @daily --every 5s", []string{"not both"}},
+		{"schedule preview 61_*_*_*_*", []string{"firjob schedule preview --help"}},
+		{"schedule preview @daily --timezone Mars/Olympus", []string{`"Mars/Olympus" is not a known time zone`}},
+		{"job list --token a --token-file b", []string{"both set; keep one"}},
+		{"job list --server 127.0.0.1:8080", []string{"--server (FIRJOB_SERVER_URL) is not an address such as"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.args, func(t *testing.T) {
+			t.Parallel()
+			args := strings.Fields(tt.args)
+			for i, arg := range args {
+				args[i] = strings.ReplaceAll(arg, "_", " ")
+			}
+			got := ran(t.Context(), nil, "", args...)
+			if got.code != exitUsage || got.stdout != "" {
+				t.Errorf("exit code %d, stdout %q; want 2 and nothing", got.code, got.stdout)
+			}
+			for _, part := range tt.want {
+				if !strings.Contains(got.stderr, part) {
+					t.Errorf("stderr is %q; want it to hold %q", got.stderr, part)
+				}
+			}
+		})
+	}
+}
+
+func TestMissingFilesAreFailures(t *testing.T) {
+	t.Parallel()
+	missing := t.TempDir() + "/none"
+	for _, args := range [][]string{
+		{"job", "create", "-f", missing},
+		{"job", "trigger", "42", "--params", "@" + missing},
+		{"app", "create", "billing", "--secret-file", missing},
+		{"job", "list", "--token-file", missing},
+	} {
+		got := ran(t.Context(), nil, "", args...)
+		if got.code != exitFailure || !strings.Contains(got.stderr, "no such file") {
+			t.Errorf("%v: exit code %d, stderr %q; want 1 and the reason", args, got.code, got.stderr)
+		}
+	}
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+)
+
+// Each example, of docs/cli.md and of the help texts, is a command line that
+// the program takes.
+func TestExamples(t *testing.T) {
+	t.Parallel()
+	reference, err := os.ReadFile("../../docs/cli.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := [][]byte{reference}
+	parser, err := new(process).parser(new(commandLine))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, leaf := range parser.Model.Leaves(true) {
+		texts = append(texts, []byte(leaf.Detail))
+	}
+	count := 0
+	for lines := bufio.NewScanner(bytes.NewReader(bytes.Join(texts, []byte("\n")))); lines.Scan(); {
+		if args := exampleArgs(lines.Text()); args != nil {
+			count++
+			tryExample(t, lines.Text(), args)
+		}
+	}
+	if count < 50 {
+		t.Errorf("found %d examples, want 50 or more", count)
+	}
+}
+
+func tryExample(t *testing.T, line string, args []string) {
+	t.Helper()
+	p := &process{env: func(string) string { return "" }}
+	parser, err := p.parser(new(commandLine))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parser.Parse(args); err != nil {
+		t.Errorf("%s\n\tis not understood: %v", line, err)
+	}
+}
+
+// exampleArgs returns the arguments of a line that runs firjob, nil of others.
+func exampleArgs(line string) []string {
+	if _, after, piped := strings.Cut(line, " | "); piped {
+		line = after
+	}
+	words := shellWords(line)
+	for len(words) > 0 && strings.HasPrefix(words[0], "FIRJOB_") { // a variable that is set before the command
+		words = words[1:]
+	}
+	if len(words) == 0 || words[0] != "firjob" {
+		return nil
+	}
+	return words[1:]
+}
+
+// shellWords splits a line as a shell does, as far as the examples need it.
+func shellWords(line string) []string {
+	var words []string
+	var quote rune
+	word, inside := "", false
+	for _, r := range line {
+		switch {
+		case quote != 0 && r == quote:
+			quote = 0
+		case quote != 0:
+			word += string(r)
+		case r == '"' || r == '\'':
+			quote, inside = r, true
+		case r == '#' && !inside:
+			return words
+		case r == ' ':
+			if inside {
+				words, word, inside = append(words, word), "", false
+			}
+		default:
+			word, inside = word+string(r), true
+		}
+	}
+	if inside {
+		words = append(words, word)
+	}
+	return words
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/firjob/firjob"
+)
+
+// showExecution writes an execution and its attempts for people.
+func showExecution(out *output, e firjob.Execution) {
+	out.field("Execution", e.ID.String())
+	out.field("Job", fmt.Sprintf("%d %s", e.JobID, e.Job))
+	out.field("App", e.App)
+	out.field("Handler", e.Handler)
+	out.field("Kind", e.Kind.String())
+	if e.RetryOf != nil {
+		out.field("Retry of", e.RetryOf.String())
+	}
+	out.field("State", stateText(e))
+	out.field("Scheduled (UTC)", out.when(&e.ScheduledAt))
+	if !e.State.Final() && !e.DueAt.Equal(e.ScheduledAt) {
+		out.field("Due (UTC)", out.when(&e.DueAt))
+	}
+	out.field("Started (UTC)", out.when(e.StartedAt))
+	out.field("Finished (UTC)", out.when(e.FinishedAt))
+	out.field("Lateness", latenessText(e.LatenessMS))
+	if e.Missed != nil {
+		out.field("Stands for", fmt.Sprintf("%d fires until %s", e.Missed.Count, e.Missed.Until.UTC().Format(timeFormat)))
+	}
+	out.field("Params", paramsText(e.Params))
+	out.field("Result", paramsText(e.Result))
+	showAttempts(out, e.Attempts)
+}
+
+func showAttempts(out *output, attempts []firjob.Attempt) {
+	if len(attempts) == 0 {
+		return
+	}
+	out.line("")
+	out.row("ATTEMPT", "TOKEN", "EXECUTOR", "STARTED (UTC)", "TOOK", "OUTCOME", "REASON")
+	for _, a := range attempts {
+		out.row(strconv.Itoa(a.Attempt), strconv.FormatInt(a.Token, 10), a.Executor, out.when(a.StartedAt),
+			tookText(a.StartedAt, a.FinishedAt), string(a.Outcome), a.Reason)
+	}
+}
+
+func stateText(e firjob.Execution) string {
+	if e.Reason == "" {
+		return string(e.State)
+	}
+	return fmt.Sprintf("%s: %s", e.State, e.Reason)
+}
+
+func tookText(started, finished *time.Time) string {
+	if started == nil || finished == nil {
+		return ""
+	}
+	return finished.Sub(*started).String()
+}
+
+func latenessText(ms *float64) string {
+	if ms == nil {
+		return ""
+	}
+	return fmt.Sprintf("%g ms", *ms)
+}

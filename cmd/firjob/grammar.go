@@ -1,0 +1,114 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// commandLine is the grammar of the command line. Each field is a command, in
+// the file of its name.
+type commandLine struct {
+	Help helpFlag `short:"h" help:"Show help; works after each command, too."`
+
+	Dev     devCmd     `cmd:"" group:"Run it:" help:"Run everything on this machine, with demo jobs."`
+	Server  serverCmd  `cmd:"" group:"Run it:" help:"Run one server."`
+	Worker  workerCmd  `cmd:"" group:"Run it:" help:"Run an executor with sample handlers."`
+	Migrate migrateCmd `cmd:"" group:"Run it:" help:"Bring the database's schema up to date, or show how it stands."`
+	Bench   benchCmd   `cmd:"" group:"Run it:" help:"Measure a cluster that is started on this machine."`
+
+	Job       jobCmd       `cmd:"" group:"Use it:" help:"Make, show, change and run jobs."`
+	Execution executionCmd `cmd:"" group:"Use it:" help:"Show, cancel and repeat executions."`
+	App       appCmd       `cmd:"" group:"Use it:" help:"Make and show apps and their executors."`
+	Schedule  scheduleCmd  `cmd:"" group:"Use it:" help:"See when a schedule fires, without a server."`
+	Version   versionCmd   `cmd:"" group:"Use it:" help:"Show the version."`
+}
+
+const description = "Firjob runs jobs on time, on any number of machines. " +
+	"Exit codes: 0 success, 1 failure, 2 wrong usage."
+
+// helpWidth bounds the lines of help texts, in characters.
+const helpWidth = 100
+
+// parser returns the parser that fills line.
+func (p *process) parser(line *commandLine) (*kong.Kong, error) {
+	parser, err := kong.New(line,
+		kong.Name("firjob"),
+		kong.Description(description),
+		kong.NoDefaultHelp(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: helpWidth, ValueFormatter: withVariable}),
+		kong.Writers(p.stdout, p.stderr),
+		kong.Resolvers(kong.ResolverFunc(p.fromVariable)),
+	)
+	if err != nil {
+		return nil, err
+	}
+	parser.Model.HelpFlag = parser.Model.Flags[0]
+	return parser, hideVariables(parser.Model.Node)
+}
+
+// hideVariables keeps kong from reading environment variables by itself: it
+// shows the value of one that is faulty, which may be a secret. The names stay
+// in Flag.Envs, where fromVariable and withVariable find them.
+func hideVariables(root *kong.Node) error {
+	return kong.Visit(root, func(node kong.Visitable, next kong.Next) error {
+		if flag, ok := node.(*kong.Flag); ok {
+			flag.Tag.Envs = nil
+		}
+		return next(nil)
+	})
+}
+
+// fromVariable returns what the first variable of a flag that is set holds, nil
+// if none is. An empty variable is one that is not set.
+func (p *process) fromVariable(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	for _, name := range flag.Envs {
+		if text := p.env(name); text != "" {
+			return text, nil
+		}
+	}
+	return nil, nil
+}
+
+// withVariable returns a flag's help with the name of its variable.
+func withVariable(value *kong.Value) string {
+	if value.Flag == nil || len(value.Flag.Envs) == 0 {
+		return value.Help
+	}
+	return fmt.Sprintf("%s ($%s)", value.Help, strings.Join(value.Flag.Envs, ", $"))
+}
+
+// helpFlag shows help and ends the parsing: unlike kong's own, it does not end
+// the process.
+type helpFlag bool
+
+var errHelpShown = errors.New("help was shown")
+
+// BeforeReset is kong's hook for a flag that was given.
+func (helpFlag) BeforeReset(command *kong.Context) error {
+	if err := command.PrintUsage(false); err != nil {
+		return err
+	}
+	return errHelpShown
+}
+
+// selected returns how far parsing came before it failed, nil if nowhere.
+func selected(err error) *kong.Context {
+	var parse *kong.ParseError
+	if errors.As(err, &parse) {
+		return parse.Context
+	}
+	return nil
+}
+
+// failUsage says what is wrong with the command line and where its help is.
+func (p *process) failUsage(err error, command *kong.Context) int {
+	name := "firjob"
+	if command != nil && command.Selected() != nil {
+		name = command.Selected().FullPath()
+	}
+	fmt.Fprintf(p.stderr, "firjob: %v\nRun \"%s --help\" for help.\n", err, name)
+	return exitUsage
+}

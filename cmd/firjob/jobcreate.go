@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"strings"
+)
+
+type jobCreateCmd struct {
+	Name string `arg:"" optional:"" help:"Name of the job, unique within the app."`
+	App  string `placeholder:"NAME" help:"App whose executors run it."`
+	File string `short:"f" placeholder:"FILE" help:"Read the job from JSON as the API takes it (- = standard input), in place of flags."`
+	jobFlags
+}
+
+func (jobCreateCmd) Help() string {
+	return `Examples:
+
+    firjob job create nightly --app billing --handler report --cron "0 2 * * *" --timezone Asia/Shanghai
+    firjob job create sync --app billing --handler sync --every 30s --overlap skip
+    firjob job create -f job.json`
+}
+
+func (c *jobCreateCmd) Run(ctx context.Context, p *process, api *client, out *output) error {
+	body, err := c.body(p)
+	if err != nil {
+		return err
+	}
+	answer, err := api.post(ctx, "api/v1/jobs", body)
+	if err != nil {
+		return err
+	}
+	return show(out, answer, showJob)
+}
+
+func (c *jobCreateCmd) body(p *process) (any, error) {
+	body, err := c.object(p)
+	if err != nil {
+		return nil, err
+	}
+	if c.File != "" {
+		if len(body) > 0 || c.Name != "" || c.App != "" {
+			return nil, usagef("--file is the whole job: give it without other flags")
+		}
+		return p.readJob(c.File)
+	}
+	if missing := c.missing(body); len(missing) > 0 {
+		return nil, usagef("missing: %s", strings.Join(missing, ", "))
+	}
+	body["name"], body["app"] = c.Name, c.App
+	return body, nil
+}
+
+// missing lists what every job must have.
+func (c *jobCreateCmd) missing(body object) []string {
+	var list []string
+	if c.Name == "" {
+		list = append(list, "<name>")
+	}
+	if c.App == "" {
+		list = append(list, "--app")
+	}
+	if c.Handler == nil {
+		list = append(list, "--handler")
+	}
+	if schedule, _ := body["schedule"].(object); schedule["kind"] == nil {
+		list = append(list, "one of --cron, --every, --delay, --at, --manual")
+	}
+	return list
+}
+
+type jobEditCmd struct {
+	jobArg
+	Name *string `placeholder:"NAME" help:"New name of the job."`
+	File string  `short:"f" placeholder:"FILE" help:"Read a JSON merge patch (- = standard input), in place of flags."`
+	jobFlags
+}
+
+func (jobEditCmd) Help() string {
+	return `Examples:
+
+    firjob job edit 42 --cron "30 2 * * *" --timeout 10m
+    echo '{"timeout": null}' | firjob job edit 42 -f -`
+}
+
+func (c *jobEditCmd) Run(ctx context.Context, p *process, api *client, out *output) error {
+	body, err := c.body(p)
+	if err != nil {
+		return err
+	}
+	answer, err := api.do(ctx, call{method: http.MethodPatch, path: c.path(), body: body})
+	if err != nil {
+		return err
+	}
+	return show(out, answer, showJob)
+}
+
+func (c *jobEditCmd) body(p *process) (any, error) {
+	body, err := c.object(p)
+	if err != nil {
+		return nil, err
+	}
+	put(body, "name", c.Name)
+	switch {
+	case c.File != "" && len(body) > 0:
+		return nil, usagef("--file is the whole patch: give it without other flags")
+	case c.File != "":
+		return p.readJob(c.File)
+	case len(body) == 0:
+		return nil, usagef("say what to change, by flags or --file")
+	}
+	return body, nil
+}

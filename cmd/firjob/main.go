@@ -1,0 +1,85 @@
+// Firjob is the one program of the platform: the server, an executor, and the
+// client of the HTTP API.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	os.Exit(realMain(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv))
+}
+
+// The exit codes.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// realMain runs the command that args name and returns the exit code.
+func realMain(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, env func(string) string) int {
+	p := &process{stdin: stdin, stdout: stdout, stderr: stderr, env: env, now: time.Now}
+	return p.run(ctx, args)
+}
+
+// process is what a command sees of the process it runs in. Commands take it as
+// a parameter of their Run, next to a context.Context.
+type process struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	env            func(string) string // "" for a variable that is not set
+	now            func() time.Time
+}
+
+// run parses args, runs the command they name and turns its error into words
+// and an exit code.
+func (p *process) run(ctx context.Context, args []string) int {
+	var line commandLine
+	parser, err := p.parser(&line)
+	if err != nil {
+		return p.fail(fmt.Errorf("set up the command line: %w", err))
+	}
+	if len(args) == 0 {
+		_, _ = parser.Parse([]string{"--help"}) // its only outcome is the help that it prints
+		return exitUsage
+	}
+	command, err := parser.Parse(args)
+	if errors.Is(err, errHelpShown) {
+		return exitOK
+	}
+	if err != nil {
+		return p.failUsage(err, selected(err))
+	}
+	command.BindTo(ctx, (*context.Context)(nil))
+	err = command.Run(p)
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		return p.fail(errors.New("interrupted"))
+	case errors.As(err, &usage):
+		return p.failUsage(err, command)
+	}
+	return p.fail(err)
+}
+
+// usageError is an error of whoever typed the command line.
+type usageError struct{ error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+func (p *process) fail(err error) int {
+	fmt.Fprintf(p.stderr, "firjob: %v\n", err)
+	return exitFailure
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/firjob/firjob"
+)
+
+type scheduleCmd struct {
+	Preview schedulePreviewCmd `cmd:"" help:"Show when a schedule fires; needs no server."`
+}
+
+type schedulePreviewCmd struct {
+	Expr  *string  `arg:"" optional:"" help:"A cron expression of 5 fields, or 6 with seconds first, or @hourly, @daily ..."`
+	Count int      `short:"n" default:"10" help:"How many fires."`
+	From  *instant `placeholder:"TIME" help:"Fires after this time, such as 2027-03-28T00:00:00Z; after now by default."`
+	scheduleFlags
+	outputFlag
+}
+
+func (schedulePreviewCmd) Help() string {
+	return `Examples:
+
+    firjob schedule preview "30 2 * * *" --timezone America/New_York
+    firjob schedule preview --every 90s -n 3`
+}
+
+func (c *schedulePreviewCmd) Run(p *process, out *output) error {
+	from := p.now()
+	if c.From != nil {
+		from = time.Time(*c.From)
+	}
+	schedule, err := c.schedule()
+	if err != nil {
+		return err
+	}
+	timetable, err := schedule.Timetable(from.Truncate(time.Millisecond))
+	if err != nil {
+		return usageError{err}
+	}
+	foretold := preview{
+		Fires:    firesOf(timetable, from, c.Count),
+		Warnings: append([]string{}, timetable.Warnings(from)...),
+		Text:     timetable.Text(),
+	}
+	answer, err := json.Marshal(foretold)
+	if err != nil {
+		return fmt.Errorf("write the preview: %w", err)
+	}
+	zone, err := time.LoadLocation(schedule.Timezone) // "" is UTC
+	if err != nil {
+		return usageError{err}
+	}
+	return show(out, answer, func(out *output, _ preview) { showPreview(out, foretold, from, zone) })
+}
+
+// schedule returns the schedule that the flags describe.
+func (c *schedulePreviewCmd) schedule() (firjob.Schedule, error) {
+	var s firjob.Schedule
+	if c.Expr != nil && (c.Every != nil || c.Delay != nil || c.At != nil) {
+		return s, usagef("give an expression or one of --every, --delay, --at, not both")
+	}
+	o := c.object(c.Expr, false)
+	if o["kind"] == nil {
+		return s, usagef("say when: a cron expression or one of --every, --delay, --at")
+	}
+	text, err := json.Marshal(o)
+	if err != nil {
+		return s, fmt.Errorf("write the schedule: %w", err)
+	}
+	if err := json.Unmarshal(text, &s); err != nil {
+		return s, fmt.Errorf("read the schedule: %w", err)
+	}
+	return s, nil
+}
+
+// preview is what POST /schedules/preview answers.
+type preview struct {
+	Fires    []instant `json:"fires"`
+	Warnings []string  `json:"warnings"`
+	Text     string    `json:"text"`
+}
+
+func firesOf(t *firjob.Timetable, from time.Time, n int) []instant {
+	fires := []instant{}
+	for at := t.Next(from); !at.IsZero() && len(fires) < n; at = t.Next(at) {
+		fires = append(fires, instant(at))
+	}
+	return fires
+}
+
+// showPreview lists fires as the clocks of zone show them, and marks those
+// before which the clocks changed.
+func showPreview(out *output, v preview, from time.Time, zone *time.Location) {
+	out.line("%s", v.Text)
+	for _, warning := range v.Warnings {
+		out.line("Note: %s", warning)
+	}
+	out.line("")
+	if len(v.Fires) == 0 {
+		out.line("No fire is known ahead of time.")
+		return
+	}
+	out.row("#", "LOCAL ("+zone.String()+")", "UTC", "CLOCKS")
+	before := from.In(zone)
+	for i, fire := range v.Fires {
+		at := time.Time(fire)
+		local := at.In(zone)
+		out.row(strconv.Itoa(i+1), local.Format("Mon 2006-01-02 15:04:05 MST"), out.when(&at), clockChange(before, local))
+		before = local
+	}
+}
+
+// clockChange says how far the clocks were moved between two instants; "" if
+// they were not.
+func clockChange(before, after time.Time) string {
+	old, was := before.Zone()
+	now, is := after.Zone()
+	moved := span(time.Duration(is-was) * time.Second)
+	switch {
+	case moved > 0:
+		return fmt.Sprintf("forward %v: %s to %s", moved, old, now)
+	case moved < 0:
+		return fmt.Sprintf("back %v: %s to %s", -moved, old, now)
+	}
+	return ""
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/firjob/firjob/internal/app"
+)
+
+// storeFlags say where the stores are.
+type storeFlags struct {
+	DatabaseURL string `name:"database-url" env:"FIRJOB_DATABASE_URL" placeholder:"URL" help:"Postgres, as in postgres://user@host/firjob."`
+	RedisURL    string `name:"redis-url" env:"FIRJOB_REDIS_URL" placeholder:"URL" help:"Redis or Valkey: redis://, rediss://, redis+sentinel:// or redis+cluster://."`
+}
+
+// serverCmd runs one replica.
+type serverCmd struct {
+	storeFlags
+	HTTPAddr       string        `name:"http-addr" env:"FIRJOB_HTTP_ADDR" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where to listen. Beyond loopback an admin token must be set. Default: ${default}."`
+	PublicURL      string        `name:"public-url" env:"FIRJOB_PUBLIC_URL" placeholder:"URL" help:"The cluster's address as callers see it."`
+	AdminToken     string        `name:"admin-token" env:"FIRJOB_ADMIN_TOKEN" placeholder:"SECRET" help:"Bearer token of the API, 32 characters or more. Better given by the environment or a file than here."`
+	AdminTokenFile string        `name:"admin-token-file" env:"FIRJOB_ADMIN_TOKEN_FILE" type:"path" placeholder:"FILE" help:"File that holds the admin token."`
+	Shards         int           `env:"FIRJOB_SHARDS" default:"8" help:"Slices of the delay queue; counts only for the first replica of a new database. Default: ${default}."`
+	ScanInterval   time.Duration `name:"scan-interval" env:"FIRJOB_SCAN_INTERVAL" default:"10s" help:"Between scans for jobs that are soon due. Default: ${default}."`
+	Horizon        time.Duration `env:"FIRJOB_HORIZON" default:"60s" help:"How far ahead fires are recorded. Default: ${default}."`
+	LeaseTTL       time.Duration `name:"lease-ttl" env:"FIRJOB_LEASE_TTL" default:"10s" help:"How long an attempt is held without a beat of its executor. Default: ${default}."`
+	Retention      time.Duration `env:"FIRJOB_RETENTION" default:"720h" help:"How long executions are kept, in whole days. Default: ${default}."`
+	DBConns        int           `name:"database-conns" env:"FIRJOB_DATABASE_CONNS" default:"16" help:"Connections to Postgres. Default: ${default}."`
+
+	BootstrapApp    string `name:"bootstrap-app" env:"FIRJOB_BOOTSTRAP_APP" placeholder:"NAME" help:"App to make at the start if there is none of that name."`
+	BootstrapSecret string `name:"bootstrap-app-secret" env:"FIRJOB_BOOTSTRAP_APP_SECRET" placeholder:"SECRET" help:"Its secret, 32 characters or more."`
+
+	AllowStandIn bool          `name:"allow-stand-in" env:"FIRJOB_ALLOW_STAND_IN" hidden:""`
+	ClockOffset  time.Duration `name:"clock-offset" env:"FIRJOB_CLOCK_OFFSET" hidden:"" help:"Fault for tests: shifts the local clock."`
+	logFlags
+}
+
+// logFlags say how to log.
+type logFlags struct {
+	LogLevel  string `name:"log-level" env:"FIRJOB_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error. Default: ${default}."`
+	LogFormat string `name:"log-format" env:"FIRJOB_LOG_FORMAT" default:"auto" enum:"auto,text,json" help:"auto (text on a terminal), text or json. Default: ${default}."`
+}
+
+// Help shows how to start one.
+func (serverCmd) Help() string {
+	return "Example:\n  FIRJOB_DATABASE_URL=postgres://firjob@db/firjob FIRJOB_REDIS_URL=redis://cache:6379 firjob server"
+}
+
+// Run serves until ctx ends.
+func (c *serverCmd) Run(ctx context.Context, p *process) error {
+	log, err := app.NewLog(p.stderr, c.LogFormat, c.LogLevel)
+	if err != nil {
+		return err
+	}
+	token, err := secretOf(c.AdminToken, c.AdminTokenFile)
+	if err != nil {
+		return err
+	}
+	server, err := app.NewServer(ctx, app.Options{
+		DatabaseURL: c.DatabaseURL, RedisURL: c.RedisURL,
+		HTTPAddr: c.HTTPAddr, PublicURL: c.PublicURL, AdminToken: token,
+		Shards: c.Shards, ScanInterval: c.ScanInterval, Horizon: c.Horizon, LeaseTTL: c.LeaseTTL,
+		Retention: c.Retention, MaxConns: c.DBConns,
+		BootstrapApp: c.BootstrapApp, BootstrapSecret: c.BootstrapSecret,
+		AllowStandIn: c.AllowStandIn, ClockOffset: c.ClockOffset,
+		Version: programVersion(), Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	return server.Run(ctx)
+}
+
+// secretOf returns a secret that was given as such or as a file.
+func secretOf(value, file string) (string, error) {
+	if file == "" {
+		return value, nil
+	}
+	if value != "" {
+		return "", fmt.Errorf("the secret is given twice, as such and as the file %s", file)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("read the secret: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}

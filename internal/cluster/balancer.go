@@ -1,0 +1,81 @@
+package cluster
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"sync/atomic"
+	"time"
+)
+
+// balancer is the load balancer before the servers: round robin, and a server
+// that does not listen is passed over.
+type balancer struct {
+	listener  net.Listener
+	server    *http.Server
+	transport http.RoundTripper
+	targets   []string
+	turn      atomic.Uint64
+}
+
+func newBalancer(addr string, targets []string) (*balancer, error) {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen at %s: %w", addr, err)
+	}
+	b := &balancer{listener: listener, targets: targets, transport: &http.Transport{
+		DialContext:           (&net.Dialer{Timeout: time.Second}).DialContext,
+		MaxIdleConnsPerHost:   32,
+		IdleConnTimeout:       10 * time.Second,
+		ResponseHeaderTimeout: 30 * time.Second,
+	}}
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetXForwarded()
+			r.Out.URL.Scheme = "http"
+		},
+		Transport:     b,
+		ErrorLog:      log.New(io.Discard, "", 0), // the caller gets a 502, and says so
+		FlushInterval: -1,
+	}
+	b.server = &http.Server{Handler: proxy, ReadHeaderTimeout: 5 * time.Second}
+	return b, nil
+}
+
+// RoundTrip sends a request to the next server that listens. The body is read
+// first, for it may have to be sent again.
+func (b *balancer) RoundTrip(req *http.Request) (*http.Response, error) {
+	var body []byte
+	if req.Body != nil {
+		var err error
+		if body, err = io.ReadAll(req.Body); err != nil {
+			return nil, err
+		}
+	}
+	first := b.turn.Add(1)
+	var err error
+	for i := range uint64(len(b.targets)) {
+		try := req.Clone(req.Context())
+		try.URL.Host = b.targets[(first+i)%uint64(len(b.targets))]
+		try.Body = io.NopCloser(bytes.NewReader(body))
+		var resp *http.Response
+		if resp, err = b.transport.RoundTrip(try); err == nil {
+			return resp, nil
+		}
+		if op := new(net.OpError); !errors.As(err, &op) || op.Op != "dial" {
+			return nil, err
+		}
+	}
+	return nil, err
+}
+
+func (b *balancer) addr() string { return b.listener.Addr().String() }
+
+func (b *balancer) serve() error { return b.server.Serve(b.listener) }
+
+func (b *balancer) close() error { return b.server.Close() }

@@ -1,0 +1,312 @@
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/firjob/firjob/internal/localstack"
+)
+
+// App is the app that the workers belong to.
+const App = "demo"
+
+// Options says what to run.
+type Options struct {
+	Stores     Stores
+	Binary     string              // the firjob program; this very one by default
+	Servers    int                 // 2 by default
+	Workers    int                 // 1 by default
+	HTTPAddr   string              // of the balancer; any free port of 127.0.0.1 by default
+	AdminToken string              // made when empty
+	ServerEnv  []string            // added to every server's environment
+	WorkerEnv  []string            // added to every worker's environment
+	Env        map[string][]string // added to the environment of the process of that name
+	SpoolDir   string              // results that workers could not deliver; a temporary folder by default
+	Secret     string              // of the workers' app; made when empty
+	// Output takes each line that a process prints. It may be called by several
+	// goroutines at once. By default lines go to Log at debug level.
+	Output func(process, line string)
+	Log    *slog.Logger
+}
+
+// Cluster is a running cluster.
+type Cluster struct {
+	AdminToken  string
+	Secret      string // of App
+	DatabaseURL string
+	RedisURL    string
+	StandIn     bool     // Redis is miniredis
+	Notes       []string // what stores were chosen and why, for people
+
+	Postgres *localstack.Postgres // nil if it is not ours
+	Redis    *localstack.Redis    // nil if it is not ours or a stand-in
+	Servers  []*Process
+	Workers  []*Process
+
+	stores   *opened
+	balancer *balancer
+	serving  sync.WaitGroup
+	cleanup  []func() error
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Stores.Log == nil {
+		o.Stores.Log = o.Log
+	}
+	if o.Output == nil {
+		o.Output = func(process, line string) { o.Log.Debug(line, "process", process) }
+	}
+	if o.AdminToken == "" {
+		o.AdminToken = Secret()
+	}
+	if o.Secret == "" {
+		o.Secret = Secret()
+	}
+	if o.HTTPAddr == "" {
+		o.HTTPAddr = "127.0.0.1:0"
+	}
+	if o.Servers == 0 {
+		o.Servers = 2
+	}
+	if o.Workers == 0 {
+		o.Workers = 1
+	}
+	if o.Binary != "" {
+		return o, nil
+	}
+	var err error
+	if o.Binary, err = os.Executable(); err != nil {
+		err = fmt.Errorf("find this program: %w", err)
+	}
+	return o, err
+}
+
+// Start starts the stores, the servers, the balancer and the workers, and
+// returns when a server is ready. On an error nothing stays up.
+func Start(ctx context.Context, o Options) (_ *Cluster, err error) {
+	if o, err = o.withDefaults(); err != nil {
+		return nil, err
+	}
+	c := &Cluster{AdminToken: o.AdminToken, Secret: o.Secret}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.Stop(context.WithoutCancel(ctx)))
+		}
+	}()
+	if c.stores, err = o.Stores.open(ctx); err != nil {
+		return nil, err
+	}
+	c.DatabaseURL, c.RedisURL, c.StandIn, c.Notes = c.stores.databaseURL, c.stores.redisURL, c.stores.standIn, c.stores.notes
+	c.Postgres, c.Redis = c.stores.postgres, c.stores.redis
+	if o.SpoolDir == "" {
+		if o.SpoolDir, err = os.MkdirTemp("", "firjob-spool-"); err != nil {
+			return nil, err
+		}
+		c.cleanup = append(c.cleanup, func() error { return os.RemoveAll(o.SpoolDir) })
+	}
+	if err := c.startServers(ctx, o); err != nil {
+		return nil, err
+	}
+	return c, c.startWorkers(o)
+}
+
+// URL is where the cluster is reached, through the balancer.
+func (c *Cluster) URL() string { return "http://" + c.balancer.addr() }
+
+func (c *Cluster) startServers(ctx context.Context, o Options) error {
+	addrs, err := freeAddrs(o.Servers)
+	if err != nil {
+		return err
+	}
+	if c.balancer, err = newBalancer(o.HTTPAddr, addrs); err != nil {
+		return err
+	}
+	c.serving.Go(func() { _ = c.balancer.serve() }) // always "closed", by Stop
+	for i, addr := range addrs {
+		c.Servers = append(c.Servers, c.process(o, fmt.Sprintf("server-%d", i+1), addr, []string{"server"}, append([]string{
+			"FIRJOB_DATABASE_URL=" + c.DatabaseURL,
+			"FIRJOB_REDIS_URL=" + c.RedisURL,
+			"FIRJOB_HTTP_ADDR=" + addr,
+			"FIRJOB_PUBLIC_URL=" + c.URL(),
+			"FIRJOB_ADMIN_TOKEN=" + c.AdminToken,
+			"FIRJOB_BOOTSTRAP_APP=" + App,
+			"FIRJOB_BOOTSTRAP_APP_SECRET=" + c.Secret,
+			"FIRJOB_ALLOW_STAND_IN=1",
+			"FIRJOB_LOG_FORMAT=text",
+		}, o.ServerEnv...)))
+	}
+	for _, p := range c.Servers {
+		if err := p.Start(); err != nil {
+			return err
+		}
+	}
+	for _, p := range c.Servers {
+		if err := awaitReady(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Cluster) startWorkers(o Options) error {
+	addrs, err := freeAddrs(o.Workers)
+	if err != nil {
+		return err
+	}
+	for i, addr := range addrs {
+		name := fmt.Sprintf("worker-%d", i+1)
+		p := c.process(o, name, addr, []string{"worker"}, append([]string{
+			"FIRJOB_SERVER_URL=" + c.URL(),
+			"FIRJOB_APP=" + App,
+			"FIRJOB_APP_SECRET=" + c.Secret,
+			"FIRJOB_LISTEN_ADDR=" + addr,
+			"FIRJOB_SPOOL_DIR=" + o.SpoolDir + "/" + name,
+			"FIRJOB_LOG_FORMAT=text",
+		}, o.WorkerEnv...))
+		c.Workers = append(c.Workers, p)
+		if err := p.Start(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Cluster) process(o Options, name, addr string, args, env []string) *Process {
+	return &Process{Name: name, Addr: addr, binary: o.Binary, args: args, env: append(env, o.Env[name]...), output: o.Output}
+}
+
+// Stop stops the workers, the servers, then the stores.
+func (c *Cluster) Stop(ctx context.Context) error {
+	var errs []error
+	for _, group := range [][]*Process{c.Workers, c.Servers} {
+		errs = append(errs, stopAll(ctx, group))
+	}
+	if c.balancer != nil {
+		errs = append(errs, c.balancer.close())
+		c.serving.Wait()
+	}
+	if c.stores != nil {
+		errs = append(errs, c.stores.stop(ctx))
+	}
+	for _, f := range c.cleanup {
+		errs = append(errs, f())
+	}
+	return errors.Join(errs...)
+}
+
+// stopAll stops processes side by side.
+func stopAll(ctx context.Context, group []*Process) error {
+	errs := make([]error, len(group))
+	var wait sync.WaitGroup
+	for i, p := range group {
+		if p.current() == nil {
+			continue
+		}
+		wait.Go(func() { errs[i] = p.Stop(ctx) })
+	}
+	wait.Wait()
+	return errors.Join(errs...)
+}
+
+// readyPatience bounds the wait for a server that starts.
+const readyPatience = 30 * time.Second
+
+// awaitReady polls the server until it says that it is ready, or has ended.
+func awaitReady(ctx context.Context, p *Process) error {
+	ctx, cancel := context.WithTimeout(ctx, readyPatience)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	client := &http.Client{Timeout: time.Second}
+	defer client.CloseIdleConnections()
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.Addr+"/readyz", nil)
+		if err != nil {
+			return err
+		}
+		if resp, err := client.Do(req); err == nil {
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-p.Done():
+			return fmt.Errorf("%s ended before it was ready; its output says why", p.Name)
+		case <-ctx.Done():
+			return fmt.Errorf("%s was not ready within %v", p.Name, readyPatience)
+		}
+	}
+}
+
+// AwaitReady waits until a server that was started again is ready.
+func (c *Cluster) AwaitReady(ctx context.Context, p *Process) error { return awaitReady(ctx, p) }
+
+// Supervise starts each process anew, after a pause, when it has ended, until
+// ctx ends. It tells report what it saw and did, and returns when it watches
+// nobody any more.
+func (c *Cluster) Supervise(ctx context.Context, pause time.Duration, report func(text string)) {
+	var watchers sync.WaitGroup
+	for _, p := range append(append([]*Process(nil), c.Servers...), c.Workers...) {
+		watchers.Go(func() {
+			for awaitEnd(ctx, p) {
+				report(fmt.Sprintf("%s (pid %d) has ended; it starts again in %v", p.Name, p.PID(), pause))
+				select {
+				case <-time.After(pause):
+				case <-ctx.Done():
+					return
+				}
+				if err := p.Start(); err != nil {
+					report(err.Error())
+					return
+				}
+				report(fmt.Sprintf("%s is back as pid %d", p.Name, p.PID()))
+			}
+		})
+	}
+	watchers.Wait()
+}
+
+// awaitEnd waits for the end of a process and reports whether ctx still goes on.
+func awaitEnd(ctx context.Context, p *Process) bool {
+	select {
+	case <-p.Done():
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// freeAddrs returns n different addresses of 127.0.0.1 that are free now.
+func freeAddrs(n int) ([]string, error) {
+	addrs := make([]string, n)
+	for i := range addrs {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("find a free port: %w", err)
+		}
+		defer l.Close() // held until all are found, so that they differ
+		addrs[i] = l.Addr().String()
+	}
+	return addrs, nil
+}
+
+// Secret returns a new secret of 256 random bits.
+func Secret() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand aborts the program instead
+	return hex.EncodeToString(b[:])
+}
