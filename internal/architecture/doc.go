@@ -1,0 +1,3 @@
+// Package architecture holds no code. Its test runs the rule of the house: which
+// folder may import which, and which library lives in which room.
+package architecture

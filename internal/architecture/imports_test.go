@@ -1,0 +1,223 @@
+package architecture_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const module = "github.com/firjob/firjob"
+
+// root stands for the module's own package in the table below.
+const root = "."
+
+// mayImport is the house: each folder, and which others it may import. A folder
+// that is not listed belongs to the nearest listed one above it, inside of
+// which everything may import everything. To add a row is a decision about the
+// design, to be made with open eyes.
+var mayImport = map[string][]string{
+	root:                            {"internal/cronspec"},
+	"scheduler":                     {root},
+	"scheduler/dispatch":            {root},
+	"worker":                        {root},
+	"redisq":                        {root, "lua"},
+	"lua":                           {},
+	"storage":                       {root},
+	"httpapi":                       {root},
+	"internal/architecture":         {},
+	"internal/cronspec":             {},
+	"internal/localstack":           {},
+	"internal/localstack/stacktest": {"internal/localstack"},
+	"internal/cluster":              {root, "internal/localstack"},
+	"internal/app":                  {root, "scheduler", "scheduler/dispatch", "redisq", "storage", "httpapi", "internal/localstack"},
+	"cmd/firjob":                    {root, "internal/app", "internal/cluster", "internal/localstack", "worker"},
+}
+
+// testsMayImport is what every folder's tests may import beyond that.
+var testsMayImport = []string{"internal/localstack", "internal/localstack/stacktest", "internal/cluster"}
+
+// livesIn says which folders may import a library. Tests may import any.
+var livesIn = map[string][]string{
+	"github.com/jackc/pgx":          {"storage", "internal/localstack/stacktest"}, // the latter is for tests: it clones databases
+	"github.com/pressly/goose":      {"storage"},
+	"github.com/redis/go-redis":     {"redisq"},
+	"github.com/go-chi/chi":         {"httpapi"},
+	"github.com/danielgtaylor/huma": {"httpapi"},
+	"github.com/sony/gobreaker":     {"scheduler/dispatch"},
+	"github.com/robfig/cron":        {"internal/cronspec"},
+	"github.com/lmittmann/tint":     {"internal/app"},
+	"github.com/alicebob/miniredis": {"internal/localstack"},
+	"github.com/alecthomas/kong":    {"cmd/firjob"},
+}
+
+// goPackage is what go list tells of a package.
+type goPackage struct {
+	ImportPath                         string
+	Imports, TestImports, XTestImports []string
+}
+
+func TestRoomsImportOnlyWhatTheyMay(t *testing.T) {
+	t.Parallel()
+	packages := listPackages(t)
+	if len(packages) < 2 {
+		t.Fatalf("go list found %d packages, want the whole module", len(packages))
+	}
+	for _, p := range packages {
+		for _, fault := range faults(p) {
+			t.Error(fault)
+		}
+	}
+}
+
+// An executor links what its process needs and no driver of the server's.
+func TestWorkerLinksNoDriver(t *testing.T) {
+	t.Parallel()
+	deps := strings.Fields(string(golist(t, "-deps", module+"/worker")))
+	for _, library := range []string{"github.com/jackc/pgx", "github.com/redis/go-redis", "github.com/danielgtaylor/huma",
+		"github.com/go-chi/chi", "github.com/sony/gobreaker"} {
+		for _, dep := range deps {
+			if within(dep, library) {
+				t.Errorf("worker → %s: an importer of worker must not link it; \"go list -deps ./worker\" has the way", dep)
+			}
+		}
+	}
+}
+
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		in   goPackage
+		want []string
+	}{
+		"the root":       {in: goPackage{ImportPath: module, Imports: []string{"fmt", module + "/internal/cronspec"}}},
+		"a room":         {in: goPackage{ImportPath: module + "/storage", Imports: []string{module, "github.com/jackc/pgx/v5/pgxpool"}}},
+		"inside a room":  {in: goPackage{ImportPath: module + "/storage", Imports: []string{module + "/storage/migrations"}}},
+		"tests' helpers": {in: goPackage{ImportPath: module + "/lua", XTestImports: []string{module + "/lua", module + "/internal/localstack/stacktest", "github.com/redis/go-redis/v9"}}},
+		"a sibling": {in: goPackage{ImportPath: module + "/redisq", Imports: []string{module + "/storage"}},
+			want: []string{"redisq → storage: redisq may import only [. lua]"}},
+		"a sibling's folder": {in: goPackage{ImportPath: module + "/httpapi", Imports: []string{module + "/scheduler/dispatch"}},
+			want: []string{"httpapi → scheduler/dispatch: httpapi may import only [.]"}},
+		"a part's sibling": {in: goPackage{ImportPath: module + "/storage/migrations", Imports: []string{module + "/lua"}},
+			want: []string{"storage/migrations → lua: storage may import only [.]"}},
+		"a sibling in tests": {in: goPackage{ImportPath: module + "/scheduler", TestImports: []string{module + "/storage"}},
+			want: []string{"scheduler → storage (test): scheduler may import only [.]"}},
+		"a library of another room": {in: goPackage{ImportPath: module + "/scheduler", Imports: []string{"github.com/redis/go-redis/v9"}},
+			want: []string{"scheduler → github.com/redis/go-redis/v9: that library lives in [redisq]"}},
+		"a new folder": {in: goPackage{ImportPath: module + "/util"},
+			want: []string{"util: the folder has no row in the table of this test"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(tt.want, faults(tt.in)); diff != "" {
+				t.Errorf("faults (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// faults names each edge of p that the tables do not allow.
+func faults(p goPackage) []string {
+	from := folder(p.ImportPath)
+	room, ok := roomOf(from)
+	if !ok {
+		return []string{from + ": the folder has no row in the table of this test"}
+	}
+	var list []string
+	for _, path := range p.Imports {
+		if within(path, module) && !allowed(room, path, mayImport[room]) {
+			list = append(list, fmt.Sprintf("%s → %s: %s may import only %v", from, folder(path), room, mayImport[room]))
+		}
+		for library, rooms := range livesIn {
+			if within(path, library) && !slices.Contains(rooms, room) {
+				list = append(list, fmt.Sprintf("%s → %s: that library lives in %v", from, path, rooms))
+			}
+		}
+	}
+	for _, path := range slices.Concat(p.TestImports, p.XTestImports) {
+		if within(path, module) && !allowed(room, path, slices.Concat(mayImport[room], testsMayImport)) {
+			list = append(list, fmt.Sprintf("%s → %s (test): %s may import only %v", from, folder(path), room, mayImport[room]))
+		}
+	}
+	return list
+}
+
+func allowed(room, path string, rooms []string) bool {
+	to, ok := roomOf(folder(path))
+	return ok && (to == room || slices.Contains(rooms, to))
+}
+
+// folder returns the path of a package of the module below its root.
+func folder(path string) string {
+	if path == module {
+		return root
+	}
+	return strings.TrimPrefix(path, module+"/")
+}
+
+// roomOf returns the nearest folder at or above f that the table lists.
+func roomOf(f string) (string, bool) {
+	for {
+		if _, ok := mayImport[f]; ok {
+			return f, true
+		}
+		i := strings.LastIndexByte(f, '/')
+		if i < 0 {
+			return "", false
+		}
+		f = f[:i]
+	}
+}
+
+func within(path, prefix string) bool { return path == prefix || strings.HasPrefix(path, prefix+"/") }
+
+func listPackages(t *testing.T) []goPackage {
+	t.Helper()
+	out := json.NewDecoder(bytes.NewReader(golist(t, "-e", "-json=ImportPath,Imports,TestImports,XTestImports", module+"/...")))
+	var packages []goPackage
+	for {
+		var p goPackage
+		err := out.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return packages
+		}
+		if err != nil {
+			t.Fatalf("reading the output of go list: %v", err)
+		}
+		packages = append(packages, p)
+	}
+}
+
+// golist runs go list. It opens the folders of the module first, so that go
+// test, which sees what a test opens but not what its children do, runs this one
+// again when a file has changed.
+func golist(t *testing.T, args ...string) []byte {
+	t.Helper()
+	err := filepath.WalkDir("../..", func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() && entry.Name() == ".git" {
+			return fs.SkipDir
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatalf("reading the folders of the module: %v", err)
+	}
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list"}, args...)...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list %v: %v\n%s", args, err, stderr.String())
+	}
+	return out
+}
