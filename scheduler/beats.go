@@ -15,7 +15,7 @@ const beatTimeout = 300 * time.Millisecond
 func (s *Scheduler) Beat(ctx context.Context, beat firjob.Beat) (firjob.BeatReply, error) {
 	executor := beat.Executor
 	executor.LastBeat = s.clock.Now()
-	s.executors.seenNow(executor)
+	s.executors.seenNow(ctx, executor)
 	s.beatRedis(ctx, executor)
 	reply := firjob.BeatReply{
 		Interval: firjob.Duration(firjob.BeatInterval),

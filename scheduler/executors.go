@@ -15,7 +15,7 @@ import (
 // Timing of the view of the executors.
 const (
 	refreshInterval  = 500 * time.Millisecond
-	keysInterval     = 5 * time.Second
+	keysInterval     = time.Second
 	snapshotInterval = 2 * time.Second
 	// suspectAfter is when an executor that does not beat is asked in person.
 	suspectAfter = 1500 * time.Millisecond
@@ -77,8 +77,14 @@ func newExecutors(o executorsOptions) *executors {
 	}
 }
 
-// seenNow takes a beat that came to this replica.
-func (x *executors) seenNow(e firjob.Executor) {
+// seenNow takes a beat that came to this replica. The first one of a new app
+// comes before the app's key was read.
+func (x *executors) seenNow(ctx context.Context, e firjob.Executor) {
+	if _, known := x.key(e.App); !known {
+		if err := x.refreshKeys(ctx, 0); err != nil {
+			x.Log.WarnContext(ctx, "the apps' keys cannot be read", "error", err)
+		}
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.put(e, x.Clock.local())
@@ -106,7 +112,7 @@ func (x *executors) put(e firjob.Executor, seen time.Time) {
 
 // refresh reads the registry, asks those in doubt, and reports who is gone.
 func (x *executors) refresh(ctx context.Context) {
-	if err := x.refreshKeys(ctx); err != nil {
+	if err := x.refreshKeys(ctx, keysInterval); err != nil {
 		x.Log.WarnContext(ctx, "the apps' keys cannot be read", "error", err)
 	}
 	list, degraded, err := x.read(ctx)
@@ -118,9 +124,10 @@ func (x *executors) refresh(ctx context.Context) {
 	x.bury(ctx, degraded)
 }
 
-func (x *executors) refreshKeys(ctx context.Context) error {
+// refreshKeys reads the apps' keys again if what is known is older than maxAge.
+func (x *executors) refreshKeys(ctx context.Context, maxAge time.Duration) error {
 	x.mu.Lock()
-	fresh := x.keys != nil && x.Clock.local().Sub(x.keysAt) < keysInterval
+	fresh := x.keys != nil && x.Clock.local().Sub(x.keysAt) < maxAge
 	x.mu.Unlock()
 	if fresh {
 		return nil
@@ -232,7 +239,10 @@ func (x *executors) verdict(ctx context.Context, e doubt, deadAfter time.Duratio
 	if e.replaced {
 		return "the executor was started anew"
 	}
-	key, _ := x.key(e.App)
+	key, known := x.key(e.App)
+	if !known {
+		return ""
+	}
 	err := x.Sender.Probe(ctx, e.Executor, key, x.Clock.Now())
 	if err == nil {
 		// It lives but its beats do not arrive. The lease decides what it may do.

@@ -40,7 +40,7 @@ func newLine(t *testing.T, addresses ...string) *line {
 		Gone: func(context.Context, firjob.ExecutorKey, string) {}})
 	view.keys = map[string][]byte{"app": []byte("key")}
 	for _, a := range addresses {
-		view.seenNow(firjob.Executor{App: "app", Address: a, Incarnation: "i-" + a, Capacity: 10, State: firjob.ExecutorActive})
+		view.seenNow(t.Context(), firjob.Executor{App: "app", Address: a, Incarnation: "i-" + a, Capacity: 10, State: firjob.ExecutorActive})
 	}
 	l.sending = &sending{store: l, queue: queue, sender: l, executors: view, clock: clock, hold: newHold(clock), sent: newSentLog(),
 		provenAlive: func() bool { return true }, lease: 10 * time.Second, metrics: queue.metrics, log: queue.log,

@@ -87,6 +87,7 @@ var hotStatements = map[string][]string{
 	"succeedSQL":        {"executions_pkey", "jobs_pkey"},
 	"lockAttemptsSQL":   {"executions_pkey"},
 	"settleSQL":         {"executions_pkey"},
+	"currentSQL":        {"executions_pkey"},
 	"readHeldSQL":       {"executions_pkey", "jobs_pkey"},
 	"renewHeldSQL":      {"executions_pkey"},
 	"releaseSQL":        {"executions_pkey"},
