@@ -305,14 +305,6 @@ func (x *executors) list(app string) []firjob.Executor {
 	return list
 }
 
-// alive reports whether the executor process is in the view.
-func (x *executors) alive(key firjob.ExecutorKey) bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	_, ok := x.live[key]
-	return ok
-}
-
 // key returns the signing key of an app.
 func (x *executors) key(app string) ([]byte, bool) {
 	x.mu.Lock()
