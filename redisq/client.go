@@ -34,10 +34,10 @@ func (o *Options) validate() error {
 	}
 	var errs []error
 	if !prefixForm.MatchString(o.Prefix) {
-		errs = append(errs, fmt.Errorf("Prefix %q: want letters, digits, dot, colon, dash, underscore", o.Prefix))
+		errs = append(errs, fmt.Errorf("option Prefix %q: want letters, digits, dot, colon, dash, underscore", o.Prefix))
 	}
 	if o.Shards < 1 || o.Shards > maxShards {
-		errs = append(errs, fmt.Errorf("Shards %d: want 1 to %d", o.Shards, maxShards))
+		errs = append(errs, fmt.Errorf("option Shards %d: want 1 to %d", o.Shards, maxShards))
 	}
 	return errors.Join(errs...)
 }
