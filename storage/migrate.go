@@ -23,21 +23,25 @@ var migrations embed.FS
 // partitions around today. Any number of replicas may call it at once: one
 // does the work under an advisory lock, the others wait for it, up to a minute.
 func Migrate(ctx context.Context, url string) error {
-	return withProvider(ctx, url, func(p *goose.Provider) error {
-		if _, err := p.Up(ctx); err != nil {
+	db, err := Open(ctx, Options{URL: url, MaxConns: 4})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if db.SchemaReady(ctx) != nil { // else the lock, which is polled each second, need not be waited for
+		err := withProvider(ctx, url, func(p *goose.Provider) error {
+			_, err := p.Up(ctx)
 			return classify("migrate the schema", err)
-		}
-		db, err := Open(ctx, Options{URL: url, MaxConns: 4})
+		})
 		if err != nil {
 			return err
 		}
-		defer db.Close()
-		now, err := db.Now(ctx)
-		if err != nil {
-			return err
-		}
-		return classify("make the first partitions", db.addPartitions(ctx, daysAround(now, 1, 3)))
-	})
+	}
+	now, err := db.Now(ctx)
+	if err != nil {
+		return err
+	}
+	return classify("make the first partitions", db.addPartitions(ctx, daysAround(now, 1, 3)))
 }
 
 // Migration is one step of the schema.

@@ -147,12 +147,21 @@ func (c *Cluster) startServers(ctx context.Context, o Options) error {
 			"FIRJOB_LOG_FORMAT=text",
 		}, o.ServerEnv...)))
 	}
-	for _, p := range c.Servers {
+	// The first one migrates the database; the others would wait for it anyway.
+	if err := startAll(ctx, c.Servers[:1]); err != nil {
+		return err
+	}
+	return startAll(ctx, c.Servers[1:])
+}
+
+// startAll starts servers side by side and returns when all are ready.
+func startAll(ctx context.Context, servers []*Process) error {
+	for _, p := range servers {
 		if err := p.Start(); err != nil {
 			return err
 		}
 	}
-	for _, p := range c.Servers {
+	for _, p := range servers {
 		if err := awaitReady(ctx, p); err != nil {
 			return err
 		}
@@ -225,7 +234,8 @@ const readyPatience = 30 * time.Second
 
 // awaitReady polls the server until it says that it is ready, or has ended.
 func awaitReady(ctx context.Context, p *Process) error {
-	ctx, cancel := context.WithTimeout(ctx, readyPatience)
+	patience := fmt.Errorf("%s was not ready within %v", p.Name, readyPatience)
+	ctx, cancel := context.WithTimeoutCause(ctx, readyPatience, patience)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -247,7 +257,7 @@ func awaitReady(ctx context.Context, p *Process) error {
 		case <-p.Done():
 			return fmt.Errorf("%s ended before it was ready; its output says why", p.Name)
 		case <-ctx.Done():
-			return fmt.Errorf("%s was not ready within %v", p.Name, readyPatience)
+			return context.Cause(ctx)
 		}
 	}
 }
