@@ -5,6 +5,7 @@ import "time"
 // ClaimBy is who claims and for how long.
 type ClaimBy struct {
 	Replica string
+	Call    string        // tells this claim from the replica's others, for Unclaim
 	Lease   time.Duration // counted from the due instant or now, whichever is later
 }
 
@@ -49,6 +50,7 @@ type FinishResult struct {
 type Held struct {
 	Executor ExecutorKey
 	Attempt  AttemptRef
+	Waiting  bool // its handler has not begun
 }
 
 // HoldResult is the outcome of Hold.

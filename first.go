@@ -27,24 +27,25 @@ func (j Job) FirstFire(now, anchor time.Time) (time.Time, error) {
 
 // FireAfterEdit returns the next fire of j, which was old until now; the zero
 // time means none. A new schedule starts afresh, as FirstFire says, with now as
-// its anchor. Under the same schedule the job goes on: what was due while it
-// was paused is not made up for, an "at" that was recorded or slept through is
-// not fired again, and a delay job whose execution is open waits for its end.
+// its anchor. A job with the same fires goes on where it was. One that is resumed
+// does not make up for what was due while it was paused, nor is an "at" fired
+// that was slept through.
 func (j Job) FireAfterEdit(old Job, now, anchor time.Time) (time.Time, error) {
-	if !j.Schedule.Equal(old.Schedule) {
-		return j.FirstFire(now, now)
-	}
-	goesOn := j.Enabled && old.Enabled
 	switch {
-	case goesOn && j.Schedule.Kind == ScheduleDelay:
+	case j.SameFires(old):
 		return old.nextFire(), nil
+	case !j.Schedule.Equal(old.Schedule):
+		return j.FirstFire(now, now)
 	case j.Schedule.Kind == ScheduleAt && !j.Schedule.At.After(now):
-		if goesOn {
-			return old.nextFire(), nil
-		}
 		return time.Time{}, nil
 	}
 	return j.FirstFire(now, anchor)
+}
+
+// SameFires reports whether j, which was old until now, fires when old did: then
+// what was planned for old is good for j, too.
+func (j Job) SameFires(old Job) bool {
+	return j.Enabled == old.Enabled && j.Schedule.Equal(old.Schedule)
 }
 
 func (j Job) nextFire() time.Time {

@@ -76,7 +76,10 @@ func NewExecutionID(job JobID, at time.Time, kind Kind, nonce uint32) ExecutionI
 	return id
 }
 
+// putMillis writes epoch milliseconds. An instant that has no place in an id,
+// before 1970 or after 10889, becomes the nearest that has.
 func putMillis(id *ExecutionID, ms int64) {
+	ms = min(max(ms, 0), 1<<48-1)
 	for i := range 6 {
 		id[i] = byte(ms >> (8 * (5 - i)))
 	}

@@ -78,6 +78,27 @@ func TestExecutionIDsSortByTime(t *testing.T) {
 	})
 }
 
+// An instant that no id can name is taken for the nearest that one can: it must
+// not come round at the other end.
+func TestIDsOfInstantsThatTheyCannotName(t *testing.T) {
+	t.Parallel()
+	first, last := firjob.FirstIDAt(time.UnixMilli(0)), firjob.FirstIDAt(time.UnixMilli(maxMillis))
+	tests := map[string]struct {
+		at   time.Time
+		want firjob.ExecutionID
+	}{
+		"zero":        {time.Time{}, first},
+		"before 1970": {time.UnixMilli(-1), first},
+		"too late":    {time.UnixMilli(maxMillis + 1), last},
+		"far off":     {time.Date(200_000, 1, 1, 0, 0, 0, 0, time.UTC), last},
+	}
+	for name, tt := range tests {
+		if got := firjob.FirstIDAt(tt.at); got != tt.want {
+			t.Errorf("%s: got %x, want %x", name, got, tt.want)
+		}
+	}
+}
+
 func TestParseExecutionID(t *testing.T) {
 	t.Parallel()
 	good := firjob.Fire(42, time.UnixMilli(1_800_000_000_000)).String()

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 var appName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
@@ -26,11 +25,8 @@ func ValidateAppName(name string) []FieldError {
 // a trigger; none at all are good.
 func ValidateParams(params json.RawMessage) []FieldError {
 	var f faults
-	switch {
-	case len(params) > MaxParams:
-		f.add("params", nil, "have %d bytes; want at most %d", len(params), MaxParams)
-	case len(params) > 0 && (!json.Valid(params) || !utf8.Valid(params)):
-		f.add("params", nil, "are not valid JSON in UTF-8")
+	if err := CheckJSON(params, MaxParams); err != nil {
+		f.add("params", nil, "%v", err)
 	}
 	return f
 }

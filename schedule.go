@@ -89,8 +89,10 @@ func (t *Timetable) Next(after time.Time) time.Time {
 		if after.Before(t.anchor) {
 			return t.anchor
 		}
-		interval := t.schedule.Interval.Std()
-		return t.anchor.Add((after.Sub(t.anchor)/interval + 1) * interval)
+		// In milliseconds: a time.Duration ends at 292 years.
+		interval := t.schedule.Interval.Std().Milliseconds()
+		from := t.anchor.UnixMilli()
+		return time.UnixMilli(from + ((after.UnixMilli()-from)/interval+1)*interval).UTC()
 	case ScheduleAt:
 		if at := t.schedule.At.UTC().Truncate(time.Millisecond); at.After(after) {
 			return at

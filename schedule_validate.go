@@ -12,6 +12,13 @@ import (
 // DialectUnix is crontab's: five fields, or six with the second first.
 const DialectUnix = "unix"
 
+// MaxInterval is the longest interval of a schedule: ten years.
+const MaxInterval = 10 * 366 * 24 * time.Hour
+
+// LatestAt returns the latest instant that anything may be scheduled for: a day
+// before the year 10000, which JSON cannot say, begins in any time zone.
+func LatestAt() time.Time { return time.Date(9999, time.December, 30, 23, 59, 59, 0, time.UTC) }
+
 // scheduleField is one field of a schedule, the kinds that it belongs to, and
 // its rule.
 type scheduleField struct {
@@ -25,7 +32,7 @@ type scheduleField struct {
 
 // Validate returns every fault of s, each under "schedule.", and nil if there
 // is none. Absent fields that have a default are good. now bounds how far in
-// the past "at" may lie.
+// the past "at" may lie; LatestAt bounds it at the other end.
 func (s Schedule) Validate(now time.Time) []FieldError {
 	var f faults
 	oneOf(&f, "schedule.kind", s.Kind, ScheduleCron, ScheduleEvery, ScheduleDelay, ScheduleAt, ScheduleManual)
@@ -88,6 +95,8 @@ func intervalError(d Duration) error {
 		return errors.New("is missing")
 	case d.Std() < MinInterval:
 		return fmt.Errorf("is shorter than %v", MinInterval)
+	case d.Std() > MaxInterval:
+		return fmt.Errorf("is longer than %v, which are ten years", Duration(MaxInterval))
 	case d.Std()%time.Millisecond != 0:
 		return errors.New("must be whole milliseconds")
 	}
@@ -100,5 +109,7 @@ func (s Schedule) checkAt(f *faults, field string, now time.Time) {
 		f.add(field, nil, "is missing: the instant of a schedule of kind %q", s.Kind)
 	case s.At.Before(now.Add(-MaxBacklog)):
 		f.add(field, s.At, "lies more than %d days in the past", int(MaxBacklog.Hours()/24))
+	case s.At.After(LatestAt()):
+		f.add(field, s.At, "must not be later than %s", LatestAt().Format(time.RFC3339))
 	}
 }

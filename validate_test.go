@@ -29,7 +29,7 @@ func span(d time.Duration) firjob.Duration { return firjob.Duration(d) }
 
 func TestValidateGoodJobs(t *testing.T) {
 	t.Parallel()
-	oldest := editNow.Add(-firjob.MaxBacklog)
+	oldest, latest := editNow.Add(-firjob.MaxBacklog), firjob.LatestAt()
 	tests := map[string]func(j *firjob.Job){
 		"the least":         func(*firjob.Job) {},
 		"a name in Chinese": func(j *firjob.Job) { j.Name, j.Handler = "每日报表", "报表" },
@@ -46,9 +46,11 @@ func TestValidateGoodJobs(t *testing.T) {
 		"the shortest": func(j *firjob.Job) {
 			j.Schedule.Interval, j.Schedule = 0, firjob.Schedule{Kind: "every", Interval: span(firjob.MinInterval)}
 		},
+		"the longest":   func(j *firjob.Job) { j.Schedule = firjob.Schedule{Kind: "every", Interval: span(firjob.MaxInterval)} },
 		"delay":         func(j *firjob.Job) { j.Schedule = pause30 },
 		"at":            func(j *firjob.Job) { j.Schedule = ahead },
 		"at, in arrear": func(j *firjob.Job) { j.Schedule = firjob.Schedule{Kind: "at", At: &oldest} },
+		"at, the last":  func(j *firjob.Job) { j.Schedule = firjob.Schedule{Kind: "at", At: &latest} },
 		"manual":        func(j *firjob.Job) { j.Schedule = manual },
 		"the limits": func(j *firjob.Job) {
 			j.Misfire.Grace, j.Timeout, j.Priority = span(firjob.MaxGrace), span(firjob.MaxTimeout), firjob.MinPriority
@@ -86,9 +88,10 @@ func TestValidateEachRuleOfAJob(t *testing.T) {
 		"name not UTF-8":      {func(j *firjob.Job) { j.Name = "a\xff" }, "name", "is not valid UTF-8"},
 		"padded name":         {func(j *firjob.Job) { j.Name = "a " }, "name", "must not begin or end with a space"},
 		"no handler":          {func(j *firjob.Job) { j.Handler = "" }, "handler", "is missing"},
-		"params cut off":      {func(j *firjob.Job) { j.Params = []byte(`{"a":`) }, "params", "not valid JSON"},
-		"params not UTF-8":    {func(j *firjob.Job) { j.Params = []byte("\"\xff\"") }, "params", "not valid JSON in UTF-8"},
-		"large params":        {func(j *firjob.Job) { j.Params = make([]byte, firjob.MaxParams+1) }, "params", "want at most 65536"},
+		"params cut off":      {func(j *firjob.Job) { j.Params = []byte(`{"a":`) }, "params", "must be valid JSON"},
+		"params not UTF-8":    {func(j *firjob.Job) { j.Params = []byte("\"\xff\"") }, "params", "must be UTF-8"},
+		"large params":        {func(j *firjob.Job) { j.Params = make([]byte, firjob.MaxParams+1) }, "params", "at most 65536 bytes"},
+		"deep params":         {func(j *firjob.Job) { j.Params = []byte(nested(101)) }, "params", "at most 100 levels deep"},
 		"misfire policy":      {func(j *firjob.Job) { j.Misfire.Policy = "" }, "misfire.policy", `must be "fire_once", "skip" or "fire_all"`},
 		"negative grace":      {func(j *firjob.Job) { j.Misfire.Grace = -1 }, "misfire.grace", "must be 0s to 24h"},
 		"long grace":          {func(j *firjob.Job) { j.Misfire.Grace = span(25 * time.Hour) }, "misfire.grace", "must be 0s to 24h"},
@@ -114,7 +117,7 @@ func TestValidateEachRuleOfAJob(t *testing.T) {
 
 func TestValidateEachRuleOfASchedule(t *testing.T) {
 	t.Parallel()
-	tooOld := editNow.Add(-firjob.MaxBacklog - time.Second)
+	tooOld, tooFar := editNow.Add(-firjob.MaxBacklog-time.Second), firjob.LatestAt().Add(time.Millisecond)
 	cron := func(change func(s *firjob.Schedule)) func(*firjob.Job) {
 		return func(j *firjob.Job) { change(&j.Schedule) }
 	}
@@ -141,6 +144,8 @@ func TestValidateEachRuleOfASchedule(t *testing.T) {
 		"negative interval":  {every(-time.Second), "schedule.interval", "is shorter than 100ms"},
 		"short interval":     {every(99 * time.Millisecond), "schedule.interval", "is shorter than 100ms"},
 		"fine interval":      {every(100500 * time.Microsecond), "schedule.interval", "whole milliseconds"},
+		"long interval":      {every(firjob.MaxInterval + time.Millisecond), "schedule.interval", "is longer than 87840h, which are ten years"},
+		"far at":             {func(j *firjob.Job) { j.Schedule = firjob.Schedule{Kind: "at", At: &tooFar} }, "schedule.at", "must not be later than 9999-12-30"},
 		"no at":              {func(j *firjob.Job) { j.Schedule = firjob.Schedule{Kind: "at"} }, "schedule.at", "is missing"},
 		"old at":             {func(j *firjob.Job) { j.Schedule = firjob.Schedule{Kind: "at", At: &tooOld} }, "schedule.at", "more than 366 days in the past"},
 	})

@@ -73,6 +73,15 @@ const (
 	RefusedDrain   Acceptance = "draining"        // it is about to leave
 )
 
+// Known reports whether a is one of the answers above.
+func (a Acceptance) Known() bool {
+	switch a {
+	case Accepted, RefusedFull, RefusedStale, RefusedHandler, RefusedDrain:
+		return true
+	}
+	return false
+}
+
 // TriggerReply answers a TriggerBatch; Results is in its order.
 type TriggerReply struct {
 	Incarnation string       `json:"incarnation"`
@@ -98,6 +107,8 @@ type Beat struct {
 	// Holding names the attempts that the executor has accepted and whose
 	// result was not yet acknowledged. Each one's lease is renewed.
 	Holding []AttemptRef `json:"holding"`
+	// Waiting names those of Holding whose handler has not begun: their timeout does not run yet.
+	Waiting []AttemptRef `json:"waiting,omitempty"`
 	// Handlers are the names that the executor can run.
 	Handlers []string `json:"handlers,omitempty"`
 }

@@ -4,10 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"reflect"
-	"unicode/utf8"
+	"strings"
 
 	"github.com/firjob/firjob"
 )
@@ -24,7 +25,7 @@ func (s *server) routeApps() {
 
 type appInput struct {
 	Name   *string `json:"name,omitempty" required:"true" doc:"The app's name" example:"billing"`
-	Secret *string `json:"secret,omitempty" minLength:"32" writeOnly:"true" doc:"What its executors authenticate with; made up if absent"`
+	Secret *string `json:"secret,omitempty" minLength:"32" pattern:"^[!-~]*$" writeOnly:"true" doc:"What its executors authenticate with, in printable ASCII without spaces; made up if absent"`
 }
 
 type appBody struct {
@@ -39,11 +40,11 @@ type newAppBody struct {
 }
 
 func (s *server) createApp(ctx context.Context, in *struct{ RawBody []byte }) (*created[newAppBody], error) {
-	doc, err := parseDocument(in.RawBody)
+	body, err := parseBody(in.RawBody)
 	if err != nil {
 		return nil, err
 	}
-	name, secret, err := s.appOf(doc)
+	name, secret, err := s.appOf(body)
 	if err != nil {
 		return nil, err
 	}
@@ -57,20 +58,21 @@ func (s *server) createApp(ctx context.Context, in *struct{ RawBody []byte }) (*
 	}, nil
 }
 
-func (s *server) appOf(doc document) (name, secret string, err error) {
+func (s *server) appOf(body json.RawMessage) (name, secret string, err error) {
 	f := &faults{}
-	in := decode[appInput](s, doc, f)
+	in := decode[appInput](s, body, f)
 	set(&name, in.Name)
 	f.also(firjob.ValidateAppName(name))
 	if in.Secret == nil {
 		secret = newSecret()
-	} else if secret = *in.Secret; utf8.RuneCountInString(secret) < firjob.MinSecretSize {
-		f.add("secret", nil, fmt.Sprintf("is shorter than %d characters", firjob.MinSecretSize))
+		return name, secret, f.err()
 	}
-	for i, e := range f.list {
-		if e.Field == "secret" {
-			f.list[i].Value = nil
-		}
+	secret = *in.Secret
+	switch {
+	case strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' }):
+		f.add("secret", nil, "must have printable ASCII characters alone, and no space: it travels in a header")
+	case len(secret) < firjob.MinSecretSize:
+		f.add("secret", nil, fmt.Sprintf("is shorter than %d characters", firjob.MinSecretSize))
 	}
 	return name, secret, f.err()
 }

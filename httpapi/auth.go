@@ -27,11 +27,14 @@ func (s *server) requireAdmin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		token, ok := bearer(r)
 		given := hashToken(token)
-		if !ok || subtle.ConstantTimeCompare(given[:], s.admin[:]) != 1 {
+		switch {
+		case !ok || token == "":
 			s.problem(r.Context(), unauthorized(`Bearer realm="firjob"`, "want the header Authorization: Bearer <admin token>")).write(w)
-			return
+		case subtle.ConstantTimeCompare(given[:], s.admin[:]) != 1:
+			s.problem(r.Context(), unauthorized(`Bearer realm="firjob", error="invalid_token"`, "the token is not the server's")).write(w)
+		default:
+			next.ServeHTTP(w, r)
 		}
-		next.ServeHTTP(w, r)
 	})
 }
 

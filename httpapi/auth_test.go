@@ -30,6 +30,11 @@ func TestAdminToken(t *testing.T) {
 			}
 		}
 	}
+	none := s.do("GET", "/api/v1/jobs", "").want(http.StatusUnauthorized).problem()
+	wrong := s.do("GET", "/api/v1/jobs", "", "Authorization", "Bearer guess").want(http.StatusUnauthorized)
+	if got := wrong.problem().Detail; got != "the token is not the server's" || got == none.Detail || strings.Contains(wrong.body, "guess") {
+		t.Errorf("a wrong token is told %q, none at all %q", got, none.Detail)
+	}
 	s.do("GET", "/api/v1/jobs", "", "Authorization", "bearer "+admin).want(http.StatusOK)
 	s.call("GET", "/metrics", "").want(http.StatusOK)
 	for _, path := range []string{"/livez", "/readyz", "/version", "/docs", "/openapi.json"} {

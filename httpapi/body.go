@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
+	"iter"
 	"net/http"
 	"reflect"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -21,32 +22,19 @@ import (
 // whole objects, secrets included. The schema that describes the body in the
 // OpenAPI document is the one that its shape is held against.
 
-// document is a JSON body before its shape is known.
-type document struct {
-	raw   []byte
-	value any // numbers are json.Number: params keep every digit
-}
-
-// parseDocument reads one JSON value. An empty body is an empty object.
-func parseDocument(raw []byte) (document, error) {
-	if len(bytes.TrimSpace(raw)) == 0 {
-		raw = []byte("{}")
+// parseBody returns a body that is one JSON value. An empty one is an empty
+// object. encoding/json would put U+FFFD in place of what is not UTF-8.
+func parseBody(raw []byte) (json.RawMessage, error) {
+	raw = bytes.TrimSpace(raw)
+	switch {
+	case len(raw) == 0:
+		return json.RawMessage("{}"), nil
+	case !utf8.Valid(raw):
+		return nil, notJSON(errors.New("it is not UTF-8"))
+	case !json.Valid(raw):
+		return nil, notJSON(json.Unmarshal(raw, new(json.RawMessage)))
 	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	d := document{raw: raw}
-	err := dec.Decode(&d.value)
-	if err == nil {
-		if _, err = dec.Token(); err == nil || !errors.Is(err, io.EOF) {
-			err = errors.New("there is more after the first value")
-		} else {
-			err = nil
-		}
-	}
-	if err != nil {
-		return d, notJSON(err)
-	}
-	return d, nil
+	return raw, nil
 }
 
 func notJSON(err error) error {
@@ -54,16 +42,26 @@ func notJSON(err error) error {
 		firjob.Errorf(firjob.CodeInvalid, "the body is not JSON: %v", err)}
 }
 
-// decode fills a T from d and notes in f where d departs from T's schema. What
-// is faulty is left out, so that the meaning of the rest can be judged, too.
-func decode[T any](s *server, d document, f *faults) T {
+// decode fills a T from a body and notes in f where the body departs from T's
+// schema. What is faulty is left out, so that the meaning of the rest can be
+// judged, too.
+func decode[T any](s *server, body json.RawMessage, f *faults) T {
+	judge[T](s, body, f)
+	return fill[T](body, f)
+}
+
+// judge notes in f where a body departs from T's schema.
+func judge[T any](s *server, body json.RawMessage, f *faults) {
+	f.shape(s.api.OpenAPI().Components.Schemas, s.schemaOf(reflect.TypeFor[T]()), "", body)
+}
+
+// fill decodes a body whose shape has been judged.
+func fill[T any](body json.RawMessage, f *faults) T {
 	var into T
-	f.shape(s.api.OpenAPI().Components.Schemas, s.schemaOf(reflect.TypeFor[T]()), "", d.value)
-	// The decoder goes on after a value of the wrong type and reports the first.
-	err := json.Unmarshal(d.raw, &into)
+	// The decoder goes on after a value that does not fit and reports the first.
 	var wrong *json.UnmarshalTypeError
-	if len(f.list) == 0 && errors.As(err, &wrong) {
-		f.add(wrong.Field, nil, "is not a value that fits here")
+	if errors.As(json.Unmarshal(body, &into), &wrong) && len(f.list) == 0 {
+		f.add(wrong.Field, nil, "is out of range")
 	}
 	return into
 }
@@ -109,33 +107,56 @@ func (f *faults) err() error {
 	return firjob.Invalid(f.list)
 }
 
-// shape notes where v departs from schema in its types and its fields. Enums,
-// bounds and what is required are meaning, and the domain's to judge. A null is
-// an absent field.
-func (f *faults) shape(registry huma.Registry, schema *huma.Schema, at string, v any) {
+// shape notes where a value departs from schema in its types and its fields.
+// Enums, bounds and what is required are meaning, and the domain's to judge. A
+// null is an absent field.
+func (f *faults) shape(registry huma.Registry, schema *huma.Schema, at string, v json.RawMessage) {
 	for schema.Ref != "" {
 		schema = registry.SchemaFromRef(schema.Ref)
 	}
-	if v == nil && at != "" || schema.Type == "" {
-		return
+	switch {
+	case schema.Type == "" || typeOf(v) == typeNull && at != "":
+	case !hasType(v, schema.Type):
+		f.add(at, scalar(v), mistyped(v, schema.Type))
+	case schema.Type == huma.TypeObject:
+		f.fields(registry, schema, at, v)
 	}
-	if schema.Type != huma.TypeObject {
-		if !hasType(v, schema.Type) {
-			f.add(at, v, "want "+article(schema.Type)+", got "+article(typeName(v)))
+}
+
+// fields judges the fields of an object, until there are more faults than an
+// answer lists. A field that stands there twice is refused: readers differ in
+// which of the two they take.
+func (f *faults) fields(registry huma.Registry, schema *huma.Schema, at string, object json.RawMessage) {
+	seen := map[string]bool{}
+	for name, v := range members(object) {
+		if len(f.list) > maxFaults {
+			return
 		}
-		return
-	}
-	object, ok := v.(map[string]any)
-	if !ok {
-		f.add(at, v, "want an object, got "+article(typeName(v)))
-		return
-	}
-	for _, name := range sortedKeys(object) {
 		field := strings.TrimPrefix(at+"."+name, ".")
-		if property, known := schema.Properties[name]; known {
-			f.shape(registry, property, field, object[name])
-		} else {
-			f.add(field, object[name], "is not a known field; there are "+strings.Join(sortedKeys(schema.Properties), ", "))
+		property, known := schema.Properties[name]
+		switch {
+		case !known:
+			f.add(field, nil, "is not a known field; there are "+strings.Join(sortedKeys(schema.Properties), ", "))
+		case seen[name]:
+			f.add(field, nil, "stands there twice")
+		default:
+			f.shape(registry, property, field, v)
+		}
+		seen[name] = true
+	}
+}
+
+// members yields the fields of a valid JSON object in their order.
+func members(object json.RawMessage) iter.Seq2[string, json.RawMessage] {
+	return func(yield func(string, json.RawMessage) bool) {
+		dec := json.NewDecoder(bytes.NewReader(object))
+		_, _ = dec.Token() // the brace
+		for dec.More() {
+			name, err := dec.Token()
+			var v json.RawMessage
+			if err != nil || dec.Decode(&v) != nil || !yield(name.(string), v) {
+				return
+			}
 		}
 	}
 }

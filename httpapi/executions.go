@@ -76,7 +76,22 @@ func (q *executionQuery) filter() (firjob.ExecutionFilter, error) {
 	if !q.Since.IsZero() && !q.Until.IsZero() && !q.Since.Before(q.Until) {
 		return filter, faulty("query.until", q.Until.Format(time.RFC3339Nano), "must be later than since")
 	}
+	filter.Since, filter.Until = inRange(filter.Since), inRange(filter.Until)
 	return filter, nil
+}
+
+// inRange returns the nearest instant to t at which anything can be scheduled;
+// the zero time, which selects nothing, stays.
+func inRange(t time.Time) time.Time {
+	switch first := time.UnixMilli(0).UTC(); {
+	case t.IsZero():
+		return t
+	case t.Before(first):
+		return first
+	case t.After(firjob.LatestAt()):
+		return firjob.LatestAt()
+	}
+	return t
 }
 
 func (s *server) getExecution(ctx context.Context, in *executionPath) (*answer[executionBody], error) {
@@ -88,14 +103,25 @@ func (s *server) getExecution(ctx context.Context, in *executionPath) (*answer[e
 }
 
 func (s *server) cancelExecution(ctx context.Context, in *executionPath) (*answer[executionBody], error) {
-	e, err := s.Store.CancelExecution(ctx, in.ID)
+	e, followed, err := s.Store.CancelExecution(ctx, in.ID)
 	if err != nil {
 		return nil, fmt.Errorf("cancel execution %v: %w", in.ID, err)
 	}
+	s.follow(ctx, followed)
 	if e.State == firjob.StateRunning {
 		s.Scheduler.Cancel(ctx, e.App, firjob.AttemptRef{ID: e.ID, Token: e.Token})
 	}
 	return &answer[executionBody]{bodyOfExecution(e)}, nil
+}
+
+// follow tells the scheduler what a change has led to.
+func (s *server) follow(ctx context.Context, f firjob.Followed) {
+	if len(f.Announce) > 0 {
+		s.Scheduler.Announce(ctx, f.Announce...)
+	}
+	for _, id := range f.Plan {
+		s.Scheduler.JobChanged(ctx, id)
+	}
 }
 
 func (s *server) retryExecution(ctx context.Context, in *executionPath) (*created[executionBody], error) {

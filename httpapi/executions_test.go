@@ -33,6 +33,9 @@ func TestTrigger(t *testing.T) {
 	if again := s.call("POST", path+"/trigger", `{"params":{"a":1}}`, "Idempotency-Key", "k1").want(http.StatusCreated); again.body != r.body {
 		t.Errorf("the repeat answers %s, want %s", again.body, r.body)
 	}
+	if again := s.call("POST", path+"/trigger", "{\"params\": {\n\t\"a\": 1 } }", "Idempotency-Key", "k1").want(http.StatusCreated); again.body != r.body {
+		t.Errorf("the repeat in another layout answers %s, want %s", again.body, r.body)
+	}
 	if p := s.call("POST", path+"/trigger", `{"params":{"a":2}}`, "Idempotency-Key", "k1").want(422).problem(); p.Code != firjob.CodeKeyReused {
 		t.Errorf("got %+v", p)
 	}
@@ -102,6 +105,25 @@ func TestExecutionsAreFiltered(t *testing.T) {
 	}
 }
 
+// No time in a filter is beyond what the store or an answer can hold.
+func TestFiltersBeyondAllTimeAreCut(t *testing.T) {
+	t.Parallel()
+	s := newSurface(t)
+	s.call("GET", "/api/v1/executions?since=1900-01-01T00:00:00Z&until=9999-12-31T23:59:59-23:00", "").want(http.StatusOK)
+	want := firjob.ExecutionFilter{PageSize: 50, Since: time.UnixMilli(0).UTC(), Until: firjob.LatestAt()}
+	if diff := cmp.Diff(want, s.store.filter); diff != "" {
+		t.Errorf("the filter differs (-want +got):\n%s", diff)
+	}
+	for since, want := range map[string]string{"0000-01-01T00:00:00%2B10:00": "1970-01-01T00:00:00.000Z",
+		"9999-12-31T23:59:59-23:00": "9999-12-30T23:59:59.000Z"} {
+		var stats struct{ Since string }
+		s.call("GET", "/api/v1/stats?since="+since, "").want(http.StatusOK).into(&stats)
+		if stats.Since != want {
+			t.Errorf("stats since %s are since %s, want %s", since, stats.Since, want)
+		}
+	}
+}
+
 func TestCancelAndRetry(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -123,6 +145,37 @@ func TestCancelAndRetry(t *testing.T) {
 			e := execution(tt.state)
 			s.store.executions[e.ID] = e
 			s.call("POST", "/api/v1/executions/"+e.ID.String()+"/"+tt.action, "").want(tt.status)
+			if !slices.Equal(s.scheduler.made, tt.asked) {
+				t.Errorf("the scheduler was asked %v, want %v", s.scheduler.made, tt.asked)
+			}
+		})
+	}
+}
+
+// What a change lets go on is told to the scheduler, and not left to its sweep.
+func TestWhatFollowsFromAChange(t *testing.T) {
+	t.Parallel()
+	next := firjob.NewExecutionID(42, someday, firjob.KindManual, 3)
+	e := execution(firjob.StatePlanned)
+	tests := map[string]struct {
+		method, path, body string
+		asked              []string
+	}{
+		"cancel": {"POST", "/api/v1/executions/" + e.ID.String() + "/cancel", "", []string{"announce " + next.String(), "job 1 changed"}},
+		"pause":  {"POST", "/api/v1/jobs/1/pause", "", []string{"announce " + next.String(), "job 1 changed"}},
+		"delete": {"DELETE", "/api/v1/jobs/1", "", []string{"announce " + next.String(), "job 1 changed"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSurface(t)
+			s.job(goodJob)
+			s.store.executions[e.ID] = e
+			s.store.followed = firjob.Followed{Announce: []firjob.Due{{ID: next, At: someday}}, Plan: []firjob.JobID{1}}
+			s.scheduler.made = nil
+			if r := s.call(tt.method, tt.path, tt.body); r.status >= 300 {
+				t.Fatalf("got the status %d: %s", r.status, r.body)
+			}
 			if !slices.Equal(s.scheduler.made, tt.asked) {
 				t.Errorf("the scheduler was asked %v, want %v", s.scheduler.made, tt.asked)
 			}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/firjob/firjob"
@@ -61,16 +62,30 @@ func TestFaultyMessagesOfExecutorsAreRefused(t *testing.T) {
 		"no incarnation": {firjob.PathRegister, beat(`"address":"10.0.0.7:1","capacity":1`), 422, []string{"body.incarnation"}},
 		"all at once": {firjob.PathHeartbeat, beat(`"address":"","incarnation":"` + strings.Repeat("a", 65) + `","capacity":0,"state":"dead"`), 422,
 			[]string{"body.address", "body.capacity", "body.incarnation", "body.state"}},
-		"held attempt":    {firjob.PathHeartbeat, beat(where + `,"capacity":1,"holding":[{"id":"` + id + `","token":1},{"token":0}]`), 422, []string{"body.holding[1].id", "body.holding[1].token"}},
-		"leave":           {firjob.PathLeave, beat(`"address":"x","incarnation":"a","capacity":1`), 422, []string{"body.address"}},
-		"token":           {firjob.PathCallback, callback(goodResult, result(id, "0", "succeeded", "1")), 422, []string{"body.results[1].token"}},
-		"outcome":         {firjob.PathCallback, callback(result(id, "1", "lost", "1")), 422, []string{"body.results[0].outcome"}},
-		"large result":    {firjob.PathCallback, callback(goodResult, result(id, "1", "failed", `"`+strings.Repeat("x", firjob.MaxResult)+`"`)), 422, []string{"body.results[1].result"}},
-		"broken result":   {firjob.PathCallback, callback(result(id, "1", "failed", "\"\xff\"")), 422, []string{"body.results[0].result"}},
-		"NUL":             {firjob.PathRegister, beat(`"address":"10.0.0.7:1","incarnation":"\u0000","version":"\u0000","capacity":1`), 422, []string{"body.incarnation", "body.version"}},
-		"too many":        {firjob.PathCallback, callback(slices.Repeat([]string{goodResult}, firjob.MaxBatch+1)...), 422, []string{"body.results"}},
-		"execution id":    {firjob.PathCallback, callback(result("42", "1", "failed", "1")), 422, []string{"body"}},
-		"type":            {firjob.PathCallback, callback(result(id, `"1"`, "failed", "1")), 422, []string{"body.results.token"}},
+		"held attempt":  {firjob.PathHeartbeat, beat(where + `,"capacity":1,"holding":[{"id":"` + id + `","token":1},{"token":0}]`), 422, []string{"body.holding[1].id", "body.holding[1].token"}},
+		"leave":         {firjob.PathLeave, beat(`"address":"x","incarnation":"a","capacity":1`), 422, []string{"body.address"}},
+		"token":         {firjob.PathCallback, callback(goodResult, result(id, "0", "succeeded", "1")), 422, []string{"body.results[1].token"}},
+		"outcome":       {firjob.PathCallback, callback(result(id, "1", "lost", "1")), 422, []string{"body.results[0].outcome"}},
+		"large result":  {firjob.PathCallback, callback(goodResult, result(id, "1", "failed", `"`+strings.Repeat("x", firjob.MaxResult)+`"`)), 422, []string{"body.results[1].result"}},
+		"broken result": {firjob.PathCallback, callback(result(id, "1", "failed", "\"\xff\"")), 422, []string{"body.results[0].result"}},
+		"NUL":           {firjob.PathRegister, beat(`"address":"10.0.0.7:1","incarnation":"\u0000","version":"\u0000","capacity":1`), 422, []string{"body.incarnation", "body.version"}},
+		"too many":      {firjob.PathCallback, callback(slices.Repeat([]string{goodResult}, firjob.MaxBatch+1)...), 422, []string{"body.results"}},
+		"execution id":  {firjob.PathCallback, callback(result("42", "1", "failed", "1")), 422, []string{"body.results[0].id"}},
+		"type":          {firjob.PathCallback, callback(result(id, `"1"`, "failed", "1")), 422, []string{"body.results[0].token"}},
+		"deep result":   {firjob.PathCallback, callback(goodResult, result(id, "1", "succeeded", nested(101))), 422, []string{"body.results[1].result"}},
+		"beyond 32 bits": {firjob.PathHeartbeat, beat(where + `,"capacity":3000000000,"queue":3000000000,"running":1000001`), 422,
+			[]string{"body.capacity", "body.queue", "body.running"}},
+		"beyond 64 bits":   {firjob.PathHeartbeat, beat(where + `,"capacity":99999999999999999999`), 422, []string{"body.capacity"}},
+		"capacity as text": {firjob.PathHeartbeat, beat(where + `,"capacity":"4"`), 422, []string{"body.capacity"}},
+		"long version":     {firjob.PathHeartbeat, beat(where + `,"capacity":1,"version":"` + strings.Repeat("v", 201) + `"`), 422, []string{"body.version"}},
+		"started in 1970":  {firjob.PathHeartbeat, beat(where + `,"capacity":1,"started_at":"1970-01-01T00:00:00Z"`), 422, []string{"body.started_at"}},
+		"started in 9999":  {firjob.PathHeartbeat, beat(where + `,"capacity":1,"started_at":"9999-12-31T23:59:59-01:00"`), 422, []string{"body.started_at"}},
+		"started at noon":  {firjob.PathHeartbeat, beat(where + `,"capacity":1,"started_at":"noon"`), 422, []string{"body.started_at"}},
+		"waiting":          {firjob.PathHeartbeat, beat(where + `,"capacity":1,"waiting":[{"token":1}]`), 422, []string{"body.waiting[0].id"}},
+		"holds too much": {firjob.PathHeartbeat, beat(where + `,"capacity":1,"holding":[` + strings.Repeat(`{},`, 100_000) + `{}]`), 422,
+			[]string{"body.holding"}},
+		"a list as body":  {firjob.PathCallback, `[]`, 422, []string{"body"}},
+		"text of results": {firjob.PathCallback, `{"app":"billing","results":"x"}`, 422, []string{"body.results"}},
 		"not JSON":        {firjob.PathCallback, `results`, 400, nil},
 		"nothing":         {firjob.PathCallback, ``, 400, nil},
 		"body too large":  {firjob.PathCallback, strings.Repeat(" ", firjob.MaxCallbackBody+1), 413, nil},
@@ -86,6 +101,60 @@ func TestFaultyMessagesOfExecutorsAreRefused(t *testing.T) {
 			}
 			if len(s.scheduler.made) != 0 {
 				t.Errorf("the scheduler was asked %v", s.scheduler.made)
+			}
+		})
+	}
+}
+
+func TestFaultsOfExecutorsAreSaidInPlainWords(t *testing.T) {
+	t.Parallel()
+	s := newSurface(t)
+	where := `{"app":"billing","address":"10.0.0.7:9999","incarnation":"a","capacity":1,`
+	tests := []struct{ path, body, want string }{
+		{firjob.PathHeartbeat, where + `"queue":3000000000}`, "must be 0 to 1000000"},
+		{firjob.PathHeartbeat, where + `"queue":99999999999999999999}`, "is out of range"},
+		{firjob.PathHeartbeat, where + `"queue":0.5}`, "must be a whole number such as 5"},
+		{firjob.PathHeartbeat, where + `"queue":"5"}`, "want an integer, got a string"},
+		{firjob.PathHeartbeat, where + `"started_at":"noon"}`, `"noon" is not a time such as 2027-01-01T00:00:00Z`},
+		{firjob.PathHeartbeat, where + `"started_at":5}`, "want a string, got a number"},
+		{firjob.PathCallback, callback(result("", "1", "failed", nested(101))), "must be nested at most 100 levels deep"},
+	}
+	for _, tt := range tests {
+		body := strings.Replace(tt.body, `"id":""`, `"id":"`+firjob.Fire(1, someday).String()+`"`, 1)
+		p := s.wire(tt.path, body).want(422).problem()
+		if len(p.Errors) != 1 || p.Errors[0].Message != tt.want {
+			t.Errorf("%s: got %+v, want %q", body, p.Errors, tt.want)
+		}
+	}
+}
+
+// What an executor says of times is believed as far as it can be true.
+func TestTimesOfAttempts(t *testing.T) {
+	t.Parallel()
+	now := time.Now().UTC()
+	at := func(d time.Duration) time.Time { return now.Add(d) }
+	never, far := time.Time{}, time.Date(9999, 12, 31, 23, 0, 0, 0, time.FixedZone("", -3600*2))
+	tests := map[string]struct{ started, finished, wantStarted, wantFinished time.Time }{
+		"as they should be":     {at(-time.Hour), at(0), at(-time.Hour), at(0)},
+		"the longest timeout":   {at(-firjob.MaxTimeout), at(0), at(-firjob.MaxTimeout), at(0)},
+		"a little ahead":        {at(30 * time.Second), at(31 * time.Second), at(30 * time.Second), at(31 * time.Second)},
+		"a clock in 1970":       {time.UnixMilli(5), time.UnixMilli(9), never, never},
+		"a clock in year 10000": {far, far, never, never},
+		"ahead":                 {at(-time.Second), at(time.Hour), at(-time.Second), never},
+		"backwards":             {at(-time.Second), at(-2 * time.Second), at(-time.Second), never},
+		"start unknown":         {never, at(-time.Second), never, at(-time.Second)},
+		"nothing known":         {never, never, never, never},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSurface(t)
+			s.scheduler.receipts = []firjob.Receipt{firjob.ReceiptRecorded}
+			text := func(t time.Time) string { return t.Format(time.RFC3339Nano) }
+			body := strings.NewReplacer("2027-01-01T00:00:00Z", text(tt.started), "2027-01-01T00:00:01Z", text(tt.finished)).Replace(callback(goodResult))
+			s.wire(firjob.PathCallback, body).want(http.StatusOK)
+			if got := s.scheduler.results[0]; !got.StartedAt.Equal(tt.wantStarted) || !got.FinishedAt.Equal(tt.wantFinished) {
+				t.Errorf("got %v to %v, want %v to %v", got.StartedAt, got.FinishedAt, tt.wantStarted, tt.wantFinished)
 			}
 		})
 	}

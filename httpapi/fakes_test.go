@@ -17,6 +17,7 @@ type memory struct {
 	jobs       map[firjob.JobID]firjob.Job
 	executions map[firjob.ExecutionID]firjob.Execution
 	keys       map[string]firjob.ExecutionID
+	followed   firjob.Followed        // of every change
 	filter     firjob.ExecutionFilter // of the last call
 	jobFilter  firjob.JobFilter
 	down       error // returned by every method while set
@@ -118,30 +119,30 @@ func (m *memory) Jobs(_ context.Context, filter firjob.JobFilter) ([]firjob.Job,
 	return list, 0, m.down
 }
 
-func (m *memory) UpdateJob(_ context.Context, id firjob.JobID, change func(now, anchor time.Time, j *firjob.Job) (time.Time, error)) (firjob.Job, error) {
+func (m *memory) UpdateJob(_ context.Context, id firjob.JobID, change func(now, anchor time.Time, j *firjob.Job) (time.Time, error)) (firjob.Job, firjob.Followed, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	j, ok := m.jobs[id]
 	if !ok {
-		return j, firjob.Errorf(firjob.CodeNotFound, "there is no job %d", id)
+		return j, firjob.Followed{}, firjob.Errorf(firjob.CodeNotFound, "there is no job %d", id)
 	}
 	next, err := change(time.Now(), someday, &j)
 	if err != nil {
-		return firjob.Job{}, err
+		return firjob.Job{}, firjob.Followed{}, err
 	}
 	j.Version++
 	m.store(j, next)
-	return m.jobs[id], nil
+	return m.jobs[id], m.followed, nil
 }
 
-func (m *memory) DeleteJob(_ context.Context, id firjob.JobID) error {
+func (m *memory) DeleteJob(_ context.Context, id firjob.JobID) (firjob.Followed, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if _, ok := m.jobs[id]; !ok {
-		return firjob.Errorf(firjob.CodeNotFound, "there is no job %d", id)
+		return firjob.Followed{}, firjob.Errorf(firjob.CodeNotFound, "there is no job %d", id)
 	}
 	delete(m.jobs, id)
-	return nil
+	return m.followed, nil
 }
 
 func (m *memory) Anchor(context.Context, firjob.JobID) (time.Time, error) { return someday, nil }
@@ -184,17 +185,17 @@ func (m *memory) RetryExecution(_ context.Context, id firjob.ExecutionID) (firjo
 		ScheduledAt: someday, DueAt: someday, State: firjob.StatePlanned, RetryOf: &id}, nil
 }
 
-func (m *memory) CancelExecution(_ context.Context, id firjob.ExecutionID) (firjob.Execution, error) {
+func (m *memory) CancelExecution(_ context.Context, id firjob.ExecutionID) (firjob.Execution, firjob.Followed, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e, ok := m.executions[id]
 	if !ok {
-		return e, firjob.Errorf(firjob.CodeNotFound, "there is no execution %v", id)
+		return e, firjob.Followed{}, firjob.Errorf(firjob.CodeNotFound, "there is no execution %v", id)
 	}
 	if e.State.Final() {
-		return e, firjob.Errorf(firjob.CodeConflict, "execution %v has ended", id)
+		return e, firjob.Followed{}, firjob.Errorf(firjob.CodeConflict, "execution %v has ended", id)
 	}
-	return e, nil
+	return e, m.followed, nil
 }
 
 func (m *memory) Execution(_ context.Context, id firjob.ExecutionID) (firjob.Execution, error) {

@@ -1,10 +1,13 @@
 package httpapi_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/firjob/firjob"
@@ -14,6 +17,8 @@ import (
 func with(schedule string) string {
 	return `{"app":"billing","name":"n","handler":"h","schedule":` + schedule + `}`
 }
+
+func nested(levels int) string { return strings.Repeat("[", levels) + strings.Repeat("]", levels) }
 
 func cron(expr, zone string) string {
 	return with(fmt.Sprintf(`{"kind":"cron","expr":%q,"timezone":%q}`, expr, zone))
@@ -80,6 +85,21 @@ func TestFaultyRequestsAreRefusedAndStoreNothing(t *testing.T) {
 		"broken UTF-8":           {"GET", "/jobs?app=%ff", ``, 422, "invalid", "query"},
 		"NUL in a path":          {"GET", "/apps/a%00/executors", ``, 422, "invalid", "path"},
 		"NUL in a reason":        {"POST", "/jobs/1/pause", `{"reason":"a\u0000"}`, 422, "invalid", "body.reason"},
+		"two fields of a name":   {"POST", "/jobs", goodJob[:len(goodJob)-1] + `,"app":"other"}`, 422, "invalid", "body.app"},
+		"two nested of a name":   {"POST", "/jobs", with(`{"kind":"cron","kind":"manual"}`), 422, "invalid", "body.schedule.kind"},
+		"name not UTF-8":         {"POST", "/jobs", strings.Replace(goodJob, "nightly", "\xff", 1), 400, "invalid", ""},
+		"deep params":            {"POST", "/jobs", strings.Replace(goodJob, `{"region":"eu"}`, nested(9_990), 1), 422, "invalid", "body.params"},
+		"body beyond all depth":  {"POST", "/jobs", strings.Replace(goodJob, `{"region":"eu"}`, nested(20_000), 1), 400, "invalid", ""},
+		"trigger deep params":    {"POST", "/jobs/1/trigger", `{"params":` + nested(101) + `}`, 422, "invalid", "body.params"},
+		"year 10000":             {"POST", "/jobs", with(`{"kind":"at","at":"9999-12-31T23:59:59-01:00"}`), 422, "invalid", "body.schedule.at"},
+		"year -1":                {"POST", "/jobs", with(`{"kind":"at","at":"0000-01-01T00:00:00+01:00"}`), 422, "invalid", "body.schedule.at"},
+		"preview of year 10000":  {"POST", "/schedules/preview", `{"schedule":{"kind":"at","at":"9999-12-31T23:59:59-23:00"}}`, 422, "invalid", "body.schedule.at"},
+		"preview of year -1":     {"POST", "/schedules/preview", `{"schedule":{"kind":"every","interval":"1s","at":"0000-01-01T00:00:00+01:00"}}`, 422, "invalid", "body.schedule.at"},
+		"trigger in year 10000":  {"POST", "/jobs/1/trigger", `{"at":"9999-12-31T23:59:59-01:00"}`, 422, "invalid", "body.at"},
+		"long interval":          {"POST", "/jobs", with(`{"kind":"every","interval":"2000000h"}`), 422, "invalid", "body.schedule.interval"},
+		"factor beyond float":    {"POST", "/jobs", goodJob[:len(goodJob)-1] + `,"retry":{"factor":1e999}}`, 422, "invalid", "body.retry.factor"},
+		"secret with a space":    {"POST", "/apps", `{"name":"a","secret":"` + strings.Repeat("a ", 32) + `"}`, 422, "invalid", "body.secret"},
+		"secret beyond ASCII":    {"POST", "/apps", `{"name":"a","secret":"` + strings.Repeat("é", 32) + `"}`, 422, "invalid", "body.secret"},
 		"no such path":           {"GET", "/nothing", ``, 404, "not_found", ""},
 		"method":                 {"PUT", "/jobs", ``, 405, "invalid", ""},
 	}
@@ -148,10 +168,77 @@ func TestSecretsAreNotEchoed(t *testing.T) {
 	t.Parallel()
 	s := newSurface(t)
 	for _, body := range []string{`{"name":"","secret":"hunter2hunter2"}`, `{"name":"a","secret":["hunter2"]}`,
-		`{"name":"a","Secret":{"x":"hunter2"}}`, `{"name":"a","secret":"hunter2"`} {
+		`{"name":"a","Secret":{"x":"hunter2"}}`, `{"name":"a","secret":"hunter2"`, `{"name":"a","Secret":"hunter2"}`,
+		`{"name":"a","secret":"hunter2 ü"}`, `{"name":"a","apiKey":"hunter2"}`, `{"name":"a","secret":7,"name":"hunter2"}`} {
 		r := s.call("POST", "/api/v1/apps", body)
 		if r.status < 400 || strings.Contains(r.body, "hunter2") || strings.Contains(s.log.String(), "hunter2") {
 			t.Errorf("body %s: status %d, answer %s, log %s", body, r.status, r.body, s.log)
+		}
+	}
+}
+
+// An answer lists so many faults, and of each so much, whatever was sent.
+func TestAnswersToManyFaultsAreShort(t *testing.T) {
+	t.Parallel()
+	var fields, attempts, query []string
+	for i := range 60_000 {
+		fields = append(fields, fmt.Sprintf(`"f%d":1`, i))
+	}
+	for range 2_000 {
+		attempts = append(attempts, `{}`)
+		query = append(query, fmt.Sprint("q", len(query), "=1"))
+	}
+	many, long := strings.Join(fields, ","), strings.Repeat("x", 500_000)
+	s := newSurface(t)
+	path := s.job(goodJob)
+	tests := map[string]struct {
+		answer reply
+		faults int
+	}{
+		"a job":            {s.call("POST", "/api/v1/jobs", `{`+many+`}`), 50},
+		"a schedule":       {s.call("POST", "/api/v1/schedules/preview", `{"schedule":{`+many+`}}`), 50},
+		"a patch":          {s.call("PATCH", path, `{`+many+`}`), 50},
+		"a trigger":        {s.call("POST", path+"/trigger", `{`+many+`}`), 50},
+		"parameters":       {s.call("GET", "/api/v1/jobs?"+strings.Join(query, "&"), ""), 50},
+		"a beat":           {s.wire(firjob.PathHeartbeat, `{"app":"billing","holding":[`+strings.Join(attempts, ",")+`]}`), 50},
+		"one field, often": {s.call("POST", "/api/v1/apps", `{"name":"a"`+strings.Repeat(`,"x":1`, 60_000)+`}`), 1},
+		"a long field":     {s.call("POST", "/api/v1/apps", `{"name":"a","`+long+`":1}`), 1},
+		"a long text":      {s.call("POST", "/api/v1/jobs", with(`{"kind":"every","interval":"`+long+`"}`)), 1},
+		"a long time":      {s.call("POST", path+"/trigger", `{"at":"`+long+`"}`), 1},
+		"a long number":    {s.call("POST", "/api/v1/jobs", goodJob[:len(goodJob)-1]+`,"priority":`+strings.Repeat("9", 500_000)+`}`), 1},
+		"a long path":      {s.call("GET", "/api/v1/executions/"+long, ""), 1},
+	}
+	for name, tt := range tests {
+		p := tt.answer.want(422).problem()
+		if len(p.Errors) != tt.faults || len(tt.answer.body) > 1_000+500*tt.faults {
+			t.Errorf("%s: got %d faults in %d bytes, want %d: %.300s…", name, len(p.Errors), len(tt.answer.body), tt.faults, tt.answer.body)
+		}
+		if told := strings.Contains(p.Detail, "more than the 50"); told != (tt.faults == 50) {
+			t.Errorf("%s: the detail is %q", name, p.Detail)
+		}
+	}
+}
+
+func TestFaultsAreSaidInPlainWords(t *testing.T) {
+	t.Parallel()
+	s := newSurface(t)
+	tests := []struct{ method, path, body, want string }{
+		{"GET", "/executions?since=yesterday", ``, `"yesterday" is not a time such as 2027-01-01T00:00:00Z`},
+		{"POST", "/jobs/1/trigger", `{"at":"noon"}`, `"noon" is not a time such as 2027-01-01T00:00:00Z`},
+		{"GET", "/jobs?page_size=501", ``, "must be at most 500"},
+		{"GET", "/jobs?page_size=many", ``, "must be a whole number such as 5"},
+		{"GET", "/jobs?page_size=99999999999999999999", ``, "is out of range"},
+		{"GET", "/jobs?enabled=maybe", ``, `must be one of "true, false"`},
+		{"POST", "/jobs", goodJob[:len(goodJob)-1] + `,"priority":99999999999999999999}`, "is out of range"},
+		{"POST", "/jobs", goodJob[:len(goodJob)-1] + `,"priority":1.5}`, "must be a whole number such as 5"},
+		{"POST", "/jobs", goodJob[:len(goodJob)-1] + `,"retry":{"factor":1e999}}`, "is out of range"},
+		{"POST", "/jobs", goodJob[:len(goodJob)-1] + `,"timeout":5}`, "want a string, got a number"},
+		{"POST", "/jobs", goodJob[:len(goodJob)-1] + `,"name":"again"}`, "stands there twice"},
+	}
+	for _, tt := range tests {
+		p := s.call(tt.method, "/api/v1"+tt.path, tt.body).want(422).problem()
+		if len(p.Errors) != 1 || p.Errors[0].Message != tt.want {
+			t.Errorf("%s %s %s: got %+v, want %q", tt.method, tt.path, tt.body, p.Errors, tt.want)
 		}
 	}
 }
@@ -184,6 +271,36 @@ func TestAPanicIsAnInternalError(t *testing.T) {
 	}
 	if log := s.log.String(); !strings.Contains(log, "secret of the panic") {
 		t.Errorf("the log has not the panic: %s", log)
+	}
+}
+
+// gone is the connection of a client that went away.
+type gone struct{ header http.Header }
+
+func (g gone) Header() http.Header     { return g.header }
+func (gone) WriteHeader(int)           {}
+func (gone) Write([]byte) (int, error) { return 0, syscall.EPIPE }
+
+func TestAClientThatWentAwayIsNoError(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/api/v1/jobs", "/api/v1/jobs/77", "/openapi.json", "/version", "/nothing"} {
+		s := newSurface(t)
+		r := httptest.NewRequest("GET", path, nil)
+		r.Header.Set("Authorization", "Bearer "+admin)
+		s.handler.ServeHTTP(gone{http.Header{}}, r)
+		if log := s.log.String(); strings.Contains(log, "level=ERROR") || strings.Contains(log, "level=WARN") {
+			t.Errorf("%s: the log has %s", path, log)
+		}
+	}
+	s := newSurface(t)
+	s.store.fail(context.Canceled)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := httptest.NewRequestWithContext(ctx, "GET", "/api/v1/jobs", nil)
+	r.Header.Set("Authorization", "Bearer "+admin)
+	s.handler.ServeHTTP(gone{http.Header{}}, r)
+	if log := s.log.String(); strings.Contains(log, "level=ERROR") || strings.Contains(log, "level=WARN") {
+		t.Errorf("cancelled: the log has %s", log)
 	}
 }
 

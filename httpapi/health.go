@@ -75,7 +75,3 @@ func checkDraining(status firjob.Status) healthCheck {
 	}
 	return healthCheck{Name: "replica", OK: true, Note: "serving"}
 }
-
-func (s *server) version(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, jsonType, http.StatusOK, s.Version)
-}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -51,8 +52,10 @@ func TestReady(t *testing.T) {
 func TestVersionAndStats(t *testing.T) {
 	t.Parallel()
 	s := newSurface(t)
-	if got := s.do("GET", "/version", "").want(http.StatusOK).body; !strings.Contains(got, `"v1.2.3"`) {
-		t.Errorf("got %s", got)
+	var version httpapi.VersionInfo
+	s.do("GET", "/version", "").want(http.StatusOK).into(&version)
+	if version.Version != "v1.2.3" || version.Go != runtime.Version() {
+		t.Errorf("got %+v, want v1.2.3 and what the toolchain says: %s", version, runtime.Version())
 	}
 	s.scheduler.status = firjob.Status{Replica: "r1", Replicas: []string{"r1", "r2"}, Due: 3, Leased: 1}
 	golden(t, "testdata/stats.json", s.call("GET", "/api/v1/stats?since=2027-01-01T00:00:00Z", "").want(http.StatusOK).indented())

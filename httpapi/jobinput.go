@@ -13,7 +13,7 @@ type jobInput struct {
 	App      *string         `json:"app,omitempty" required:"true" doc:"The app whose executors run it; it cannot change" example:"billing"`
 	Name     *string         `json:"name,omitempty" required:"true" doc:"Unique within the app" example:"nightly-report"`
 	Handler  *string         `json:"handler,omitempty" required:"true" doc:"The handler that runs, as the executor has registered it" example:"report"`
-	Params   json.RawMessage `json:"params,omitempty" doc:"Any JSON up to 64 KiB; handed to the handler"`
+	Params   json.RawMessage `json:"params,omitempty" doc:"Any JSON up to 64 KiB, nested 100 levels at most; handed to the handler"`
 	Schedule *scheduleInput  `json:"schedule,omitempty" required:"true" doc:"When it fires"`
 	Misfire  *misfireInput   `json:"misfire,omitempty" doc:"What becomes of fires that could not be sent in time"`
 	Overlap  *string         `json:"overlap,omitempty" enum:"allow,skip,queue" default:"allow" doc:"What happens when it is due while it still runs"`
@@ -21,7 +21,7 @@ type jobInput struct {
 	Delivery *string         `json:"delivery,omitempty" enum:"at_least_once,at_most_once" default:"at_least_once" doc:"What happens to an attempt whose outcome cannot be known"`
 	Timeout  *string         `json:"timeout,omitempty" format:"duration" default:"0s" example:"30s" doc:"Of one attempt; 0s = none"`
 	Retry    *retryInput     `json:"retry,omitempty" doc:"What follows an attempt that failed"`
-	Priority *int            `json:"priority,omitempty" minimum:"-10" maximum:"10" default:"0" doc:"Higher goes first among executions that are due"`
+	Priority *int            `json:"priority,omitempty" minimum:"-10" maximum:"10" default:"0" doc:"Kept for ordering under backlog; no effect in this version"`
 	Enabled  *bool           `json:"enabled,omitempty" default:"true" doc:"false = paused"`
 }
 
@@ -33,8 +33,8 @@ type scheduleInput struct {
 	Dialect     *string `json:"dialect,omitempty" enum:"unix" default:"unix" doc:"For cron: how expr is read"`
 	Gap         *string `json:"gap,omitempty" enum:"run_after,skip" default:"run_after" doc:"For cron: a local time that does not exist on that day"`
 	OverlapHour *string `json:"overlap_hour,omitempty" enum:"once,twice" default:"once" doc:"For cron: a local time that comes twice on that day"`
-	Interval    *string `json:"interval,omitempty" format:"duration" example:"30s" doc:"For every and delay: 100ms or longer"`
-	At          *string `json:"at,omitempty" format:"date-time" example:"2027-01-01T00:00:00Z" doc:"For at: RFC 3339"`
+	Interval    *string `json:"interval,omitempty" format:"duration" example:"30s" doc:"For every and delay: 100ms to ten years (87840h)"`
+	At          *string `json:"at,omitempty" format:"date-time" example:"2027-01-01T00:00:00Z" doc:"For at: RFC 3339, before the year 10000"`
 }
 
 type misfireInput struct {
@@ -91,7 +91,9 @@ func (in scheduleInput) schedule(at string, f *faults) firjob.Schedule {
 		s.Timezone, s.Dialect, s.Gap, s.OverlapHour = "UTC", "unix", "run_after", "once"
 	}
 	set(&s.Expr, in.Expr)
-	set(&s.Timezone, in.Timezone)
+	if in.Timezone != nil && *in.Timezone != "" {
+		s.Timezone = *in.Timezone
+	}
 	set(&s.Dialect, in.Dialect)
 	set(&s.Gap, in.Gap)
 	set(&s.OverlapHour, in.OverlapHour)
@@ -136,7 +138,7 @@ func timeOf(text *string, field string, f *faults) *time.Time {
 	}
 	at, err := time.Parse(time.RFC3339, *text)
 	if err != nil {
-		f.add(field, *text, "is not an RFC 3339 time such as 2027-01-01T00:00:00Z")
+		f.add(field, *text, notTime(*text))
 		return nil
 	}
 	at = at.UTC().Truncate(time.Millisecond)

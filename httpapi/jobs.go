@@ -48,7 +48,8 @@ func (s *server) routeJobs() {
 	register(s, operation{id: "edit-job", method: http.MethodPatch, path: "/jobs/{id}", tag: "Jobs",
 		summary: "Change a job",
 		description: "A JSON merge patch (RFC 7396): fields that are absent stay, null restores the default. " +
-			"A schedule of a new kind starts empty. Planned executions of the old version are superseded.",
+			"A schedule of a new kind starts empty. With a new schedule the planned executions of the old one are superseded; " +
+			"every other change counts for them, too.",
 		body: reflect.TypeFor[jobPatch]()}, s.editJob)
 	register(s, operation{id: "delete-job", method: http.MethodDelete, path: "/jobs/{id}", tag: "Jobs",
 		summary: "Delete a job", description: "Planned executions are superseded; history stays."}, s.deleteJob)
@@ -60,12 +61,12 @@ func (s *server) routeJobs() {
 }
 
 func (s *server) createJob(ctx context.Context, in *struct{ RawBody []byte }) (*created[jobBody], error) {
-	doc, err := parseDocument(in.RawBody)
+	body, err := parseBody(in.RawBody)
 	if err != nil {
 		return nil, err
 	}
 	f := &faults{}
-	job := decode[jobInput](s, doc, f).job(f)
+	job := decode[jobInput](s, body, f).job(f)
 	f.also(job.Validate(time.Now()))
 	if err := s.withUnknownApp(ctx, f, job.App).err(); err != nil {
 		return nil, err
@@ -127,9 +128,11 @@ func (s *server) getJob(ctx context.Context, in *jobPath) (*answer[jobBody], err
 }
 
 func (s *server) deleteJob(ctx context.Context, in *jobPath) (*struct{}, error) {
-	if err := s.Store.DeleteJob(ctx, firjob.JobID(in.ID)); err != nil {
+	followed, err := s.Store.DeleteJob(ctx, firjob.JobID(in.ID))
+	if err != nil {
 		return nil, fmt.Errorf("delete job %d: %w", in.ID, err)
 	}
+	s.follow(ctx, followed)
 	return nil, nil
 }
 
@@ -160,12 +163,12 @@ func (s *server) resumeJob(ctx context.Context, in *jobRequest) (*answer[jobBody
 }
 
 func (s *server) pauseReason(raw []byte) (string, error) {
-	doc, err := parseDocument(raw)
+	body, err := parseBody(raw)
 	if err != nil {
 		return "", err
 	}
 	f := &faults{}
-	in := decode[pauseInput](s, doc, f)
+	in := decode[pauseInput](s, body, f)
 	if in.Reason == nil {
 		return "", f.err()
 	}
@@ -177,7 +180,7 @@ func (s *server) pauseReason(raw []byte) (string, error) {
 
 // changeJob edits a job in the store, then tells the scheduler.
 func (s *server) changeJob(ctx context.Context, id firjob.JobID, edit func(now time.Time, j *firjob.Job) error) (*answer[jobBody], error) {
-	job, err := s.Store.UpdateJob(ctx, id, func(now, anchor time.Time, j *firjob.Job) (time.Time, error) {
+	job, followed, err := s.Store.UpdateJob(ctx, id, func(now, anchor time.Time, j *firjob.Job) (time.Time, error) {
 		old := *j
 		if err := edit(now, j); err != nil {
 			return time.Time{}, err
@@ -187,6 +190,7 @@ func (s *server) changeJob(ctx context.Context, id firjob.JobID, edit func(now t
 	if err != nil {
 		return nil, fmt.Errorf("change job %d: %w", id, err)
 	}
-	s.Scheduler.JobChanged(ctx, id)
+	followed.Plan = []firjob.JobID{id} // no other's fires change
+	s.follow(ctx, followed)
 	return &answer[jobBody]{bodyOfJob(job, time.Now())}, nil
 }

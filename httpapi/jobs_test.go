@@ -171,6 +171,36 @@ func TestParamsArePatchedByTheRFC(t *testing.T) {
 	}
 }
 
+// Params that a patch does not name stay as they were written.
+func TestAPatchLeavesOtherParamsAlone(t *testing.T) {
+	t.Parallel()
+	s := newSurface(t)
+	raw := `{ "z": 1.50, "a": 12345678901234567890, "html": "` + strings.Repeat("<", 60_000) + `" }`
+	path := s.job(strings.Replace(goodJob, `{"region":"eu"}`, raw, 1))
+	s.call("PATCH", path, `{"timeout":"5s"}`).want(http.StatusOK)
+	if got := string(s.store.jobs[1].Params); got != raw {
+		t.Errorf("a patch of the timeout makes %d bytes of params %.60s…", len(got), got)
+	}
+	s.call("PATCH", path, `{"params":{"z":null}}`).want(http.StatusOK)
+	if got, want := string(s.store.jobs[1].Params), `{"a":12345678901234567890,"html":"`+strings.Repeat("<", 60_000)+`"}`; got != want {
+		t.Errorf("a patch of the params makes %d bytes, %.60s…", len(got), got)
+	}
+}
+
+func TestAnEmptyTimezoneIsTheDefault(t *testing.T) {
+	t.Parallel()
+	s := newSurface(t)
+	path := s.job(cron("@daily", ""))
+	if got := s.store.jobs[1].Schedule.Timezone; got != "UTC" {
+		t.Errorf("got %q, want UTC", got)
+	}
+	s.call("PATCH", path, `{"schedule":{"timezone":"Asia/Shanghai"}}`).want(http.StatusOK)
+	s.call("PATCH", path, `{"schedule":{"timezone":""}}`).want(http.StatusOK)
+	if got := s.store.jobs[1].Schedule.Timezone; got != "UTC" {
+		t.Errorf("patched: got %q, want UTC", got)
+	}
+}
+
 func lookUp(v any, path string) any {
 	for name := range strings.SplitSeq(path, ".") {
 		object, _ := v.(map[string]any)
@@ -273,7 +303,7 @@ func TestApps(t *testing.T) {
 	if len(app.Secret) != 64 || string(s.store.apps["mail"]) != string(firjob.AuthHash(app.Secret)) {
 		t.Errorf("the secret %q is not 32 bytes in hex, or not the stored one", app.Secret)
 	}
-	own := strings.Repeat("ü", firjob.MinSecretSize)
+	own := strings.Repeat("!~", firjob.MinSecretSize/2)
 	s.call("POST", "/api/v1/apps", `{"name":"own","secret":"`+own+`"}`).want(http.StatusCreated).into(&app)
 	if app.Secret != own {
 		t.Errorf("got secret %q, want the given one", app.Secret)

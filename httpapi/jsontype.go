@@ -1,7 +1,9 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -11,39 +13,75 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// hasType reports whether a decoded JSON value is of a schema's type.
-func hasType(v any, schemaType string) bool {
-	switch got := typeName(v); {
-	case schemaType == huma.TypeInteger && got == huma.TypeNumber:
-		_, err := strconv.ParseInt(v.(json.Number).String(), 10, 64)
-		return err == nil
-	default:
-		return got == schemaType
+const typeNull = "null"
+
+// typeOf returns the type of a valid JSON value in JSON Schema's words.
+func typeOf(v json.RawMessage) string {
+	switch bytes.TrimSpace(v)[0] {
+	case '{':
+		return huma.TypeObject
+	case '[':
+		return huma.TypeArray
+	case '"':
+		return huma.TypeString
+	case 't', 'f':
+		return huma.TypeBoolean
+	case 'n':
+		return typeNull
 	}
+	return huma.TypeNumber
 }
 
-// typeName returns the JSON type of a decoded value in JSON Schema's words.
-func typeName(v any) string {
-	switch v.(type) {
-	case string:
-		return huma.TypeString
-	case json.Number:
-		return huma.TypeNumber
-	case bool:
-		return huma.TypeBoolean
-	case []any:
-		return huma.TypeArray
-	case map[string]any:
-		return huma.TypeObject
+// hasType reports whether a valid JSON value is of a schema's type.
+func hasType(v json.RawMessage, schemaType string) bool {
+	if got := typeOf(v); got != huma.TypeNumber || schemaType != huma.TypeInteger {
+		return got == schemaType
 	}
-	return "null"
+	_, err := strconv.ParseInt(string(v), 10, 64)
+	return err == nil
+}
+
+// mistyped says how a value departs from a schema's type.
+func mistyped(v json.RawMessage, schemaType string) string {
+	got := typeOf(v)
+	switch {
+	case schemaType != huma.TypeInteger || got != huma.TypeNumber:
+		return "want " + article(schemaType) + ", got " + article(got)
+	case bytes.ContainsAny(v, ".eE"):
+		return "must be a whole number such as 5"
+	}
+	return "is out of range"
+}
+
+// scalar returns a valid JSON value as it may be echoed: nil for all but short
+// texts, numbers and truths.
+func scalar(v json.RawMessage) any {
+	if t := typeOf(v); len(v) > maxEcho || t == huma.TypeObject || t == huma.TypeArray {
+		return nil
+	}
+	return numbersKept(v)
+}
+
+// numbersKept decodes a valid JSON value without the loss of a digit: numbers
+// are json.Number.
+func numbersKept(v json.RawMessage) any {
+	var value any
+	dec := json.NewDecoder(bytes.NewReader(v))
+	dec.UseNumber()
+	_ = dec.Decode(&value) // it is valid
+	return value
+}
+
+// notTime says that a text is no time.
+func notTime(text string) string {
+	return fmt.Sprintf("%q is not a time such as 2027-01-01T00:00:00Z", brief(text, maxEcho))
 }
 
 func article(typeName string) string {
 	switch typeName {
 	case huma.TypeInteger, huma.TypeArray, huma.TypeObject:
 		return "an " + typeName
-	case "null":
+	case typeNull:
 		return typeName
 	}
 	return "a " + typeName

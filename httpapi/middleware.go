@@ -85,7 +85,7 @@ func (s *server) observe(next http.Handler) http.Handler {
 		}
 		s.metrics.observe(r.Method, route, status, took)
 		level := slog.LevelDebug
-		if status >= http.StatusInternalServerError {
+		if status >= http.StatusInternalServerError && r.Context().Err() == nil { // else the client went away
 			level = slog.LevelWarn
 		}
 		s.log.LogAttrs(r.Context(), level, "request",

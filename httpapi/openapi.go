@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"reflect"
 	"slices"
@@ -39,11 +40,27 @@ func (s *server) humaConfig() huma.Config {
 			Tags: []*huma.Tag{{Name: "Jobs"}, {Name: "Schedules"}, {Name: "Executions"}, {Name: "Apps"}, {Name: "Stats"},
 				{Name: "Executor", Description: "What executors call"}, {Name: "Health"}},
 		},
-		Formats:                      map[string]huma.Format{jsonType: huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat}, // "json" is of problem+json
+		Formats:                      map[string]huma.Format{jsonType: jsonFormat, "json": jsonFormat}, // "json" is of problem+json
 		DefaultFormat:                jsonType,
 		RejectUnknownQueryParameters: true,
 		Transformers:                 []huma.Transformer{s.transform},
 	}
+}
+
+// jsonFormat is huma's, but for clients that went away while their answer was
+// written: that is no error of ours, and huma would panic over it.
+var jsonFormat = huma.Format{
+	Marshal:   func(w io.Writer, v any) error { return huma.DefaultJSONFormat.Marshal(heedless{w}, v) },
+	Unmarshal: huma.DefaultJSONFormat.Unmarshal,
+}
+
+// heedless is a writer that hides its errors.
+type heedless struct{ io.Writer }
+
+// Write passes p on.
+func (w heedless) Write(p []byte) (int, error) {
+	_, _ = w.Writer.Write(p)
+	return len(p), nil
 }
 
 // finishOpenAPI adds the routes that bypass huma to the document.
@@ -70,8 +87,8 @@ func (s *server) describeExecutors(doc *huma.OpenAPI) {
 	s.describe(doc, wireOperation{id: "executor-heartbeat", path: firjob.PathHeartbeat,
 		summary: "Say that an executor lives and what it holds", request: beat, reply: reply})
 	s.describe(doc, wireOperation{id: "executor-callback", path: firjob.PathCallback, summary: "Report results",
-		description: fmt.Sprintf("Answers after the commit. Up to %d results; a faulty one refuses the batch. "+
-			"409, with the same body, if a result was stale or unknown: the others are recorded all the same.", firjob.MaxBatch),
+		description: fmt.Sprintf("Answers after the commit. Up to %d results, each nested %d levels at most; a faulty one refuses the batch. "+
+			"409, with the same body, if a result was stale or unknown: the others are recorded all the same.", firjob.MaxBatch, firjob.MaxDepth),
 		request: reflect.TypeFor[firjob.Callback](), reply: reflect.TypeFor[firjob.CallbackReply](),
 		also: []int{http.StatusConflict}})
 	s.describe(doc, wireOperation{id: "executor-leave", path: firjob.PathLeave, summary: "Take an executor out", request: beat})

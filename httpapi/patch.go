@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -28,7 +29,7 @@ func (jobPatch) TransformSchema(r huma.Registry, _ *huma.Schema) *huma.Schema {
 }
 
 func (s *server) editJob(ctx context.Context, in *jobRequest) (*answer[jobBody], error) {
-	patch, err := parseDocument(in.RawBody)
+	patch, err := parseBody(in.RawBody)
 	if err != nil {
 		return nil, err
 	}
@@ -41,15 +42,22 @@ func (s *server) editJob(ctx context.Context, in *jobRequest) (*answer[jobBody],
 	})
 }
 
-// patched returns the job that j becomes by a merge patch. The result is judged
-// as a whole, like a new job.
-func (s *server) patched(j firjob.Job, patch document, now time.Time) (firjob.Job, error) {
-	whole, err := merged(inputOfJob(j), patch)
+// patched returns the job that j becomes by a merge patch. The shape is judged
+// of the patch, for j itself has no faults; the meaning of the result as a
+// whole, like that of a new job. Params that the patch does not name stay as
+// they were written, to the byte.
+func (s *server) patched(j firjob.Job, patch json.RawMessage, now time.Time) (firjob.Job, error) {
+	f := &faults{}
+	judge[jobInput](s, patch, f)
+	fields, _ := numbersKept(patch).(map[string]any)
+	whole, err := merged(inputOfJob(j), fields)
 	if err != nil {
 		return j, err
 	}
-	f := &faults{}
-	to := decode[jobInput](s, whole, f).job(f)
+	to := fill[jobInput](whole, f).job(f)
+	if _, named := fields["params"]; !named {
+		to.Params = j.Params
+	}
 	f.also(to.Validate(now))
 	if to.App != j.App {
 		f.also([]firjob.FieldError{{Field: "app", Value: to.App, Message: fmt.Sprintf("cannot change from %q: make a new job", j.App)}})
@@ -65,30 +73,27 @@ func (s *server) patched(j firjob.Job, patch document, now time.Time) (firjob.Jo
 	return to, nil
 }
 
-// merged returns the JSON of v after a patch. Its shape is the patch's: v itself
-// has no faults.
-func merged(v any, patch document) (document, error) {
-	raw, err := json.Marshal(v)
+// merged returns the JSON of in after a patch.
+func merged(in jobInput, patch map[string]any) (json.RawMessage, error) {
+	text, err := json.Marshal(in)
 	if err != nil {
-		return document{}, fmt.Errorf("write the job to be patched: %w", err)
+		return nil, fmt.Errorf("write the job to be patched: %w", err)
 	}
-	base, err := parseDocument(raw)
-	if err != nil {
-		return document{}, fmt.Errorf("read the job to be patched: %w", err)
+	base := numbersKept(text)
+	startAfresh(base, patch)
+	var whole bytes.Buffer
+	enc := json.NewEncoder(&whole)
+	enc.SetEscapeHTML(false) // params may be full of <, and are bounded
+	if err := enc.Encode(mergePatch(base, patch)); err != nil {
+		return nil, fmt.Errorf("write the patched job: %w", err)
 	}
-	startAfresh(base.value, patch.value)
-	raw, err = json.Marshal(mergePatch(base.value, patch.value))
-	if err != nil {
-		return document{}, fmt.Errorf("write the patched job: %w", err)
-	}
-	return document{raw: raw, value: patch.value}, nil
+	return whole.Bytes(), nil
 }
 
 // startAfresh empties the schedule of a job whose patch brings one of another
 // kind: an expression has no place in a schedule of kind "every".
-func startAfresh(job, patch any) {
-	to, _ := patch.(map[string]any)
-	schedule, _ := to["schedule"].(map[string]any)
+func startAfresh(job any, patch map[string]any) {
+	schedule, _ := patch["schedule"].(map[string]any)
 	base := job.(map[string]any)
 	if old, ok := base["schedule"].(map[string]any); ok && schedule["kind"] != nil && schedule["kind"] != old["kind"] {
 		base["schedule"] = map[string]any{}

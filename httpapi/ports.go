@@ -28,14 +28,15 @@ type Store interface {
 	// starts (0: this was the last).
 	Jobs(ctx context.Context, filter firjob.JobFilter) (jobs []firjob.Job, next firjob.JobID, err error)
 	// UpdateJob locks the job, lets change edit it and answer its next fire
-	// (zero: none), then stores it with the next version and supersedes the
-	// planned executions of the old one: all in one transaction. An error from
-	// change is returned as it is and nothing is stored. anchor is where "every"
-	// counts from; it becomes now when change alters the schedule.
-	UpdateJob(ctx context.Context, id firjob.JobID, change func(now, anchor time.Time, job *firjob.Job) (next time.Time, err error)) (firjob.Job, error)
+	// (zero: none), then stores it with the next version and, unless its fires
+	// are the same, supersedes the planned executions of the old one: all in one
+	// transaction. An error from change is returned as it is and nothing is
+	// stored. anchor is where "every" counts from; it becomes now when change
+	// alters the schedule.
+	UpdateJob(ctx context.Context, id firjob.JobID, change func(now, anchor time.Time, job *firjob.Job) (next time.Time, err error)) (firjob.Job, firjob.Followed, error)
 	// DeleteJob takes the job away and supersedes its planned executions.
 	// Its history stays. CodeNotFound as for Job.
-	DeleteJob(ctx context.Context, id firjob.JobID) error
+	DeleteJob(ctx context.Context, id firjob.JobID) (firjob.Followed, error)
 	// Anchor returns where the job's "every" counts from.
 	Anchor(ctx context.Context, id firjob.JobID) (time.Time, error)
 
@@ -50,11 +51,12 @@ type Store interface {
 	RetryExecution(ctx context.Context, id firjob.ExecutionID) (firjob.Execution, error)
 	// CancelExecution ends a planned execution as cancelled, or notes that a
 	// running one is to be cancelled. CodeConflict if it is final already.
-	CancelExecution(ctx context.Context, id firjob.ExecutionID) (firjob.Execution, error)
+	CancelExecution(ctx context.Context, id firjob.ExecutionID) (firjob.Execution, firjob.Followed, error)
 	// Execution returns an execution, one that is still to be planned included.
 	Execution(ctx context.Context, id firjob.ExecutionID) (firjob.Execution, error)
 	// Executions returns a page of executions, the latest scheduled first, and
-	// the id before which the next page starts (zero: this was the last).
+	// the id before which the next page starts (zero: this was the last). Those
+	// that are still to be planned are included.
 	Executions(ctx context.Context, filter firjob.ExecutionFilter) (list []firjob.Execution, next firjob.ExecutionID, err error)
 	// Stats counts executions scheduled since the given instant by state, with
 	// quantiles of their lateness.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -25,6 +26,7 @@ type problem struct {
 	Errors    []fault     `json:"errors,omitempty" nullable:"false" doc:"Every faulty field"`
 
 	header http.Header
+	cut    bool // there were more faults than Errors lists
 }
 
 // fault is one fault in one place of a request.
@@ -86,10 +88,24 @@ func (s *server) problem(ctx context.Context, err error) *problem {
 	}
 	p.Code, p.Detail = known.Code, known.Message
 	for _, f := range known.Fields {
-		p.Errors = append(p.Errors, fault{Location: location(f.Field), Message: f.Message, Value: echo(f.Value)})
+		p.addFault(location(f.Field), f.Message, f.Value)
 	}
 	s.complete(p)
 	return p
+}
+
+// maxFaults bounds how many faults an answer lists.
+const maxFaults = 50
+
+// addFault lists a fault, or says once that there are more than are listed.
+func (p *problem) addFault(location, message string, value any) {
+	switch n := len(p.Errors); {
+	case n < maxFaults:
+		p.Errors = append(p.Errors, faultAt(location, message, value))
+	case n == maxFaults && !p.cut:
+		p.cut = true
+		p.Detail += fmt.Sprintf(", more than the %d that are listed", maxFaults)
+	}
 }
 
 // complete fills in what follows from the code.
@@ -104,6 +120,7 @@ func (s *server) complete(p *problem) {
 		p.header.Set("Retry-After", "1")
 	}
 	p.Title = http.StatusText(p.Status)
+	p.Detail = brief(p.Detail, maxMessage)
 	p.Type = s.PublicURL + "/docs#" + string(p.Code)
 }
 
@@ -118,15 +135,46 @@ func location(field string) string {
 	return "body." + field
 }
 
-// maxEcho bounds what of a faulty value is sent back, in bytes.
-const maxEcho = 200
+// Bounds of what of a faulty request is sent back, in bytes: of a value, and of
+// a message, which may quote one.
+const (
+	maxEcho    = 200
+	maxMessage = 400
+)
+
+func faultAt(location, message string, value any) fault {
+	f := fault{Location: brief(location, maxEcho), Message: brief(message, maxMessage)}
+	if !secretive(location) {
+		f.Value = echo(value)
+	}
+	return f
+}
+
+// secretive reports whether a field's value is never to be shown.
+func secretive(field string) bool {
+	field = strings.ToLower(field)
+	return strings.Contains(field, "secret") || strings.Contains(field, "token") || strings.Contains(field, "password")
+}
+
+// brief cuts text to size bytes.
+func brief(text string, size int) string {
+	if len(text) <= size {
+		return text
+	}
+	return strings.ToValidUTF8(text[:size-len("…")], "") + "…"
+}
 
 // echo returns v as it may be shown: not if it is long, and never a whole
-// object, which may hold what is secret.
+// object, which may hold what is secret. Times become text, for JSON has none
+// for some of them.
 func echo(v any) any {
 	switch v := v.(type) {
 	case nil, map[string]any, []any, json.RawMessage, []byte:
 		return nil
+	case time.Time:
+		return v.Format(time.RFC3339Nano)
+	case *time.Time:
+		return v.Format(time.RFC3339Nano)
 	case string:
 		if len(v) > maxEcho {
 			return nil
@@ -156,10 +204,25 @@ func (s *server) transform(ctx huma.Context, _ string, v any) (any, error) {
 		p.Code = firjob.CodeInternal
 	}
 	for _, e := range found.Errors {
-		p.Errors = append(p.Errors, fault{Location: e.Location, Message: e.Message, Value: echo(e.Value)})
+		p.addFault(e.Location, plain(e.Message, e.Value), e.Value)
 	}
 	s.complete(p)
 	return p, nil
+}
+
+// plain puts what huma says of a parameter in the words of this API.
+func plain(message string, value any) string {
+	text := fmt.Sprint(value)
+	switch {
+	case strings.HasPrefix(message, "invalid date/time"):
+		return notTime(text)
+	case message == "invalid integer" && json.Valid([]byte(text)) && typeOf([]byte(text)) == huma.TypeNumber:
+		return mistyped([]byte(text), huma.TypeInteger)
+	case message == "invalid integer":
+		return "must be a whole number such as 5"
+	}
+	return strings.NewReplacer("expected number >= ", "must be at least ", "expected number <= ", "must be at most ",
+		"expected value to be one of ", "must be one of ").Replace(message)
 }
 
 // write answers with the problem.

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -35,12 +36,12 @@ type previewBody struct {
 }
 
 func (s *server) preview(_ context.Context, in *struct{ RawBody []byte }) (*answer[previewBody], error) {
-	doc, err := parseDocument(in.RawBody)
+	body, err := parseBody(in.RawBody)
 	if err != nil {
 		return nil, err
 	}
 	now := time.Now()
-	schedule, count, err := s.previewOf(doc, now)
+	schedule, count, err := s.previewOf(body, now)
 	if err != nil {
 		return nil, err
 	}
@@ -55,9 +56,9 @@ func (s *server) preview(_ context.Context, in *struct{ RawBody []byte }) (*answ
 	}}, nil
 }
 
-func (s *server) previewOf(doc document, now time.Time) (firjob.Schedule, int, error) {
+func (s *server) previewOf(body json.RawMessage, now time.Time) (firjob.Schedule, int, error) {
 	f := &faults{}
-	in := decode[previewInput](s, doc, f)
+	in := decode[previewInput](s, body, f)
 	var schedule firjob.Schedule
 	if in.Schedule != nil {
 		schedule = in.Schedule.schedule("schedule.", f)

@@ -27,6 +27,8 @@ type Options struct {
 	// Metrics is served on /metrics and takes the surface's own metrics. A
 	// registry takes them once, hence one registry for each New. Default: a new one.
 	Metrics *prometheus.Registry
+	// Version is served on /version. Fields left empty default to what the
+	// toolchain wrote into the program.
 	Version VersionInfo
 	// PublicURL is how clients reach the server, without a slash at the end. It
 	// precedes the paths in the "type" of errors. Default: none.
@@ -34,14 +36,6 @@ type Options struct {
 	// Log takes requests (debug; warn for those that fail on our side) and
 	// internal errors. Default: discarded.
 	Log *slog.Logger
-}
-
-// VersionInfo names the build.
-type VersionInfo struct {
-	Version string `json:"version"`
-	Commit  string `json:"commit"`
-	Built   string `json:"built"`
-	Go      string `json:"go"`
 }
 
 // server is the surface. Nothing in it changes after New, but for the cache of
@@ -64,6 +58,7 @@ func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	o.Version = o.Version.withBuild()
 	s := &server{
 		Options: o,
 		log:     o.Log.With("component", "httpapi"),

@@ -38,7 +38,7 @@ type statsQuery struct {
 }
 
 func (s *server) getStats(ctx context.Context, in *statsQuery) (*answer[statsBody], error) {
-	since := in.Since
+	since := inRange(in.Since)
 	if since.IsZero() {
 		since = time.Now().Add(-statsWindow)
 	}

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -51,22 +52,42 @@ func (s *server) triggerJob(ctx context.Context, in *triggerRequest) (*created[e
 }
 
 func (s *server) triggerOf(in *triggerRequest) (firjob.TriggerRequest, error) {
-	doc, err := parseDocument(in.RawBody)
+	body, err := parseBody(in.RawBody)
 	if err != nil {
 		return firjob.TriggerRequest{}, err
 	}
 	f := &faults{}
-	body := decode[triggerInput](s, doc, f)
+	input := decode[triggerInput](s, body, f)
 	t := firjob.TriggerRequest{Job: firjob.JobID(in.ID), Key: in.Key, Horizon: s.Scheduler.Horizon()}
-	if string(body.Params) != "null" {
-		t.Params = body.Params
+	if string(input.Params) != "null" {
+		t.Params = input.Params
 	}
 	f.also(firjob.ValidateParams(t.Params))
-	if at := timeOf(body.At, "at", f); at != nil {
+	if at := timeOf(input.At, "at", f); at != nil {
 		t.At = *at
-		if at.Before(time.Now().Add(-pastSlack)) {
-			f.add("at", *body.At, "lies in the past; leave it out to run now")
+		switch {
+		case at.Before(time.Now().Add(-pastSlack)):
+			f.add("at", *input.At, "lies in the past; leave it out to run now")
+		case at.After(firjob.LatestAt()):
+			f.add("at", *input.At, "must not be later than "+firjob.LatestAt().Format(time.RFC3339))
 		}
 	}
-	return t, f.err()
+	if err := f.err(); err != nil {
+		return t, err
+	}
+	t.Params, err = compact(t.Params)
+	return t, err
+}
+
+// compact takes the spaces out of valid params: a repeated request is the same
+// request however it is laid out.
+func compact(params json.RawMessage) (json.RawMessage, error) {
+	if params == nil {
+		return nil, nil
+	}
+	var text bytes.Buffer
+	if err := json.Compact(&text, params); err != nil {
+		return nil, fmt.Errorf("compact the params: %w", err)
+	}
+	return text.Bytes(), nil
 }

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/firjob/firjob"
@@ -28,10 +29,14 @@ func (s *Scheduler) Beat(ctx context.Context, beat firjob.Beat) (firjob.BeatRepl
 		return reply, nil
 	}
 	held := make([]firjob.Held, len(beat.Holding))
-	for i, a := range beat.Holding {
-		held[i] = firjob.Held{Executor: executor.Key(), Attempt: a}
+	waiting := make(map[firjob.AttemptRef]bool, len(beat.Waiting))
+	for _, a := range beat.Waiting {
+		waiting[a] = true
 	}
-	answers, err := s.holds.Do(ctx, held)
+	for i, a := range beat.Holding {
+		held[i] = firjob.Held{Executor: executor.Key(), Attempt: a, Waiting: waiting[a]}
+	}
+	answers, err := s.holdOrTrust(ctx, held)
 	if err != nil {
 		return firjob.BeatReply{}, err
 	}
@@ -45,6 +50,25 @@ func (s *Scheduler) Beat(ctx context.Context, beat firjob.Beat) (firjob.BeatRepl
 	}
 	reply.Now = s.clock.Now() // last: the executor halves the time that the request took
 	return reply, nil
+}
+
+// storeTimeout bounds the Postgres part of a beat; the executor does not wait
+// much longer for its answer.
+const storeTimeout = time.Second
+
+// holdOrTrust renews the leases of held attempts. While Postgres is away nobody
+// can take an attempt from its executor, and no lease is believed to have ended
+// until one lease after it is back (sweep.trustFrom); so work goes on, as if
+// every lease had been renewed.
+func (s *Scheduler) holdOrTrust(ctx context.Context, held []firjob.Held) ([]heldAnswer, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	answers, err := s.holds.Do(ctx, held)
+	if firjob.CodeOf(err) == firjob.CodeUnavailable || errors.Is(err, context.DeadlineExceeded) {
+		s.log.WarnContext(ctx, "leases cannot be renewed; the executor goes on", "attempts", len(held), "error", err)
+		return make([]heldAnswer, len(held)), nil
+	}
+	return answers, err
 }
 
 func (s *Scheduler) beatRedis(ctx context.Context, executor firjob.Executor) {

@@ -6,40 +6,34 @@ import (
 )
 
 // storeClock estimates the store's clock and is never ahead of it, so that
-// nothing fires early. A sample is a reading of the store's clock and the local
-// instant at which it arrived: by then the store's clock showed that much or
-// more. The highest such bound is the best one; it errs by the shortest trip of
-// an answer, some 0.1 ms on a local network.
-//
-// Bounds age, because the two clocks drift and because the store's may be set
-// back: only those of the present and the previous window count.
+// nothing fires early. A reading of the store's clock is a lower bound: when it
+// arrives the store shows that much or more. A bound errs by the trip of the
+// answer, some 0.1 ms on a local network, and loses by maxDrift for each second
+// of its age. The highest of the latest bounds counts.
 type storeClock struct {
 	local func() time.Time // monotonic; its wall reading decides nothing
 
-	mu       sync.Mutex
-	origin   time.Time // local
-	rotated  time.Time // local
-	now, was time.Time // bounds of the store's clock at origin, of this window and the one before
+	mu     sync.Mutex
+	bounds [8]bound // of the latest readings, so that a step back is forgotten with them
+	next   int
 }
 
-const clockWindow = 5 * time.Second
-
-func newStoreClock(local func() time.Time) *storeClock {
-	at := local()
-	return &storeClock{local: local, origin: at, rotated: at}
+type bound struct {
+	store, at time.Time // the store's clock was at least so much at this local instant
 }
+
+// maxDrift is how much faster than the store's clock the local one may run, as
+// a divisor: 1/5000 = 200 ppm. Crystals stay below 50 ppm.
+const maxDrift = 5000
+
+func newStoreClock(local func() time.Time) *storeClock { return &storeClock{local: local} }
 
 // Observe takes a reading that has just arrived.
 func (c *storeClock) Observe(reading time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	at := c.local()
-	if at.Sub(c.rotated) >= clockWindow {
-		c.was, c.now, c.rotated = c.now, time.Time{}, at
-	}
-	if bound := reading.Add(-at.Sub(c.origin)); bound.After(c.now) {
-		c.now = bound
-	}
+	c.bounds[c.next] = bound{reading, c.local()}
+	c.next = (c.next + 1) % len(c.bounds)
 }
 
 // Now returns the store's clock, or a little less; the zero time before the
@@ -47,14 +41,18 @@ func (c *storeClock) Observe(reading time.Time) {
 func (c *storeClock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	bound := c.now
-	if c.was.After(bound) {
-		bound = c.was
+	local := c.local()
+	var best time.Time
+	for _, b := range c.bounds {
+		if b.store.IsZero() {
+			continue
+		}
+		age := local.Sub(b.at)
+		if now := b.store.Add(age - age/maxDrift); now.After(best) {
+			best = now
+		}
 	}
-	if bound.IsZero() {
-		return bound
-	}
-	return bound.Add(c.local().Sub(c.origin))
+	return best
 }
 
 // Until returns how long it is until the store's clock certainly shows t.

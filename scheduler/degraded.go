@@ -20,7 +20,9 @@ import (
 //	                   in a row succeed
 type guardedQueue struct {
 	Queue
-	degraded atomic.Bool
+	degraded atomic.Bool  // claims come from Postgres
+	silent   atomic.Bool  // writes are left out; ends before the rebuild begins, so that it misses none
+	failures atomic.Int64 // of calls, ever
 	metrics  *metrics
 	log      *slog.Logger
 }
@@ -30,6 +32,8 @@ func (q *guardedQueue) failed(ctx context.Context, what string, err error) {
 	if ctx.Err() != nil {
 		return
 	}
+	q.failures.Add(1)
+	q.silent.Store(true)
 	if q.degraded.CompareAndSwap(false, true) {
 		q.metrics.degraded.Set(1)
 		q.log.WarnContext(ctx, "redis cannot be reached; claims come straight from postgres until it is back", "during", what, "error", err)
@@ -60,7 +64,7 @@ func (q *guardedQueue) Return(ctx context.Context, due []firjob.Due) {
 }
 
 func (q *guardedQueue) try(ctx context.Context, what string, n int, f func() error) {
-	if n == 0 || q.degraded.Load() {
+	if n == 0 || q.silent.Load() {
 		return
 	}
 	if err := f(); err != nil {
@@ -84,32 +88,40 @@ type index struct {
 	metrics *metrics
 	log     *slog.Logger
 
-	epoch string // confined to the loop
-	good  int    // probes in a row
+	// Confined to the loop.
+	epoch    string
+	good     int   // probes in a row, with no failure of any call between
+	failures int64 // of the queue, when the last probe began
 }
 
 // pass looks once at Redis. A new epoch, whoever began it, means that the index
 // is empty or partial: it is rebuilt from Postgres.
 func (x *index) pass(ctx context.Context) {
-	degraded := x.queue.degraded.Load()
+	failures := x.queue.failures.Load()
+	if failures != x.failures {
+		x.good, x.failures = 0, failures
+	}
 	epoch, fresh, err := x.queue.Epoch(ctx)
 	if err != nil {
-		x.good = 0
 		x.queue.failed(ctx, "epoch", err)
 		return
 	}
 	x.good++
+	degraded := x.queue.degraded.Load()
 	if degraded && x.good < probesWanted {
 		return
 	}
 	if degraded || fresh || epoch != x.epoch {
+		x.queue.silent.Store(false)
 		if err := x.rebuild(ctx); err != nil {
 			x.log.WarnContext(ctx, "rebuilding the delay queue failed; trying again", "error", err)
 			return
 		}
 		x.epoch = epoch
 	}
-	x.queue.recovered(ctx)
+	if x.queue.failures.Load() == failures {
+		x.queue.recovered(ctx)
+	}
 }
 
 const rebuildPage = 5000

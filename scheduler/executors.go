@@ -208,11 +208,10 @@ func (x *executors) bury(ctx context.Context, degraded bool) {
 }
 
 // doubt is an executor that has not beaten for a while or shares its address
-// with a later incarnation.
+// with another incarnation.
 type doubt struct {
 	firjob.Executor
-	silent   time.Duration
-	replaced bool
+	silent time.Duration
 }
 
 func (x *executors) doubtful() []doubt {
@@ -221,14 +220,9 @@ func (x *executors) doubtful() []doubt {
 	var list []doubt
 	now := x.Clock.local()
 	for _, e := range x.live {
-		d := doubt{Executor: e.Executor, silent: now.Sub(e.seen)}
-		for _, other := range x.apps[e.App] {
-			if other.Address == e.Address && other.StartedAt.After(e.StartedAt) {
-				d.replaced = true
-			}
-		}
-		if d.replaced || d.silent > suspectAfter {
-			list = append(list, d)
+		shares := func(other *executor) bool { return other != e && other.Address == e.Address }
+		if silent := now.Sub(e.seen); silent > suspectAfter || slices.ContainsFunc(x.apps[e.App], shares) {
+			list = append(list, doubt{e.Executor, silent})
 		}
 	}
 	return list
@@ -236,9 +230,6 @@ func (x *executors) doubtful() []doubt {
 
 // verdict says why the executor is gone, or "" if it lives or that is unknown.
 func (x *executors) verdict(ctx context.Context, e doubt, deadAfter time.Duration) string {
-	if e.replaced {
-		return "the executor was started anew"
-	}
 	key, known := x.key(e.App)
 	if !known {
 		return ""

@@ -81,7 +81,7 @@ func (s *Scheduler) lost(ctx context.Context, followed firjob.Followed) {
 // executorGone ends what an executor ran: what its beats have named, which the
 // store knows, and what was sent to it a moment ago, which this replica knows.
 func (s *Scheduler) executorGone(ctx context.Context, key firjob.ExecutorKey, reason string) {
-	s.lose(ctx, s.sent.take(key), reason)
+	s.lose(ctx, s.sent.take(key, s.clock.local()), reason)
 	followed, err := s.store.LoseExecutor(ctx, key, reason)
 	if err != nil {
 		s.log.WarnContext(ctx, "what a gone executor ran cannot be ended; its leases will", "app", key.App, "executor", key.Address, "error", err)

@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"log/slog"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,6 +31,8 @@ const (
 	claimBatch = firjob.MaxBatch
 	// committers is how many claims are committed at a time.
 	committers = 2
+	// complainEvery is how often a lasting trouble is logged.
+	complainEvery = 10 * time.Second
 	// maxFlights bounds what this replica has claimed and not handed over. It
 	// stops claiming there: what it cannot send, another replica might.
 	maxFlights = 16 * firjob.MaxBatch
@@ -50,9 +53,12 @@ type fire struct {
 	log     *slog.Logger
 
 	flights atomic.Int64 // claimed and not handed over
+	claims  atomic.Int64 // calls of the store's Claim, to tell them apart
 	commits sync.WaitGroup
 	slots   chan struct{}
-	helped  time.Time // confined to the loop
+	// Confined to the loop.
+	helped     time.Time
+	complained time.Time
 }
 
 // run claims until ctx ends, then waits for the commits under way.
@@ -141,7 +147,10 @@ func (f *fire) help(ctx context.Context) {
 func (f *fire) passDegraded(ctx context.Context) time.Duration {
 	due, err := f.store.DuePlanned(ctx, lead, 2*claimBatch)
 	if err != nil {
-		f.log.WarnContext(ctx, "cannot ask postgres what is due", "error", err)
+		if now := f.clock.local(); now.Sub(f.complained) > complainEvery {
+			f.complained = now
+			f.log.WarnContext(ctx, "cannot ask postgres what is due; nothing is claimed meanwhile", "error", err)
+		}
 		return pollInterval
 	}
 	overdue := f.clock.Now().Add(-helpAfter)
@@ -179,34 +188,49 @@ func (f *fire) commit(ctx context.Context, ids []firjob.ExecutionID) {
 
 func (f *fire) commitBatch(ctx context.Context, ids []firjob.ExecutionID) {
 	began := f.clock.local()
-	result, err := f.store.Claim(ctx, ids, firjob.ClaimBy{Replica: f.replica, Lease: f.lease})
+	by := firjob.ClaimBy{Replica: f.replica, Call: strconv.FormatInt(f.claims.Add(1), 36), Lease: f.lease}
+	result, err := f.store.Claim(ctx, ids, by)
 	if err != nil {
-		f.undo(ctx, ids, err)
+		f.undo(ctx, by, ids, err)
 		return
 	}
 	f.metrics.claimed.Add(float64(len(result.Claimed)))
-	f.follow(ctx, result.Followed)
-	f.queue.Ack(ctx, result.Dropped)
-	f.queue.Return(ctx, result.Early)
 	flights := make([]*flight, len(result.Claimed))
 	for i, c := range result.Claimed {
 		ahead := max(0, f.clock.Until(c.DueAt))
-		flights[i] = &flight{Claimed: c, leaseEnd: began.Add(ahead + f.lease)}
+		flights[i] = &flight{Claimed: c, claimedAt: began, leaseEnd: began.Add(ahead + f.lease)}
 	}
 	f.flights.Add(int64(len(flights)))
-	f.hold.add(flights)
+	f.hold.add(flights) // first: Redis, which follows, may hang
+	f.follow(ctx, result.Followed)
+	f.queue.Ack(ctx, result.Dropped)
+	f.queue.Return(ctx, f.corrected(result.Early))
+}
+
+// corrected puts executions off that the store would not give yet, or they
+// would be claimed again at once and for nothing: by what Redis's clock is ahead
+// of the store's; or, where the store gives them only at their very instant
+// because an overlap rule is to be judged then, by the lead.
+func (f *fire) corrected(early []firjob.Due) []firjob.Due {
+	for i, d := range early {
+		ahead := f.clock.Until(d.At) - lead
+		if ahead <= 0 {
+			ahead = lead
+		}
+		early[i].At = d.At.Add(ahead)
+	}
+	return early
 }
 
 // undo deals with a claim whose commit may or may not have taken place: first
-// undo it, if it did, then give the ids back to the queue. In the other order
-// a claim of ours that follows could be undone after its flights were sent.
-// When Postgres does not come back in time, leases of both stores end by
+// undo it, if it did, then give the ids back to the queue, since until then no
+// claim gets them. When Postgres does not come back in time, leases of both stores end by
 // themselves.
-func (f *fire) undo(ctx context.Context, ids []firjob.ExecutionID, cause error) {
+func (f *fire) undo(ctx context.Context, by firjob.ClaimBy, ids []firjob.ExecutionID, cause error) {
 	f.log.WarnContext(ctx, "a claim was not committed", "executions", len(ids), "error", cause)
 	ctx, cancel := context.WithTimeout(ctx, f.lease/2)
 	defer cancel()
-	for f.store.Unclaim(ctx, f.replica, ids) != nil {
+	for f.store.Unclaim(ctx, by, ids) != nil {
 		if !sleep(ctx, 200*time.Millisecond) {
 			return
 		}

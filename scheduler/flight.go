@@ -12,10 +12,11 @@ import (
 // an outbox.
 type flight struct {
 	firjob.Claimed
-	leaseEnd time.Time // local; counted from before the claim was asked for
-	tried    []firjob.ExecutorKey
-	pinned   *firjob.ExecutorKey // the one who may have it: the outcome of a send is unknown
-	resendAt time.Time           // store's clock: when a pinned flight is sent again
+	claimedAt time.Time // local; before the claim was asked for
+	leaseEnd  time.Time // local; counted from claimedAt
+	tried     []firjob.ExecutorKey
+	pinned    *firjob.ExecutorKey // the one who may have it: the outcome of a send is unknown
+	resendAt  time.Time           // store's clock: when a pinned flight is sent again
 }
 
 // ref names the attempt.

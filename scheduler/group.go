@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -50,9 +51,18 @@ func (g *group[T, R]) Do(ctx context.Context, items []T) ([]R, error) {
 			g.carry(context.WithoutCancel(ctx))
 			<-g.slots
 		case <-ctx.Done():
+			g.abandon(call)
 			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+// abandon takes a call that nobody waits for out of the queue, unless it is
+// under way already.
+func (g *group[T, R]) abandon(call *groupCall[T, R]) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiting = slices.DeleteFunc(g.waiting, func(c *groupCall[T, R]) bool { return c == call })
 }
 
 // carry takes what waits, up to the limit, and does it in one call.

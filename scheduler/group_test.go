@@ -96,3 +96,29 @@ func TestGroupOutlivesTheCallerThatCarries(t *testing.T) {
 		wait.Wait()
 	})
 }
+
+func TestGroupForgetsCallersThatWentAway(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		g := newGroup(10, 1, func(_ context.Context, items []int) ([]int, error) {
+			<-hang
+			return items, nil
+		})
+		var wait sync.WaitGroup
+		wait.Go(func() { _, _ = g.Do(t.Context(), []int{0}) })
+		synctest.Wait()
+		for range 100 {
+			ctx, cancel := context.WithCancel(t.Context())
+			wait.Go(func() { _, _ = g.Do(ctx, []int{1}) })
+			synctest.Wait()
+			cancel()
+		}
+		synctest.Wait()
+		if n := len(g.waiting); n != 0 {
+			t.Errorf("%d calls wait that nobody waits for", n)
+		}
+		close(hang)
+		wait.Wait()
+	})
+}

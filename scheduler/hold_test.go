@@ -38,7 +38,8 @@ func TestHoldReleasesAtTheInstant(t *testing.T) {
 		cancel()
 		wait.Wait()
 		for job, want := range map[firjob.JobID]time.Duration{1: 200 * time.Millisecond, 2: 50 * time.Millisecond, 3: 10 * time.Millisecond, 4: 0} {
-			if got, ok := released[job]; !ok || got != want {
+			late := want/maxDrift + time.Microsecond // what the estimate of the store's clock allows for
+			if got, ok := released[job]; !ok || got < want || got > want+late {
 				t.Errorf("flight %d was released after %v (%v), want %v", job, got, ok, want)
 			}
 		}

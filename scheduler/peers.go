@@ -79,7 +79,7 @@ func (p *peers) pass(ctx context.Context) {
 func (p *peers) noted(sent time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if sent.IsZero() || sent.Sub(p.beat) > replicaDeadAfter {
+	if sent.IsZero() || sent.Sub(p.beat) > proofOfLife {
 		p.steady = p.local()
 	}
 	if sent.IsZero() {
@@ -89,12 +89,16 @@ func (p *peers) noted(sent time.Time) bool {
 	return sent.Sub(p.steady) > replicaDeadAfter+replicaBeat
 }
 
+// proofOfLife is how old the latest beat may be for no other replica to take
+// this one to be gone yet.
+const proofOfLife = replicaDeadAfter - replicaBeat/2
+
 // provenAlive reports whether no other replica can have taken this one to be
-// gone yet: its latest beat is too fresh for that.
-func (p *peers) provenAlive() bool {
+// gone since the local instant: beats have gone well from then to now.
+func (p *peers) provenAlive(since time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.local().Sub(p.beat) < replicaDeadAfter-replicaBeat/2
+	return p.local().Sub(p.beat) < proofOfLife && since.After(p.steady)
 }
 
 // share divides the shards among the live replicas.

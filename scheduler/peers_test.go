@@ -49,3 +49,30 @@ func TestALonelyReplicaOwnsAll(t *testing.T) {
 		t.Errorf("shards of a replica that knows nobody (-want +got):\n%s", diff)
 	}
 }
+
+// Claims made before a pause of the beats are in doubt for good: the others may
+// have given them up meanwhile.
+func TestProofOfLife(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1000, 0)
+	p := &peers{replica: "a", total: 1, local: func() time.Time { return now }}
+	p.noted(now)
+	now = now.Add(time.Second)
+	p.noted(now)
+	before := now
+	if !p.provenAlive(before) {
+		t.Error("with a beat of this moment the replica does not count as alive")
+	}
+	now = now.Add(5 * time.Second) // paused
+	if p.provenAlive(before) {
+		t.Error("five seconds after the latest beat the replica counts as alive")
+	}
+	p.noted(now)
+	now = now.Add(time.Millisecond)
+	if p.provenAlive(before) {
+		t.Error("a claim from before the pause counts as safe after the first beat")
+	}
+	if !p.provenAlive(now) {
+		t.Error("a claim from after the pause does not count as safe")
+	}
+}

@@ -30,10 +30,10 @@ type Store interface {
 	// the rules allow it: still planned, due within a second, job enabled and
 	// unchanged, misfire and overlap rules met.
 	Claim(ctx context.Context, ids []firjob.ExecutionID, by firjob.ClaimBy) (firjob.ClaimResult, error)
-	// Unclaim undoes a claim by this replica whose commit may or may not have
-	// taken place because its answer was lost. It must not be called for
-	// executions that the replica may have claimed again since.
-	Unclaim(ctx context.Context, replica string, ids []firjob.ExecutionID) error
+	// Unclaim undoes one call of Claim, whose commit may or may not have taken
+	// place because its answer was lost. What any other call has claimed stays
+	// as it is.
+	Unclaim(ctx context.Context, by firjob.ClaimBy, ids []firjob.ExecutionID) error
 	// Release gives back attempts that were claimed and certainly never ran.
 	// They are due again after delay and the attempt does not count. It returns
 	// those that were still current.
@@ -63,7 +63,8 @@ type Store interface {
 	ExpireLeases(ctx context.Context, limit int) (firjob.Followed, error)
 	// Hold notes which executor holds which attempts, renews their leases where
 	// less than two thirds of lease are left, and tells which of the attempts
-	// are to be cancelled and which are not current any more.
+	// are to be cancelled and which are not current any more. The deadline of
+	// one whose handler has not begun is put off.
 	Hold(ctx context.Context, held []firjob.Held, lease time.Duration) (firjob.HoldResult, error)
 
 	// Overdue returns up to limit executions that are planned, not waiting for

@@ -97,7 +97,7 @@ type Scheduler struct {
 	finishes  *group[firjob.FinishItem, firjob.Receipt]
 	holds     *group[firjob.Held, heldAnswer]
 
-	background sync.WaitGroup // what follows from commits
+	background background // what follows from commits
 	draining   atomic.Bool
 }
 
@@ -146,7 +146,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	sendCtx, cancelSends := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelSends()
 	var loops sync.WaitGroup
-	loops.Go(func() { every(ctx, time.Second, s.tickClock) })
+	loops.Go(func() { every(ctx, clockInterval, s.tickClock) })
 	loops.Go(func() {
 		every(ctx, s.options.ScanInterval, func(ctx context.Context) { s.planner.pass(ctx, s.options.Horizon) })
 	})
@@ -155,6 +155,11 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	loops.Go(func() { every(ctx, refreshInterval, s.executors.refresh) })
 	loops.Go(func() { every(ctx, snapshotInterval, s.executors.save) })
 	loops.Go(func() { every(ctx, sweepInterval, s.sweep.pass) })
+	// Jobs whose next fire was decided by a replica that died before it could
+	// plan them are due before the next scan.
+	loops.Go(func() {
+		every(ctx, sweepInterval, func(ctx context.Context) { s.planner.pass(ctx, 2*sweepInterval) })
+	})
 	loops.Go(func() { every(ctx, time.Hour, s.maintain) })
 	loops.Go(func() { s.fire.run(ctx) })
 	loops.Go(func() { s.hold.run(ctx, func(due []*flight) { s.sending.release(sendCtx, due) }) })
@@ -169,24 +174,32 @@ func (s *Scheduler) Run(ctx context.Context) error {
 func (s *Scheduler) drain(ctx context.Context, cancelSends func()) {
 	timer := time.AfterFunc(s.options.DrainTimeout, cancelSends)
 	defer timer.Stop()
+	left := s.hold.empty()
 	var unsent []firjob.AttemptRef
-	for _, f := range s.hold.empty() {
+	for _, f := range left {
 		if f.pinned == nil {
 			unsent = append(unsent, f.ref())
 		}
 	}
-	if len(unsent) > 0 {
-		s.sending.unsend(ctx, unsent, 0, "replica "+s.options.Replica+" stopped before it could send it")
-	}
+	released := len(unsent) == 0 || s.sending.unsend(ctx, unsent, 0, "replica "+s.options.Replica+" stopped before it could send it")
 	s.sending.posts.Wait()
-	s.background.Wait()
+	s.log.InfoContext(ctx, "scheduler stopped", "released", len(unsent))
+	if !released || len(unsent) < len(left) || len(s.hold.empty()) > 0 {
+		return // the others give up what this replica still has claimed, once it is gone
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	if err := s.registry.ForgetReplica(ctx, s.options.Replica); err != nil {
 		s.log.InfoContext(ctx, "this replica could not sign off; the others find out by themselves", "error", err)
 	}
-	s.log.InfoContext(ctx, "scheduler stopped", "released", len(unsent))
 }
+
+// Close waits for what follows from commits. It is called once Run has returned
+// and no more results can come; the stores are closed after it.
+func (s *Scheduler) Close() { s.background.close() }
+
+// clockInterval is the time between readings of the store's clock.
+const clockInterval = 500 * time.Millisecond
 
 func (s *Scheduler) readClock(ctx context.Context) error {
 	now, err := s.store.Now(ctx)

@@ -43,9 +43,9 @@ type sending struct {
 	sent      *sentLog
 	lose      func(ctx context.Context, attempts []firjob.AttemptRef, reason string)
 	handed    func(n int) // flights that left this replica's hands
-	// provenAlive reports whether no other replica can have given this one's
-	// claims up.
-	provenAlive func() bool
+	// provenAlive reports whether no other replica can have given up what this
+	// one claimed at the (local) instant.
+	provenAlive func(claimed time.Time) bool
 	lease       time.Duration
 	metrics     *metrics
 	log         *slog.Logger
@@ -79,11 +79,13 @@ func (s *sending) release(ctx context.Context, flights []*flight) {
 // can have given them up.
 func (s *sending) sendable(ctx context.Context, flights []*flight) []*flight {
 	now := s.clock.local()
-	var kept, short []*flight
+	var kept, doubtful, short []*flight
 	for _, f := range flights {
 		switch {
-		case f.leaseEnd.Sub(now) >= s.lease/minLease:
+		case f.leaseEnd.Sub(now) >= s.lease/minLease && s.provenAlive(f.claimedAt):
 			kept = append(kept, f)
+		case f.leaseEnd.Sub(now) >= s.lease/minLease:
+			doubtful = append(doubtful, f)
 		case f.pinned == nil:
 			short = append(short, f)
 		default:
@@ -91,11 +93,11 @@ func (s *sending) sendable(ctx context.Context, flights []*flight) []*flight {
 			s.handed(1)
 		}
 	}
-	s.giveBack(ctx, short, "the lease ran short before it could be sent")
-	if len(kept) == 0 || s.provenAlive() {
-		return kept
+	s.giveBackAt(ctx, short, func(*flight) time.Duration { return 0 }, "the lease ran short before it could be sent")
+	if len(doubtful) > 0 {
+		kept = append(kept, s.current(ctx, doubtful)...)
 	}
-	return s.current(ctx, kept)
+	return kept
 }
 
 // current asks the store which flights are still this replica's to send: it may
@@ -156,7 +158,7 @@ func (s *sending) pump(ctx context.Context, box *outbox) {
 		if box.posts >= postsAtATime || (box.posts > 0 && n < fullEnough) {
 			return
 		}
-		batch := box.waiting[:min(n, firjob.MaxBatch)]
+		batch := box.waiting[:fitting(box.waiting)]
 		box.waiting = append([]*flight(nil), box.waiting[len(batch):]...)
 		box.posts++
 		s.posts.Go(func() {
@@ -167,6 +169,22 @@ func (s *sending) pump(ctx context.Context, box *outbox) {
 			s.pump(ctx, box)
 		})
 	}
+}
+
+// maxPostBytes bounds the params of one request, well below what executors take.
+const maxPostBytes = firjob.MaxTriggerBody / 4
+
+// fitting returns how many of the flights go into one request; at least one.
+func fitting(flights []*flight) (n int) {
+	bytes := 0
+	for n < min(len(flights), firjob.MaxBatch) {
+		bytes += len(flights[n].Trigger.Params)
+		if n > 0 && bytes > maxPostBytes {
+			break
+		}
+		n++
+	}
+	return n
 }
 
 // post sends one batch and deals with the answers.
@@ -186,23 +204,44 @@ func (s *sending) post(ctx context.Context, to firjob.Executor, batch []*flight)
 		triggers[i] = f.Trigger
 	}
 	// From here on the executor may have them, whatever happens to us or it.
-	s.sent.add(to.Key(), now, batch)
+	log := s.sent.add(to.Key(), now, batch)
 	answers, err := s.sender.Send(ctx, to, key, s.clock.Now(), triggers)
 	switch refused := new(firjob.Refused); {
+	case errors.As(err, &refused) && refused.Unreadable() && len(batch) > 1:
+		s.sent.refused(log, batch)
+		s.post(ctx, to, batch[:len(batch)/2])
+		s.post(ctx, to, batch[len(batch)/2:])
 	case errors.As(err, &refused):
 		s.metrics.sent.WithLabelValues(to.App, "refused").Add(float64(len(batch)))
-		s.elsewhere(ctx, to.Key(), batch, refused.Error())
+		s.requestRefused(ctx, to.Key(), log, batch, refused.Error())
 	case err != nil:
 		s.metrics.sent.WithLabelValues(to.App, "unknown").Add(float64(len(batch)))
 		s.log.WarnContext(ctx, "an executor may or may not have taken triggers; it is asked again", "app", to.App, "executor", to.Address, "triggers", len(batch), "error", err)
 		s.again(to.Key(), batch)
 	default:
-		s.answered(ctx, to, batch, answers)
+		s.answered(ctx, to, log, batch, answers)
 	}
 }
 
-// answered sorts a batch by the executor's answers.
-func (s *sending) answered(ctx context.Context, to firjob.Executor, batch []*flight, answers []firjob.Acceptance) {
+// requestRefused takes a batch that certainly did not arrive to other
+// executors. A flight whose earlier outcome at that very process is unknown
+// stays with it: the refusal speaks of this request only.
+func (s *sending) requestRefused(ctx context.Context, by firjob.ExecutorKey, log *sentBatch, batch []*flight, reason string) {
+	var free, bound []*flight
+	for _, f := range batch {
+		if f.pinned != nil {
+			bound = append(bound, f)
+		} else {
+			free = append(free, f)
+		}
+	}
+	s.again(by, bound)
+	s.elsewhere(ctx, by, log, free, reason)
+}
+
+// answered sorts a batch by the executor's answers, each of which is definite
+// whatever was unknown before.
+func (s *sending) answered(ctx context.Context, to firjob.Executor, log *sentBatch, batch []*flight, answers []firjob.Acceptance) {
 	refused := make(map[firjob.Acceptance][]*flight)
 	handed := 0
 	for i, f := range batch {
@@ -219,25 +258,18 @@ func (s *sending) answered(ctx context.Context, to firjob.Executor, batch []*fli
 	}
 	s.handed(handed)
 	for a, flights := range refused {
-		s.elsewhere(ctx, to.Key(), flights, fmt.Sprintf("executor %s refused it: %s", to.Address, a))
+		s.elsewhere(ctx, to.Key(), log, flights, fmt.Sprintf("executor %s refused it: %s", to.Address, a))
 	}
 }
 
 // elsewhere takes flights that an executor certainly does not have to others.
-// A flight whose earlier outcome at that very process is unknown stays: the
-// refusal speaks of this request only.
-func (s *sending) elsewhere(ctx context.Context, refusedBy firjob.ExecutorKey, batch []*flight, reason string) {
-	var free, bound []*flight
-	for _, f := range batch {
-		if f.pinned != nil {
-			bound = append(bound, f)
-			continue
-		}
+func (s *sending) elsewhere(ctx context.Context, refusedBy firjob.ExecutorKey, log *sentBatch, flights []*flight, reason string) {
+	s.sent.refused(log, flights)
+	for _, f := range flights {
+		f.pinned, f.resendAt = nil, time.Time{}
 		f.tried = append(f.tried, refusedBy)
-		free = append(free, f)
 	}
-	s.again(refusedBy, bound)
-	s.place(ctx, free, reason)
+	s.place(ctx, flights, reason)
 }
 
 // again puts flights whose outcome is unknown back into the hold, bound to the
@@ -258,8 +290,19 @@ const (
 	maxGiveBack = 5 * time.Second
 )
 
-// giveBack returns flights that were certainly never run.
+// giveBack returns flights that were certainly never run, for want of an
+// executor.
 func (s *sending) giveBack(ctx context.Context, batch []*flight, reason string) {
+	now := s.clock.Now()
+	s.giveBackAt(ctx, batch, func(f *flight) time.Duration {
+		waited := now.Sub(f.Trigger.ScheduledAt)
+		return min(max(waited/4, minGiveBack), maxGiveBack).Round(minGiveBack)
+	}, reason)
+}
+
+// giveBackAt returns flights that were certainly never run, to be due after
+// the given pause.
+func (s *sending) giveBackAt(ctx context.Context, batch []*flight, pause func(*flight) time.Duration, reason string) {
 	if len(batch) == 0 {
 		return
 	}
@@ -268,9 +311,8 @@ func (s *sending) giveBack(ctx context.Context, batch []*flight, reason string) 
 		reason string
 	}
 	groups := make(map[release][]firjob.AttemptRef)
-	now := s.clock.Now()
 	for _, f := range batch {
-		delay := min(max(now.Sub(f.DueAt)/4, minGiveBack), maxGiveBack).Round(minGiveBack)
+		delay := pause(f)
 		why := reason
 		if why == "" {
 			why = "no executor of app " + f.App + " takes triggers"
@@ -285,13 +327,14 @@ func (s *sending) giveBack(ctx context.Context, batch []*flight, reason string) 
 }
 
 // unsend releases attempts and announces when they are due again. When
-// Postgres cannot be reached the lease brings them back.
-func (s *sending) unsend(ctx context.Context, attempts []firjob.AttemptRef, delay time.Duration, reason string) {
+// Postgres cannot be reached the lease brings them back, and it returns false.
+func (s *sending) unsend(ctx context.Context, attempts []firjob.AttemptRef, delay time.Duration, reason string) bool {
 	due, err := s.store.Release(ctx, attempts, delay, reason)
 	if err != nil {
 		s.log.WarnContext(ctx, "attempts that were not sent cannot be given back; their lease will", "attempts", len(attempts), "error", err)
-		return
+		return false
 	}
 	s.metrics.released.Add(float64(len(due)))
 	s.queue.Announce(ctx, due)
+	return true
 }

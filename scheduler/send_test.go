@@ -25,6 +25,8 @@ type line struct {
 	sends    []string // addresses, in the order of requests
 	released []string // reasons
 	lostRefs []firjob.AttemptRef
+
+	confirmed []firjob.AttemptRef // what the store says is still current
 }
 
 func newLine(t *testing.T, addresses ...string) *line {
@@ -43,7 +45,7 @@ func newLine(t *testing.T, addresses ...string) *line {
 		view.seenNow(t.Context(), firjob.Executor{App: "app", Address: a, Incarnation: "i-" + a, Capacity: 10, State: firjob.ExecutorActive})
 	}
 	l.sending = &sending{store: l, queue: queue, sender: l, executors: view, clock: clock, hold: newHold(clock), sent: newSentLog(),
-		provenAlive: func() bool { return true }, lease: 10 * time.Second, metrics: queue.metrics, log: queue.log,
+		provenAlive: func(time.Time) bool { return true }, lease: 10 * time.Second, metrics: queue.metrics, log: queue.log,
 		handed: func(n int) { l.locked(func() { l.handedOver += n }) },
 		lose: func(_ context.Context, attempts []firjob.AttemptRef, _ string) {
 			l.locked(func() { l.lostRefs = append(l.lostRefs, attempts...) })
@@ -83,6 +85,10 @@ func (l *line) Release(_ context.Context, attempts []firjob.AttemptRef, _ time.D
 		}
 	})
 	return nil, nil
+}
+
+func (l *line) Current(context.Context, []firjob.AttemptRef) ([]firjob.AttemptRef, error) {
+	return l.confirmed, nil
 }
 
 func (l *line) Ready(firjob.Executor) bool                                      { return true }
@@ -248,5 +254,108 @@ func TestRoutes(t *testing.T) {
 	}
 	if got := counts(firjob.RouteRandom, 300); len(got) != 3 {
 		t.Errorf("random went to %v, want each executor some time", got)
+	}
+}
+
+// One trigger that an executor cannot read must not keep the others of its
+// batch from it.
+func TestAnUnreadableBatchIsHalved(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(t, "a:1")
+		l.answer = func(_ firjob.Executor, triggers []firjob.Trigger) ([]firjob.Acceptance, error) {
+			for _, trigger := range triggers {
+				if trigger.Token == 3 {
+					return nil, &firjob.Refused{Reason: "cannot be read", Status: 400}
+				}
+			}
+			return repeated(firjob.Accepted, len(triggers)), nil
+		}
+		l.release(t.Context(), l.flights(8))
+		l.posts.Wait()
+		if l.handedOver != 8 || len(l.released) != 1 {
+			t.Errorf("%d of 8 flights left, %d given back; want only the unreadable one given back", l.handedOver, len(l.released))
+		}
+	})
+}
+
+// What an executor has refused goes on elsewhere under the same token; the end
+// of that executor must not end it.
+func TestRefusedFlightsAreNotLostWithTheExecutor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(t, "a:1")
+		l.answer = func(_ firjob.Executor, triggers []firjob.Trigger) ([]firjob.Acceptance, error) {
+			answers := repeated(firjob.Accepted, len(triggers))
+			answers[0] = firjob.RefusedFull
+			return answers, nil
+		}
+		l.release(t.Context(), l.flights(2))
+		l.posts.Wait()
+		key := firjob.ExecutorKey{App: "app", Address: "a:1", Incarnation: "i-a:1"}
+		left := l.sent.take(key, time.Now())
+		if len(left) != 1 || left[0].Token != 2 {
+			t.Errorf("the executor's end would end %v, want only the accepted attempt with token 2", left)
+		}
+	})
+}
+
+func TestADefiniteAnswerEndsTheDoubt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(t, "a:1", "b:1")
+		first := firjob.ExecutorKey{App: "app", Address: "a:1", Incarnation: "i-a:1"}
+		l.answer = func(to firjob.Executor, triggers []firjob.Trigger) ([]firjob.Acceptance, error) {
+			if to.Address == "a:1" {
+				return repeated(firjob.RefusedFull, len(triggers)), nil
+			}
+			return repeated(firjob.Accepted, len(triggers)), nil
+		}
+		f := l.flights(1)
+		f[0].pinned = &first // an earlier request may have arrived
+		l.release(t.Context(), f)
+		l.posts.Wait()
+		if diff := cmp.Diff([]string{"a:1", "b:1"}, l.sends); diff != "" {
+			t.Errorf("requests went (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// A replica that may have been taken to be gone asks the store first.
+func TestDoubtfulClaimsAreConfirmedBeforeTheyAreSent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(t, "a:1")
+		l.provenAlive = func(time.Time) bool { return false }
+		l.confirmed = []firjob.AttemptRef{l.flights(2)[1].ref()}
+		var tokens []int64
+		l.answer = func(_ firjob.Executor, triggers []firjob.Trigger) ([]firjob.Acceptance, error) {
+			for _, trigger := range triggers {
+				tokens = append(tokens, trigger.Token)
+			}
+			return repeated(firjob.Accepted, len(triggers)), nil
+		}
+		l.release(t.Context(), l.flights(2))
+		l.posts.Wait()
+		if diff := cmp.Diff([]int64{2}, tokens); diff != "" {
+			t.Errorf("tokens sent (-want +got):\n%s", diff)
+		}
+		if l.handedOver != 2 {
+			t.Errorf("%d flights left this replica's hands, want 2", l.handedOver)
+		}
+	})
+}
+
+func TestBatchesAreCutByBytes(t *testing.T) {
+	t.Parallel()
+	big := make([]*flight, 400)
+	for i := range big {
+		big[i] = &flight{Claimed: firjob.Claimed{Trigger: firjob.Trigger{Params: make([]byte, firjob.MaxParams)}}}
+	}
+	if n := fitting(big); n != maxPostBytes/firjob.MaxParams {
+		t.Errorf("%d triggers of the largest params go into one request, want %d", n, maxPostBytes/firjob.MaxParams)
+	}
+	if n := fitting(make([]*flight, 0)); n != 0 {
+		t.Errorf("none fit as %d", n)
 	}
 }

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -17,7 +18,7 @@ const sentMemory = 6 * time.Second
 // there.
 type sentLog struct {
 	mu sync.Mutex
-	to map[firjob.ExecutorKey][]sentBatch
+	to map[firjob.ExecutorKey][]*sentBatch
 }
 
 type sentBatch struct {
@@ -26,11 +27,11 @@ type sentBatch struct {
 }
 
 func newSentLog() *sentLog {
-	return &sentLog{to: make(map[firjob.ExecutorKey][]sentBatch)}
+	return &sentLog{to: make(map[firjob.ExecutorKey][]*sentBatch)}
 }
 
 // add notes a batch that is about to be sent, and forgets old ones.
-func (l *sentLog) add(to firjob.ExecutorKey, at time.Time, flights []*flight) {
+func (l *sentLog) add(to firjob.ExecutorKey, at time.Time, flights []*flight) *sentBatch {
 	attempts := make([]firjob.AttemptRef, len(flights))
 	for i, f := range flights {
 		attempts[i] = f.ref()
@@ -41,16 +42,34 @@ func (l *sentLog) add(to firjob.ExecutorKey, at time.Time, flights []*flight) {
 	for len(batches) > 0 && at.Sub(batches[0].at) > sentMemory {
 		batches = batches[1:]
 	}
-	l.to[to] = append(batches, sentBatch{at, attempts})
+	batch := &sentBatch{at, attempts}
+	l.to[to] = append(batches, batch)
+	return batch
 }
 
-// take removes and returns what was sent to an executor that is gone.
-func (l *sentLog) take(to firjob.ExecutorKey) []firjob.AttemptRef {
+// refused takes flights out of a batch that the executor certainly does not
+// have: they go to another one under the same token, and what becomes of this
+// one is nothing to them.
+func (l *sentLog) refused(batch *sentBatch, flights []*flight) {
+	gone := make(map[firjob.AttemptRef]bool, len(flights))
+	for _, f := range flights {
+		gone[f.ref()] = true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	batch.attempts = slices.DeleteFunc(batch.attempts, func(a firjob.AttemptRef) bool { return gone[a] })
+}
+
+// take removes and returns what was sent to an executor that is gone, as far
+// as the store may not know it yet.
+func (l *sentLog) take(to firjob.ExecutorKey, now time.Time) []firjob.AttemptRef {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var all []firjob.AttemptRef
 	for _, b := range l.to[to] {
-		all = append(all, b.attempts...)
+		if now.Sub(b.at) <= sentMemory {
+			all = append(all, b.attempts...)
+		}
 	}
 	delete(l.to, to)
 	return all

@@ -2,8 +2,11 @@ package scheduler
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
+
+	"github.com/firjob/firjob"
 )
 
 // Numbers of the sweep.
@@ -22,50 +25,76 @@ type sweep struct {
 	log       *slog.Logger
 
 	// trustFrom is the local instant from which leases are believed: one lease
-	// after Postgres was first reached, or reached again. Before that they may
-	// have ended because nobody could renew them. Confined to the loop.
+	// after Postgres was first reached, or reached again after a failure or a
+	// stall, be it Postgres's or this process's. Before that they may have ended
+	// because nobody could renew them. Both are confined to the loop.
 	trustFrom time.Time
-	healthy   bool
+	completed time.Time // local: when the latest pass went well; zero after a failure
 }
 
-// pass does one sweep.
+// pass does one sweep. Its parts do not depend on each other.
 func (w *sweep) pass(ctx context.Context) {
-	s := w.scheduler
-	if err := w.all(ctx); err != nil {
+	err := errors.Join(w.overdue(ctx), w.leases(ctx))
+	w.reap(ctx)
+	w.completed = w.scheduler.clock.local()
+	if err != nil {
+		w.completed = time.Time{}
 		if ctx.Err() == nil {
 			w.log.WarnContext(ctx, "the sweep failed; the next one tries again", "error", err)
 		}
-		w.healthy = false
-		return
-	}
-	if !w.healthy {
-		w.healthy = true
-		w.trustFrom = s.clock.local().Add(w.lease)
 	}
 }
 
-func (w *sweep) all(ctx context.Context) error {
+// overdue takes executions whose announcement was lost, or of which Redis's
+// clock thinks that they have time, straight to the claim: this replica's at
+// once, everybody's when their own replica does not see to it.
+func (w *sweep) overdue(ctx context.Context) error {
 	s := w.scheduler
+	if s.queue.degraded.Load() {
+		return nil // the claims come from Postgres anyway
+	}
 	due, err := s.store.Overdue(ctx, overdueSlack, sweepLimit)
 	if err != nil {
 		return err
 	}
 	s.metrics.overdue.Add(float64(len(due)))
-	s.queue.Announce(ctx, due)
-	if w.healthy && s.clock.local().After(w.trustFrom) {
-		followed, err := s.store.ExpireLeases(ctx, sweepLimit)
-		if err != nil {
-			return err
-		}
-		s.lost(ctx, followed)
-	}
-	if !s.queue.degraded.Load() {
-		if _, err := s.queue.Reap(ctx, s.peers.shards(), sweepLimit); err != nil {
-			s.queue.failed(ctx, "reap", err)
+	abandoned := s.clock.Now().Add(-overdueSlack - 2*sweepInterval)
+	var ids []firjob.ExecutionID
+	for _, d := range due {
+		if s.peers.ownsJob(d.ID.Job()) || d.At.Before(abandoned) {
+			ids = append(ids, d.ID)
 		}
 	}
-	// Jobs whose next fire was decided by a replica that died before it could
-	// plan them.
-	s.planner.pass(ctx, 2*sweepInterval)
+	if s.fire.flights.Load() < maxFlights {
+		s.fire.commit(ctx, ids)
+	}
 	return nil
+}
+
+// leases ends attempts whose lease or deadline has passed.
+func (w *sweep) leases(ctx context.Context) error {
+	s := w.scheduler
+	if now := s.clock.local(); now.Sub(w.completed) > 2*sweepInterval {
+		w.trustFrom = now.Add(w.lease)
+	}
+	if s.clock.local().Before(w.trustFrom) {
+		return nil
+	}
+	followed, err := s.store.ExpireLeases(ctx, sweepLimit)
+	if err != nil {
+		return err
+	}
+	s.lost(ctx, followed)
+	return nil
+}
+
+// reap puts back what some replica has claimed from the queue and not committed.
+func (w *sweep) reap(ctx context.Context) {
+	s := w.scheduler
+	if s.queue.degraded.Load() {
+		return
+	}
+	if _, err := s.queue.Reap(ctx, s.peers.shards(), sweepLimit); err != nil {
+		s.queue.failed(ctx, "reap", err)
+	}
 }

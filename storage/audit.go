@@ -13,7 +13,9 @@ import (
 // for the hot path: it takes about a second per million records.
 func (db *DB) Audit(ctx context.Context, from, until time.Time) (a firjob.Audit, err error) {
 	low, high := [16]byte(firjob.FirstIDAt(from)), [16]byte(firjob.FirstIDAt(until))
-	err = db.inTx(ctx, db.api, "audit executions", func(tx pgx.Tx) error {
+	ctx, cancel := context.WithTimeout(ctx, auditPatience)
+	defer cancel()
+	err = pgx.BeginFunc(ctx, db.api.conns, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = '5min'`); err != nil {
 			return err
 		}
@@ -24,8 +26,11 @@ func (db *DB) Audit(ctx context.Context, from, until time.Time) (a firjob.Audit,
 		}
 		return tx.QueryRow(ctx, finishedSQL, from, until).Scan(&a.Finished)
 	})
-	return a, err
+	return a, classify("audit executions", err)
 }
+
+// auditPatience is what both statements of an audit may take together.
+const auditPatience = 10 * time.Minute
 
 const (
 	auditSQL = `SELECT count(*), count(*) FILTER (WHERE state = 'succeeded'), count(*) FILTER (WHERE finished_at IS NULL),

@@ -2,7 +2,8 @@ package storage
 
 import (
 	"context"
-	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/firjob/firjob"
@@ -20,7 +21,7 @@ func (db *DB) Claim(ctx context.Context, ids []firjob.ExecutionID, by firjob.Cla
 	if len(ids) == 0 {
 		return result, nil
 	}
-	err = db.inTx(ctx, db.hot, "claim executions", func(tx pgx.Tx) error {
+	err = db.inTx(ctx, db.hot, "claim executions", func(ctx context.Context, tx pgx.Tx) error {
 		claimed, err := claimRows(ctx, tx, ids, by, false)
 		result = firjob.ClaimResult{Claimed: claimed}
 		if err != nil || len(claimed) == len(ids) {
@@ -38,13 +39,13 @@ func claimRows(ctx context.Context, tx pgx.Tx, ids []firjob.ExecutionID, by firj
 		return nil, nil
 	}
 	low, high := bounds(ids)
-	rows, _ := tx.Query(ctx, claimSQL, uuids(ids), low, high, numbers(jobsOf(ids)), by.Replica, by.Lease, deadlineSlack, decided)
+	rows, _ := tx.Query(ctx, claimSQL, uuids(ids), low, high, numbers(jobsOf(ids)), by.Replica, by.Call, by.Lease, deadlineSlack, decided)
 	return pgx.CollectRows(rows, scanClaimed)
 }
 
 // The rules, in order: nothing of it was claimed or ended; it is due, give or
 // take the lead; nobody asked to cancel it; no overlap rule needs a slot; the
-// job lives; and a fire that was never tried is of this version of an enabled
+// job lives; and a fire that was never tried is one of this version of an enabled
 // job and not too late. One that was given back for want of an executor, which
 // its token shows, has had its due_at put off: the slow path knows how late it is.
 //
@@ -56,21 +57,22 @@ const claimSQL = `UPDATE executions AS e SET
 		token = greatest(nextval('fence'), e.token + 1),
 		follow = e.follow OR j.kind = 'delay' OR j.overlap <> 'allow',
 		claimed_by = $5,
+		claim_call = $6,
 		claimed_at = now(),
-		lease_until = greatest(e.due_at, now()) + $6::interval,
+		lease_until = greatest(e.due_at, now()) + $7::interval,
 		deadline_at = CASE WHEN j.timeout_ms > 0
-			THEN greatest(e.due_at, now()) + j.timeout_ms * interval '1 millisecond' + $7::interval END,
-		started_at = NULL, executor = NULL, incarnation = NULL, reason = NULL
+			THEN greatest(e.due_at, now()) + j.timeout_ms * interval '1 millisecond' + $8::interval END,
+		started_at = NULL, executor = NULL, incarnation = NULL
 	FROM jobs AS j
 	WHERE e.id = ANY($1::uuid[]) AND e.id BETWEEN $2::uuid AND $3::uuid
 		AND j.id = ANY($4::int[]) AND j.id = e.job_id
-		AND ($8::bool OR (
+		AND ($9::bool OR (
 			e.state = 'planned' AND NOT e.waiting AND NOT e.cancel
 			AND e.due_at <= now() + interval '1 second'
 			AND j.overlap = 'allow'
 			AND coalesce(j.deleted_at, 'infinity') = 'infinity'
 			AND (e.attempt > 0 OR e.job_version = 0 OR (
-				j.enabled AND j.version = e.job_version
+				j.enabled AND j.fires_since <= e.job_version
 				AND (j.misfire = 'fire_all' OR (
 					e.token = 0 AND now() <= e.due_at + j.grace_ms * interval '1 millisecond'))))))
 	RETURNING e.id, e.attempt, e.token, e.due_at, coalesce(e.params, j.params),
@@ -144,15 +146,14 @@ func lockCandidates(ctx context.Context, tx pgx.Tx, ids []firjob.ExecutionID) ([
 	if err != nil {
 		return nil, err
 	}
-	for i, c := range list {
-		list[i].job = jobs[c.id.Job()]
+	var late []*candidate
+	for i := range list {
+		list[i].job = jobs[list[i].id.Job()]
 		if list[i].late() {
-			if list[i].newer, err = newerIsDue(ctx, tx, c.id); err != nil {
-				return nil, err
-			}
+			late = append(late, &list[i])
 		}
 	}
-	return list, nil
+	return list, findNewer(ctx, tx, late)
 }
 
 const lockCandidatesSQL = `SELECT id, job_version, attempt, cancel, due_at, now(),
@@ -180,19 +181,51 @@ func readJobs(ctx context.Context, tx pgx.Tx, ids []firjob.JobID) (map[firjob.Jo
 
 const readJobsSQL = `SELECT ` + jobColumns + ` FROM jobs WHERE id = ANY($1::int[])`
 
-// newerIsDue reports whether a later fire of the same job is due and planned.
-func newerIsDue(ctx context.Context, tx pgx.Tx, id firjob.ExecutionID) (newer firjob.ExecutionID, err error) {
-	err = tx.QueryRow(ctx, newerIsDueSQL, int32(id.Job()), [16]byte(id)).Scan((*[16]byte)(&newer))
-	if errors.Is(err, pgx.ErrNoRows) {
-		return newer, nil
+// findNewer tells each of the candidates which later fire of its job is due, if
+// one is.
+func findNewer(ctx context.Context, tx pgx.Tx, late []*candidate) error {
+	if len(late) == 0 {
+		return nil
 	}
-	return newer, err
+	first := map[firjob.JobID]firjob.ExecutionID{} // of each job's candidates
+	for _, c := range late {
+		if id, ok := first[c.id.Job()]; !ok || compareIDs(c.id, id) < 0 {
+			first[c.id.Job()] = c.id
+		}
+	}
+	jobs := slices.Sorted(maps.Keys(first))
+	after := make([]firjob.ExecutionID, len(jobs))
+	for i, job := range jobs {
+		after[i] = first[job]
+	}
+	rows, _ := tx.Query(ctx, newestDueSQL, numbers(jobs), uuids(after))
+	newest, err := pgx.CollectRows(rows, scanID)
+	if err != nil {
+		return err
+	}
+	latest := make(map[firjob.JobID]firjob.ExecutionID, len(newest))
+	for _, id := range newest {
+		latest[id.Job()] = id
+	}
+	for _, c := range late {
+		if id := latest[c.id.Job()]; compareIDs(id, c.id) > 0 {
+			c.newer = id
+		}
+	}
+	return nil
 }
 
-const newerIsDueSQL = `SELECT id FROM executions
-	WHERE job_id = $1 AND job_id > 0 AND id > $2::uuid AND id < ` + firstIDNow + ` AND state = 'planned'
-		AND ` + isScheduled + `
-	ORDER BY id DESC LIMIT 1`
+// Of each job the latest fire that is due and was not left out: it is planned, or
+// runs, or ran. No more than the 256 latest executions of a job are looked at.
+const newestDueSQL = `SELECT newest FROM (
+		SELECT (SELECT id FROM (
+				SELECT id, state FROM executions
+				WHERE job_id = v.job AND job_id > 0 AND id > v.id AND id < ` + firstIDNow + `
+				ORDER BY id DESC LIMIT 256) AS r
+			WHERE state NOT IN ('superseded', 'missed', 'cancelled', 'skipped') AND ` + isScheduled + `
+			ORDER BY id DESC LIMIT 1) AS newest
+		FROM unnest($1::int[], $2::uuid[]) AS v(job, id)) AS found
+	WHERE newest IS NOT NULL`
 
 // queueUp makes executions wait for their turn.
 func queueUp(ctx context.Context, tx pgx.Tx, list []ending) error {

@@ -19,7 +19,17 @@ type candidate struct {
 	now     time.Time
 	letIn   bool // holds its job's slot already: its turn has come
 	job     jobRow
-	newer   firjob.ExecutionID // a later fire of the job that is due, too; zero: none
+	newer   firjob.ExecutionID // the latest fire of the job that is due and runs, or ran; zero: none is later
+}
+
+// claimLead is how long before its instant an execution of the job may be
+// claimed. An overlap rule is judged at the instant itself: what runs now may
+// have ended by then.
+func (j jobRow) claimLead() time.Duration {
+	if j.Overlap != firjob.OverlapAllow {
+		return 0
+	}
+	return time.Second
 }
 
 // fresh reports whether it is a fire that was never tried. Only such a one is
@@ -73,7 +83,7 @@ func (d *claims) decide(c candidate) {
 	switch {
 	case state != "":
 		d.finish(c.id, state, reason)
-	case c.dueAt.Sub(c.now) > time.Second:
+	case c.dueAt.Sub(c.now) > c.job.claimLead():
 		d.early = append(d.early, firjob.Due{ID: c.id, At: c.dueAt})
 	case c.job.Overlap != firjob.OverlapAllow:
 		d.contend = append(d.contend, c)
@@ -94,7 +104,7 @@ func (c candidate) obstacle() (firjob.State, string) {
 		return "", ""
 	case !c.job.Enabled:
 		return firjob.StateSuperseded, "the job is paused"
-	case c.job.Version != c.version:
+	case c.version < c.job.since:
 		return firjob.StateSuperseded, fmt.Sprintf("the job was changed: version %d planned it, %d is current", c.version, c.job.Version)
 	case c.late():
 		return c.misfire()

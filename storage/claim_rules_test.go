@@ -16,7 +16,7 @@ func TestClaimRules(t *testing.T) {
 	fire := func(late time.Duration) candidate {
 		id := firjob.Fire(7, now.Add(-late))
 		job := jobRow{Job: firjob.NewJob()}
-		job.ID, job.Version = 7, 3
+		job.ID, job.Version, job.since = 7, 3, 3
 		return candidate{id: id, version: 3, dueAt: id.ScheduledAt(), now: now, job: job}
 	}
 	with := func(c candidate, change func(*candidate)) candidate {
@@ -55,11 +55,13 @@ func TestClaimRules(t *testing.T) {
 		"paused, a retry":    {with(fire(0), func(c *candidate) { c.job.Enabled = false; c.attempt = 1 }), claimed, ""},
 		"changed": {with(fire(0), func(c *candidate) { c.version = 2 }),
 			firjob.StateSuperseded, "the job was changed: version 2 planned it, 3 is current"},
-		"changed, a retry":  {with(fire(0), func(c *candidate) { c.version = 2; c.attempt = 1 }), claimed, ""},
-		"no such job":       {with(fire(0), func(c *candidate) { c.job = jobRow{} }), firjob.StateSuperseded, "the job was deleted"},
-		"cancelled":         {with(fire(-time.Hour), func(c *candidate) { c.cancel = true }), firjob.StateCancelled, "cancelled on request"},
-		"needs the slot":    {with(fire(0), func(c *candidate) { c.job.Overlap = firjob.OverlapSkip }), contends, ""},
-		"slot, but not due": {with(fire(-time.Hour), func(c *candidate) { c.job.Overlap = firjob.OverlapSkip }), early, ""},
+		"changed, but not its fires": {with(fire(0), func(c *candidate) { c.version, c.job.since = 2, 2 }), claimed, ""},
+		"changed, a retry":           {with(fire(0), func(c *candidate) { c.version = 2; c.attempt = 1 }), claimed, ""},
+		"no such job":                {with(fire(0), func(c *candidate) { c.job = jobRow{} }), firjob.StateSuperseded, "the job was deleted"},
+		"cancelled":                  {with(fire(-time.Hour), func(c *candidate) { c.cancel = true }), firjob.StateCancelled, "cancelled on request"},
+		"needs the slot":             {with(fire(0), func(c *candidate) { c.job.Overlap = firjob.OverlapSkip }), contends, ""},
+		"slot, due in a moment":      {with(fire(-100*time.Millisecond), func(c *candidate) { c.job.Overlap = firjob.OverlapQueue }), early, ""},
+		"slot, but not due":          {with(fire(-time.Hour), func(c *candidate) { c.job.Overlap = firjob.OverlapSkip }), early, ""},
 	} {
 		d := decideClaims([]firjob.ExecutionID{c.candidate.id}, []candidate{c.candidate})
 		var got firjob.State

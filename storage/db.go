@@ -17,8 +17,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgtype"
-	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // Options says how to reach Postgres.
@@ -31,8 +29,8 @@ type Options struct {
 // DB is a handle on the database. It holds two pools, so that a slow question
 // of the console never keeps a claim waiting. It is safe for concurrent use.
 type DB struct {
-	hot *pgxpool.Pool // the scheduler's
-	api *pgxpool.Pool // everything that a person or a program asked for
+	hot *pool // the scheduler's
+	api *pool // everything that a person or a program asked for
 	log *slog.Logger
 }
 
@@ -48,11 +46,11 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	api := max(conns/4, 2)
-	hotPool, err := openPool(ctx, o.URL, conns-api, hotSettings())
+	hotPool, err := openPool(ctx, o.URL, conns-api, hotSettings(), hotPatience)
 	if err != nil {
 		return nil, err
 	}
-	apiPool, err := openPool(ctx, o.URL, api, apiSettings())
+	apiPool, err := openPool(ctx, o.URL, api, apiSettings(), apiPatience)
 	if err != nil {
 		hotPool.Close()
 		return nil, err
@@ -106,36 +104,15 @@ func apiSettings() map[string]string {
 	}
 }
 
-func openPool(ctx context.Context, url string, conns int, settings map[string]string) (*pgxpool.Pool, error) {
-	config, err := pgxpool.ParseConfig(url)
-	if err != nil {
-		return nil, errURL
-	}
-	config.MaxConns = int32(min(conns, 1<<15))
-	config.AfterConnect = readTimesInUTC
-	for name, value := range settings {
-		config.ConnConfig.RuntimeParams[name] = value
-	}
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	return pool, classify("open the pool", err)
-}
-
-func readTimesInUTC(_ context.Context, conn *pgx.Conn) error {
-	conn.TypeMap().RegisterType(&pgtype.Type{
-		Name: "timestamptz", OID: pgtype.TimestamptzOID,
-		Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
-	})
-	return nil
-}
-
 // inTx runs fn in a transaction of the pool, and runs it again where another
-// try is right: a deadlock ended one of two transactions at random, the random
-// part of an id was taken, or rows were for a day that has no partition yet,
-// which is made first. fn must therefore build its results anew in each call.
-func (db *DB) inTx(ctx context.Context, pool *pgxpool.Pool, verb string, fn func(tx pgx.Tx) error) error {
+// try is right: the server ended one of two transactions that stood in each
+// other's way, the random part of an id was taken, or rows were for a day that has
+// no partition yet, which is made first. fn must therefore build its results anew
+// in each call.
+func (db *DB) inTx(ctx context.Context, p *pool, verb string, fn func(ctx context.Context, tx pgx.Tx) error) error {
 	const tries = 4
 	for i := 1; ; i++ {
-		err := pgx.BeginFunc(ctx, pool, fn)
+		err := p.inTx(ctx, fn)
 		var missing *missingDays
 		switch {
 		case err == nil:
@@ -146,15 +123,16 @@ func (db *DB) inTx(ctx context.Context, pool *pgxpool.Pool, verb string, fn func
 			if err := db.addPartitions(ctx, missing.days); err != nil {
 				return classify(verb, err)
 			}
-		case !isDeadlock(err) && !isTaken(err):
+		case !isCollision(err) && !isTaken(err):
 			return classify(verb, err)
 		}
 	}
 }
 
-func isDeadlock(err error) bool {
+// isCollision reports a deadlock or a failure to serialize.
+func isCollision(err error) bool {
 	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == "40P01"
+	return errors.As(err, &pg) && (pg.Code == "40P01" || pg.Code == "40001")
 }
 
 // isTaken reports that a new execution has the id of another: two triggers of a

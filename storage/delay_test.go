@@ -45,13 +45,13 @@ func TestDelayChain(t *testing.T) {
 func TestDelayChainGoesOnAfterEveryEnd(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*store, firjob.ExecutionID){
-		"cancelled": func(s *store, id firjob.ExecutionID) { _, _ = s.CancelExecution(s.t.Context(), id) },
+		"cancelled": func(s *store, id firjob.ExecutionID) { _, _, _ = s.CancelExecution(s.t.Context(), id) },
 		"lost": func(s *store, id firjob.ExecutionID) {
 			_, _ = s.Lose(s.t.Context(), []firjob.AttemptRef{s.mustClaim(id)}, "gone")
 		},
 		"edited": func(s *store, id firjob.ExecutionID) {
-			_, _ = s.UpdateJob(s.t.Context(), id.Job(), func(_, _ time.Time, j *firjob.Job) (time.Time, error) {
-				j.Handler = "other"
+			_, _, _ = s.UpdateJob(s.t.Context(), id.Job(), func(_, _ time.Time, j *firjob.Job) (time.Time, error) {
+				j.Schedule.Interval++
 				return time.Time{}, nil
 			})
 		},
@@ -87,7 +87,7 @@ func TestDelayHasOneChain(t *testing.T) {
 	if next := s.nextFire(job.ID); !next.IsZero() {
 		t.Errorf("a manual run set the next fire to %v", next)
 	}
-	_, err = s.UpdateJob(t.Context(), job.ID, func(now, _ time.Time, j *firjob.Job) (time.Time, error) {
+	_, _, err = s.UpdateJob(t.Context(), job.ID, func(now, _ time.Time, j *firjob.Job) (time.Time, error) {
 		j.Schedule.Interval = firjob.Duration(5 * time.Second)
 		return now.Add(5 * time.Second), nil
 	})

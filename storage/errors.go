@@ -54,7 +54,7 @@ func classifyPG(verb string, err error, pg *pgconn.PgError) error {
 		return &firjob.Error{Code: firjob.CodeInvalid, Message: verb + ": a value cannot be stored", Cause: err}
 	case pg.Code == "25006": // a standby, or a primary that was demoted
 		return &firjob.Error{Code: firjob.CodeUnavailable, Message: verb + ": the database is read-only", Cause: err}
-	case pg.Code == "55P03" || pg.Code == "40P01" || pg.Code == "57014":
+	case pg.Code == "55P03" || pg.Code[:2] == "40" || pg.Code == "57014":
 		return &firjob.Error{Code: firjob.CodeUnavailable, Message: verb + ": the database is too busy", Cause: err}
 	case pg.Code[:2] == "08" || pg.Code[:2] == "53" || pg.Code[:2] == "57":
 		return &firjob.Error{Code: firjob.CodeUnavailable, Message: verb + ": the database does not serve", Cause: err}

@@ -98,9 +98,12 @@ func findExecution(ctx context.Context, q querier, id firjob.ExecutionID) (e fir
 
 const (
 	executionSQL = `SELECT ` + executionColumns + ` FROM executions AS e JOIN jobs AS j ON j.id = e.job_id WHERE e.id = $1`
-	laterSQL     = `SELECT l.id, j.app, j.name, j.handler, l.fire_at, coalesce(l.params, j.params), l.cancelled_at
-		FROM later_triggers AS l JOIN jobs AS j ON j.id = l.job_id WHERE l.id = $1`
+	laterSQL     = `SELECT ` + laterColumns + ` FROM later_triggers AS l JOIN jobs AS j ON j.id = l.job_id WHERE l.id = $1`
 )
+
+// laterColumns are the columns that scanLater reads, in its order, of
+// later_triggers l and jobs j.
+const laterColumns = `l.id, j.app, j.name, j.handler, l.fire_at, coalesce(l.params, j.params), l.cancelled_at`
 
 func scanLater(row pgx.CollectableRow) (firjob.Execution, error) {
 	e := firjob.Execution{State: firjob.StatePlanned}
@@ -112,40 +115,3 @@ func scanLater(row pgx.CollectableRow) (firjob.Execution, error) {
 	}
 	return e, err
 }
-
-// Executions returns a page of executions, the latest scheduled first, and the
-// id before which the next page starts (zero: this was the last). Triggers that
-// wait for a later time are not among them.
-func (db *DB) Executions(ctx context.Context, f firjob.ExecutionFilter) (list []firjob.Execution, next firjob.ExecutionID, err error) {
-	var from, before *[16]byte
-	if !f.Since.IsZero() {
-		from = (*[16]byte)(new(firjob.FirstIDAt(f.Since)))
-	}
-	if !f.Until.IsZero() {
-		before = (*[16]byte)(new(firjob.FirstIDAt(f.Until)))
-	}
-	if !f.Before.IsZero() && (before == nil || compareIDs(f.Before, *before) < 0) {
-		before = (*[16]byte)(&f.Before)
-	}
-	var states []string
-	for _, s := range f.States {
-		states = append(states, string(s))
-	}
-	rows, _ := db.api.Query(ctx, executionsSQL, from, before, pointer(int64(f.Job)), pointer(f.App), states, f.PageSize+1)
-	list, err = pgx.CollectRows(rows, scanExecution)
-	if err != nil {
-		return nil, next, classify("list executions", err)
-	}
-	if len(list) > f.PageSize {
-		list = list[:f.PageSize]
-		next = list[len(list)-1].ID
-	}
-	return list, next, nil
-}
-
-const executionsSQL = `SELECT ` + executionColumns + ` FROM executions AS e JOIN jobs AS j ON j.id = e.job_id
-	WHERE ($1::uuid IS NULL OR e.id >= $1) AND ($2::uuid IS NULL OR e.id < $2)
-		AND e.job_id > 0 AND ($3::bigint IS NULL OR e.job_id = $3)
-		AND ($4::text IS NULL OR e.job_id = ANY(ARRAY(SELECT id FROM jobs WHERE app = $4)))
-		AND ($5::text[] IS NULL OR e.state::text = ANY($5))
-	ORDER BY e.id DESC LIMIT $6`

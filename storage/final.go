@@ -135,14 +135,13 @@ const finishAsSQL = `UPDATE executions AS e SET state = v.state::execution_state
 // supersede ends the fires of a job that were planned and never tried. Those
 // that are due since more than five minutes are left to the claim, which
 // finds them out one by one: looking for them here could mean a long search.
-func supersede(ctx context.Context, tx pgx.Tx, job firjob.JobID, reason string) error {
+func supersede(ctx context.Context, tx pgx.Tx, job firjob.JobID, reason string) (firjob.Followed, error) {
 	rows, _ := tx.Query(ctx, supersedeSQL, int32(job), reason)
 	done, err := pgx.CollectRows(rows, scanEnded)
 	if err != nil {
-		return err
+		return firjob.Followed{}, err
 	}
-	_, err = afterFinal(ctx, tx, done)
-	return err
+	return afterFinal(ctx, tx, done)
 }
 
 const supersedeSQL = `UPDATE executions SET state = 'superseded', reason = $2, finished_at = now(), waiting = false

@@ -19,7 +19,7 @@ func (db *DB) Finish(ctx context.Context, results []firjob.FinishItem) (out firj
 	if len(results) == 0 {
 		return out, nil
 	}
-	err = db.inTx(ctx, db.hot, "record results", func(tx pgx.Tx) error {
+	err = db.inTx(ctx, db.hot, "record results", func(ctx context.Context, tx pgx.Tx) error {
 		out = firjob.FinishResult{Receipts: make([]firjob.Receipt, len(results))}
 		done, err := recordSuccesses(ctx, tx, results, out.Receipts)
 		if err != nil {

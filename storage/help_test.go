@@ -242,3 +242,20 @@ func (s *store) lockExecutions() (release func()) {
 	}
 	return func() { _ = conn.Close(context.WithoutCancel(s.t.Context())) }
 }
+
+// awaitLockWait waits until a session of this database waits for a lock.
+func (s *store) awaitLockWait() {
+	s.t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(time.Minute); ; <-tick.C {
+		var waits bool
+		s.query(`SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`, &waits)
+		if waits {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatal("no session waits for a lock")
+		}
+	}
+}

@@ -12,18 +12,19 @@ import (
 // Hold notes which executor holds which attempts, renews their leases where
 // less than two thirds of lease are left, and tells which of the attempts are to
 // be cancelled and which are not current any more. An attempt that was given up
-// and not claimed again is neither: its result would still count. Rows that need
-// no change are not written.
+// and not claimed again is neither: its result would still count. The deadline of
+// one whose handler has not begun is put off, because the executor counts the
+// timeout from there. Rows that need no change are not written.
 func (db *DB) Hold(ctx context.Context, held []firjob.Held, lease time.Duration) (result firjob.HoldResult, err error) {
 	if len(held) == 0 {
 		return result, nil
 	}
-	err = db.inTx(ctx, db.hot, "hold attempts", func(tx pgx.Tx) error {
+	err = db.inTx(ctx, db.hot, "hold attempts", func(ctx context.Context, tx pgx.Tx) error {
 		rows, err := readHeld(ctx, tx, held, lease)
 		if err != nil {
 			return err
 		}
-		var renew []firjob.Held
+		var renew []renewal
 		result, renew = sortHeld(held, rows)
 		return renewHeld(ctx, tx, renew, lease)
 	})
@@ -37,7 +38,14 @@ type heldRow struct {
 	token                      int64
 	state                      firjob.State
 	cancel, renew              bool
+	putOff                     *time.Time // the deadline if the handler has not begun; nil: as it is
 }
+
+// deadlineDrift is by how much a deadline may lag behind while the attempt waits
+// in its executor. It saves most beats the write, and is less than
+// deadlineSlack by more than the time between beats, so that the handler has its
+// whole timeout whenever it begins.
+const deadlineDrift = deadlineSlack / 2
 
 func readHeld(ctx context.Context, tx pgx.Tx, held []firjob.Held, lease time.Duration) (map[firjob.ExecutionID]heldRow, error) {
 	ids := make([]firjob.ExecutionID, len(held))
@@ -45,7 +53,7 @@ func readHeld(ctx context.Context, tx pgx.Tx, held []firjob.Held, lease time.Dur
 		ids[i] = h.Attempt.ID
 	}
 	low, high := bounds(ids)
-	rows, _ := tx.Query(ctx, readHeldSQL, uuids(ids), low, high, numbers(jobsOf(ids)), lease)
+	rows, _ := tx.Query(ctx, readHeldSQL, uuids(ids), low, high, numbers(jobsOf(ids)), lease, deadlineSlack, deadlineDrift)
 	list, err := pgx.CollectRows(rows, scanHeld)
 	known := make(map[firjob.ExecutionID]heldRow, len(list))
 	for _, r := range list {
@@ -55,19 +63,27 @@ func readHeld(ctx context.Context, tx pgx.Tx, held []firjob.Held, lease time.Dur
 }
 
 const readHeldSQL = `SELECT e.id, j.app, e.token, e.state::text, e.cancel, coalesce(e.executor, ''), coalesce(e.incarnation, ''),
-		coalesce(e.lease_until < now() + $5::interval * 2 / 3, true)
+		coalesce(e.lease_until < now() + $5::interval * 2 / 3, true),
+		CASE WHEN e.deadline_at < now() + j.timeout_ms * interval '1 millisecond' + $6::interval - $7::interval
+			THEN now() + j.timeout_ms * interval '1 millisecond' + $6::interval END
 	FROM executions AS e, jobs AS j
 	WHERE e.id = ANY($1::uuid[]) AND e.id BETWEEN $2::uuid AND $3::uuid
 		AND j.id = ANY($4::int[]) AND j.id = e.job_id`
 
 func scanHeld(row pgx.CollectableRow) (heldRow, error) {
 	var r heldRow
-	err := row.Scan((*[16]byte)(&r.id), &r.app, &r.token, &r.state, &r.cancel, &r.executor, &r.incarnation, &r.renew)
+	err := row.Scan((*[16]byte)(&r.id), &r.app, &r.token, &r.state, &r.cancel, &r.executor, &r.incarnation, &r.renew, &r.putOff)
 	return r, err
 }
 
+// renewal is what is to be written of a held attempt.
+type renewal struct {
+	firjob.Held
+	deadline time.Time // zero: as it is
+}
+
 // sortHeld tells what to answer and which rows to write.
-func sortHeld(held []firjob.Held, known map[firjob.ExecutionID]heldRow) (result firjob.HoldResult, renew []firjob.Held) {
+func sortHeld(held []firjob.Held, known map[firjob.ExecutionID]heldRow) (result firjob.HoldResult, renew []renewal) {
 	for _, h := range held {
 		r, ok := known[h.Attempt.ID]
 		switch {
@@ -79,32 +95,37 @@ func sortHeld(held []firjob.Held, known map[firjob.ExecutionID]heldRow) (result 
 		case r.cancel:
 			result.Cancel = append(result.Cancel, h)
 		}
-		if r.renew || r.executor != h.Executor.Address || r.incarnation != h.Executor.Incarnation {
-			renew = append(renew, h)
+		w := renewal{Held: h}
+		if h.Waiting {
+			w.deadline = orZero(r.putOff)
+		}
+		if r.renew || !w.deadline.IsZero() || r.executor != h.Executor.Address || r.incarnation != h.Executor.Incarnation {
+			renew = append(renew, w)
 		}
 	}
 	return result, renew
 }
 
-func renewHeld(ctx context.Context, tx pgx.Tx, held []firjob.Held, lease time.Duration) error {
+func renewHeld(ctx context.Context, tx pgx.Tx, held []renewal, lease time.Duration) error {
 	if len(held) == 0 {
 		return nil
 	}
-	slices.SortFunc(held, func(a, b firjob.Held) int { return compareIDs(a.Attempt.ID, b.Attempt.ID) })
+	slices.SortFunc(held, func(a, b renewal) int { return compareIDs(a.Attempt.ID, b.Attempt.ID) })
 	ids := make([]firjob.ExecutionID, len(held))
 	tokens := make([]int64, len(held))
 	executors, incarnations := make([]string, len(held)), make([]string, len(held))
+	deadlines := make([]time.Time, len(held))
 	for i, h := range held {
-		ids[i], tokens[i] = h.Attempt.ID, h.Attempt.Token
+		ids[i], tokens[i], deadlines[i] = h.Attempt.ID, h.Attempt.Token, h.deadline
 		executors[i], incarnations[i] = clean(h.Executor.Address), clean(h.Executor.Incarnation)
 	}
 	low, high := bounds(ids)
-	_, err := tx.Exec(ctx, renewHeldSQL, uuids(ids), low, high, tokens, executors, incarnations, lease)
+	_, err := tx.Exec(ctx, renewHeldSQL, uuids(ids), low, high, tokens, executors, incarnations, instants(deadlines), lease)
 	return err
 }
 
 const renewHeldSQL = `UPDATE executions AS e SET executor = h.executor, incarnation = h.incarnation,
-		lease_until = greatest(e.lease_until, now() + $7::interval)
-	FROM unnest($1::uuid[], $4::bigint[], $5::text[], $6::text[]) AS h(id, token, executor, incarnation)
+		lease_until = greatest(e.lease_until, now() + $8::interval), deadline_at = coalesce(h.deadline, e.deadline_at)
+	FROM unnest($1::uuid[], $4::bigint[], $5::text[], $6::text[], $7::timestamptz[]) AS h(id, token, executor, incarnation, deadline)
 	WHERE e.id = ANY($1::uuid[]) AND e.id BETWEEN $2::uuid AND $3::uuid AND e.id = h.id
 		AND e.token = h.token AND e.state = 'running'`

@@ -11,7 +11,7 @@ import (
 
 // jobColumns are the columns that scanJob reads, in its order.
 const jobColumns = `now(), id, app, name, handler, params, schedule, anchor, misfire, grace_ms, overlap, route,
-	delivery, timeout_ms, retry, priority, enabled, paused_reason, version, next_fire_at, created_at, updated_at, deleted_at`
+	delivery, timeout_ms, retry, priority, enabled, paused_reason, version, next_fire_at, created_at, updated_at, deleted_at, fires_since`
 
 // jobRow is a job with what only the store knows of it.
 type jobRow struct {
@@ -19,6 +19,9 @@ type jobRow struct {
 	now     time.Time // the store's clock at the start of the transaction
 	anchor  time.Time
 	deleted bool
+	// since is the version since which its fires are what they are: those that
+	// it, or a later one, has planned are good.
+	since int
 }
 
 func scanJob(row pgx.CollectableRow) (jobRow, error) {
@@ -28,7 +31,7 @@ func scanJob(row pgx.CollectableRow) (jobRow, error) {
 	var deletedAt *time.Time
 	err := row.Scan(&j.now, &j.ID, &j.App, &j.Name, &j.Handler, &params, &schedule, &j.anchor, &j.Misfire.Policy, &graceMS,
 		&j.Overlap, &j.Route, &j.Delivery, &timeoutMS, &retry, &j.Priority, &j.Enabled, &j.PausedReason, &j.Version,
-		&j.NextFireAt, &j.CreatedAt, &j.UpdatedAt, &deletedAt)
+		&j.NextFireAt, &j.CreatedAt, &j.UpdatedAt, &deletedAt, &j.since)
 	if err != nil {
 		return j, err
 	}

@@ -15,7 +15,7 @@ import (
 // store's clock; that instant is the anchor, too. CodeInvalid with the field
 // "app" if there is no such app, CodeConflict if the app has a job of that name.
 func (db *DB) CreateJob(ctx context.Context, job firjob.Job, first func(now time.Time) (time.Time, error)) (stored firjob.Job, err error) {
-	err = db.inTx(ctx, db.api, "create the job", func(tx pgx.Tx) error {
+	err = db.inTx(ctx, db.api, "create the job", func(ctx context.Context, tx pgx.Tx) error {
 		now, err := txNow(ctx, tx)
 		if err != nil {
 			return err
@@ -109,14 +109,15 @@ const jobsSQL = `SELECT ` + jobColumns + ` FROM jobs
 	ORDER BY id LIMIT $5`
 
 // UpdateJob locks the job, lets change edit it and answer its next fire (zero:
-// none), then stores it with the next version and supersedes the planned
-// executions of the old one: all in one transaction. An error from change is
-// returned as it is and nothing is stored. anchor is where "every" counts from;
-// it becomes now when change alters the schedule. The job's app, id and times of
-// creation never change. change may be called again if the transaction is.
-func (db *DB) UpdateJob(ctx context.Context, id firjob.JobID, change func(now, anchor time.Time, job *firjob.Job) (next time.Time, err error)) (job firjob.Job, err error) {
+// none), then stores it with the next version and, unless its fires are the same
+// (firjob.Job.SameFires), supersedes the planned executions of the old one: all
+// in one transaction. An error from change is returned as it is and nothing is
+// stored. anchor is where "every" counts from; it becomes now when change alters
+// the schedule. The job's app, id and times of creation never change. change may
+// be called again if the transaction is.
+func (db *DB) UpdateJob(ctx context.Context, id firjob.JobID, change func(now, anchor time.Time, job *firjob.Job) (next time.Time, err error)) (job firjob.Job, followed firjob.Followed, err error) {
 	var refused error
-	err = db.inTx(ctx, db.api, "change the job", func(tx pgx.Tx) error {
+	err = db.inTx(ctx, db.api, "change the job", func(ctx context.Context, tx pgx.Tx) error {
 		old, err := lockJob(ctx, tx, id)
 		if err != nil {
 			return err
@@ -127,13 +128,7 @@ func (db *DB) UpdateJob(ctx context.Context, id firjob.JobID, change func(now, a
 			refused = err
 			return err
 		}
-		if !edited.Schedule.Equal(old.Schedule) {
-			old.anchor = old.now
-		}
-		if err := storeJob(ctx, tx, id, edited, old.anchor, next); err != nil {
-			return err
-		}
-		if err := supersede(ctx, tx, id, supersededBy(old.Job, edited)); err != nil {
+		if followed, err = storeEdit(ctx, tx, old, edited, next); err != nil {
 			return err
 		}
 		row, err := lockJob(ctx, tx, id)
@@ -141,9 +136,23 @@ func (db *DB) UpdateJob(ctx context.Context, id firjob.JobID, change func(now, a
 		return err
 	})
 	if refused != nil {
-		return firjob.Job{}, refused
+		return firjob.Job{}, firjob.Followed{}, refused
 	}
-	return job, jobError("change the job", id, err)
+	return job, followed, jobError("change the job", id, err)
+}
+
+func storeEdit(ctx context.Context, tx pgx.Tx, old jobRow, edited firjob.Job, next time.Time) (firjob.Followed, error) {
+	if !edited.Schedule.Equal(old.Schedule) {
+		old.anchor = old.now
+	}
+	same := edited.SameFires(old.Job)
+	if !same {
+		old.since = old.Version + 1
+	}
+	if err := storeJob(ctx, tx, edited, old.anchor, old.since, next); err != nil || same {
+		return firjob.Followed{}, err
+	}
+	return supersede(ctx, tx, old.ID, supersededBy(old.Job, edited))
 }
 
 func supersededBy(old, edited firjob.Job) string {
@@ -162,36 +171,37 @@ func lockJob(ctx context.Context, tx pgx.Tx, id firjob.JobID) (jobRow, error) {
 
 const lockJobSQL = jobSQL + ` FOR UPDATE`
 
-func storeJob(ctx context.Context, tx pgx.Tx, id firjob.JobID, job firjob.Job, anchor, next time.Time) error {
+func storeJob(ctx context.Context, tx pgx.Tx, job firjob.Job, anchor time.Time, since int, next time.Time) error {
 	schedule, retry, err := encodeJob(job)
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, storeJobSQL, int32(id), job.Name, job.Handler, text(job.Params), string(job.Schedule.Kind), schedule, anchor,
+	_, err = tx.Exec(ctx, storeJobSQL, int32(job.ID), job.Name, job.Handler, text(job.Params), string(job.Schedule.Kind), schedule, anchor,
 		string(job.Misfire.Policy), job.Misfire.Grace.Std().Milliseconds(), string(job.Overlap), string(job.Route),
-		string(job.Delivery), job.Timeout.Std().Milliseconds(), retry, job.Priority, job.Enabled, job.PausedReason, instant(next))
+		string(job.Delivery), job.Timeout.Std().Milliseconds(), retry, job.Priority, job.Enabled, job.PausedReason, instant(next), since)
 	return err
 }
 
 const storeJobSQL = `UPDATE jobs SET name = $2, handler = $3, params = $4::text::json, kind = $5, schedule = $6::text::json,
 		anchor = $7, misfire = $8, grace_ms = $9, overlap = $10, route = $11, delivery = $12, timeout_ms = $13,
-		retry = $14::text::json, priority = $15, enabled = $16, paused_reason = $17, next_fire_at = $18,
+		retry = $14::text::json, priority = $15, enabled = $16, paused_reason = $17, next_fire_at = $18, fires_since = $19,
 		version = version + 1, updated_at = now()
 	WHERE id = $1`
 
 // DeleteJob takes the job away and supersedes its planned executions. Its
 // history stays. CodeNotFound as for Job.
-func (db *DB) DeleteJob(ctx context.Context, id firjob.JobID) error {
-	err := db.inTx(ctx, db.api, "delete the job", func(tx pgx.Tx) error {
+func (db *DB) DeleteJob(ctx context.Context, id firjob.JobID) (followed firjob.Followed, err error) {
+	err = db.inTx(ctx, db.api, "delete the job", func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := lockJob(ctx, tx, id); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, deleteJobSQL, int32(id)); err != nil {
 			return err
 		}
-		return supersede(ctx, tx, id, "the job was deleted")
+		followed, err = supersede(ctx, tx, id, "the job was deleted")
+		return err
 	})
-	return jobError("delete the job", id, err)
+	return followed, jobError("delete the job", id, err)
 }
 
 const deleteJobSQL = `UPDATE jobs SET deleted_at = now(), updated_at = now(), enabled = false, next_fire_at = NULL,

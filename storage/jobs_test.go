@@ -82,7 +82,7 @@ func TestUpdateJob(t *testing.T) {
 		t.Fatal(err)
 	}
 	refusal := errors.New("no")
-	_, err = s.UpdateJob(t.Context(), job.ID, func(_, _ time.Time, j *firjob.Job) (time.Time, error) {
+	_, _, err = s.UpdateJob(t.Context(), job.ID, func(_, _ time.Time, j *firjob.Job) (time.Time, error) {
 		j.Name = "changed"
 		return time.Time{}, refusal
 	})
@@ -91,7 +91,7 @@ func TestUpdateJob(t *testing.T) {
 	}
 	s.wantState(id, firjob.StatePlanned)
 
-	got, err := s.UpdateJob(t.Context(), job.ID, func(_, was time.Time, j *firjob.Job) (time.Time, error) {
+	got, _, err := s.UpdateJob(t.Context(), job.ID, func(_, was time.Time, j *firjob.Job) (time.Time, error) {
 		if !was.Equal(anchor) {
 			t.Errorf("anchor: got %v, want %v", was, anchor)
 		}
@@ -110,7 +110,7 @@ func TestUpdateJob(t *testing.T) {
 	if now, _ := s.Anchor(t.Context(), job.ID); !now.Equal(anchor) {
 		t.Errorf("the anchor moved to %v though the schedule is the same", now)
 	}
-	_, err = s.UpdateJob(t.Context(), job.ID, func(now, _ time.Time, j *firjob.Job) (time.Time, error) {
+	_, _, err = s.UpdateJob(t.Context(), job.ID, func(now, _ time.Time, j *firjob.Job) (time.Time, error) {
 		j.Schedule.Interval *= 2
 		return now, nil
 	})
@@ -133,7 +133,7 @@ func TestWhatAnEditLeavesAlone(t *testing.T) {
 	if err != nil || !due {
 		t.Fatalf("trigger: due %v, %v", due, err)
 	}
-	if err := s.DeleteJob(t.Context(), job.ID); err != nil {
+	if _, err := s.DeleteJob(t.Context(), job.ID); err != nil {
 		t.Fatal(err)
 	}
 	s.wantState(manual.ID, firjob.StatePlanned)
@@ -143,10 +143,11 @@ func TestWhatAnEditLeavesAlone(t *testing.T) {
 
 	_, err = s.Job(t.Context(), job.ID)
 	wantCode(t, err, firjob.CodeNotFound)
-	wantCode(t, s.DeleteJob(t.Context(), job.ID), firjob.CodeNotFound)
+	_, err = s.DeleteJob(t.Context(), job.ID)
+	wantCode(t, err, firjob.CodeNotFound)
 	_, err = s.Anchor(t.Context(), job.ID)
 	wantCode(t, err, firjob.CodeNotFound)
-	_, err = s.UpdateJob(t.Context(), 1<<31, nil)
+	_, _, err = s.UpdateJob(t.Context(), 1<<31, nil)
 	wantCode(t, err, firjob.CodeNotFound)
 	_, _, err = s.Trigger(t.Context(), firjob.TriggerRequest{Job: job.ID})
 	wantCode(t, err, firjob.CodeNotFound)

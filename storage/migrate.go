@@ -69,6 +69,7 @@ func withProvider(ctx context.Context, url string, fn func(*goose.Provider) erro
 	if err != nil {
 		return errURL // the cause may quote the URL, password and all
 	}
+	boundConnecting(config)
 	db := stdlib.OpenDB(*config)
 	defer db.Close()
 	if err := db.PingContext(ctx); err != nil {

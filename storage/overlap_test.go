@@ -54,7 +54,7 @@ func TestOverlapQueueHandsOn(t *testing.T) {
 	if err != nil || len(due) != 0 {
 		t.Errorf("overdue: got %v, %v; those that wait are not", due, err)
 	}
-	if _, err := s.CancelExecution(t.Context(), ids[1]); err != nil {
+	if _, _, err := s.CancelExecution(t.Context(), ids[1]); err != nil {
 		t.Fatal(err)
 	}
 	followed := s.wantReceipt(holder, firjob.OutcomeFailed, firjob.ReceiptRecorded)
@@ -66,7 +66,7 @@ func TestOverlapQueueHandsOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantIDs(t, "a lost attempt keeps the slot", idsOf(followed.Announce), ids[2])
-	if _, err := s.CancelExecution(t.Context(), ids[2]); err != nil {
+	if _, _, err := s.CancelExecution(t.Context(), ids[2]); err != nil {
 		t.Fatal(err)
 	}
 	last := s.mustClaim(ids[3])

@@ -57,7 +57,7 @@ func partitionName(d time.Time) string { return "executions_" + d.UTC().Format("
 // and writers of the other days alone.
 func (db *DB) addPartitions(ctx context.Context, days []time.Time) error {
 	for _, d := range days {
-		err := pgx.BeginFunc(ctx, db.api, func(tx pgx.Tx) error { return addPartition(ctx, tx, d) })
+		err := db.api.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error { return addPartition(ctx, tx, d) })
 		if err != nil {
 			return fmt.Errorf("make the partition of %s: %w", d.Format(time.DateOnly), err)
 		}
@@ -147,7 +147,7 @@ func (db *DB) dropPartitions(ctx context.Context, before time.Time) error {
 }
 
 func (db *DB) dropPartition(ctx context.Context, name string) error {
-	return pgx.BeginFunc(ctx, db.api, func(tx pgx.Tx) error {
+	return db.api.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, partitionLockSQL); err != nil {
 			return err
 		}

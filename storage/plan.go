@@ -19,7 +19,7 @@ const maxFires = 10_000
 // were recorded or revived now, and how many jobs were taken: limit also when it
 // stopped early because of many fires, so that fewer means that no more are due.
 func (db *DB) PlanDue(ctx context.Context, horizon time.Duration, limit int, expand firjob.Expand) (planned []firjob.Due, taken int, err error) {
-	err = db.inTx(ctx, db.hot, "plan due jobs", func(tx pgx.Tx) error {
+	err = db.inTx(ctx, db.hot, "plan due jobs", func(ctx context.Context, tx pgx.Tx) error {
 		rows, _ := tx.Query(ctx, dueJobsSQL, horizon, limit)
 		jobs, err := pgx.CollectRows(rows, scanJob)
 		if err != nil {
@@ -60,7 +60,7 @@ func (db *DB) PlanJobs(ctx context.Context, ids []firjob.JobID, horizon time.Dur
 // planSome plans the named jobs, in ascending order, until it has many fires,
 // and returns how many of the ids that took care of.
 func (db *DB) planSome(ctx context.Context, ids []firjob.JobID, horizon time.Duration, expand firjob.Expand) (planned []firjob.Due, done int, err error) {
-	err = db.inTx(ctx, db.hot, "plan jobs", func(tx pgx.Tx) error {
+	err = db.inTx(ctx, db.hot, "plan jobs", func(ctx context.Context, tx pgx.Tx) error {
 		rows, _ := tx.Query(ctx, namedJobsSQL, numbers(ids), horizon)
 		jobs, err := pgx.CollectRows(rows, scanJob)
 		if err != nil {
@@ -164,13 +164,19 @@ func insertFires(ctx context.Context, tx pgx.Tx, ids []firjob.ExecutionID, versi
 }
 
 // A fire that is there already stays as it is, unless it was superseded, or is
-// still planned, by an older version of its job: then it is the new version's.
+// planned by a version of its job that had other fires: then it is the new
+// version's.
 const insertFiresSQL = `INSERT INTO executions AS e (id, job_id, job_version, due_at)
 	SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::timestamptz[])
 	ON CONFLICT (id) DO UPDATE SET state = 'planned', job_version = EXCLUDED.job_version, due_at = EXCLUDED.due_at,
 		finished_at = NULL, reason = NULL, waiting = false, cancel = false
-	WHERE e.attempt = 0 AND (e.state = 'superseded' OR e.state = 'planned' AND e.job_version < EXCLUDED.job_version)
+	WHERE ` + isOvertaken + `
 	RETURNING id, due_at`
+
+// isOvertaken holds for fires e that an older version of the job has planned and
+// its present one has not kept.
+const isOvertaken = `e.attempt = 0 AND (e.state = 'superseded' OR e.state = 'planned'
+		AND e.job_version > 0 AND e.job_version < (SELECT j.fires_since FROM jobs AS j WHERE j.id = e.job_id))`
 
 func scanDue(row pgx.CollectableRow) (firjob.Due, error) {
 	var d firjob.Due
@@ -204,7 +210,7 @@ const insertMissedSQL = `INSERT INTO executions AS e
 	ON CONFLICT (id) DO UPDATE SET state = 'missed', job_version = EXCLUDED.job_version, finished_at = now(),
 		reason = EXCLUDED.reason, missed_until = EXCLUDED.missed_until, missed_count = EXCLUDED.missed_count,
 		waiting = false
-	WHERE e.attempt = 0 AND (e.state = 'superseded' OR e.state = 'planned' AND e.job_version < EXCLUDED.job_version)`
+	WHERE ` + isOvertaken
 
 func advanceJobs(ctx context.Context, tx pgx.Tx, ids []firjob.JobID, next []time.Time) error {
 	if len(ids) == 0 {
@@ -225,7 +231,7 @@ func pauseBroken(ctx context.Context, tx pgx.Tx, broken map[firjob.JobID]error) 
 		if _, err := tx.Exec(ctx, pauseBrokenSQL, int32(id), clean(cause.Error())); err != nil {
 			return err
 		}
-		if err := supersede(ctx, tx, id, "the job was paused: "+clean(cause.Error())); err != nil {
+		if _, err := supersede(ctx, tx, id, "the job was paused: "+clean(cause.Error())); err != nil {
 			return err
 		}
 	}
@@ -233,12 +239,12 @@ func pauseBroken(ctx context.Context, tx pgx.Tx, broken map[firjob.JobID]error) 
 }
 
 const pauseBrokenSQL = `UPDATE jobs SET enabled = false, paused_reason = $2, next_fire_at = NULL,
-	version = version + 1, updated_at = now() WHERE id = $1`
+	version = version + 1, fires_since = version + 1, updated_at = now() WHERE id = $1`
 
 // PlanLater moves up to limit triggers that were asked for a later time, and
 // are now due within the horizon, among the executions.
 func (db *DB) PlanLater(ctx context.Context, horizon time.Duration, limit int) (planned []firjob.Due, taken int, err error) {
-	err = db.inTx(ctx, db.hot, "plan later triggers", func(tx pgx.Tx) error {
+	err = db.inTx(ctx, db.hot, "plan later triggers", func(ctx context.Context, tx pgx.Tx) error {
 		rows, _ := tx.Query(ctx, dueLaterSQL, horizon, limit)
 		ids, err := pgx.CollectRows(rows, scanID)
 		taken, planned = len(ids), nil

@@ -88,8 +88,8 @@ func TestSupersededFireIsRevived(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	job, id := s.fire(nil)
-	edited, err := s.UpdateJob(t.Context(), job.ID, func(now, _ time.Time, j *firjob.Job) (time.Time, error) {
-		j.Handler = "other"
+	edited, _, err := s.UpdateJob(t.Context(), job.ID, func(now, _ time.Time, j *firjob.Job) (time.Time, error) {
+		j.Handler, j.Schedule.Interval = "other", firjob.Duration(2*time.Second)
 		return now, nil
 	})
 	if err != nil {

@@ -107,9 +107,10 @@ var hotStatements = map[string][]string{
 	"removeSlotsSQL":    {"overlap_slots_pkey"},
 	"moveSlotsSQL":      {"overlap_slots_pkey"},
 	"firstWaitingSQL":   {"executions_waiting"},
-	"newerIsDueSQL":     {"executions_job"},
+	"newestDueSQL":      {"executions_job"},
 	"latestIsOpenSQL":   {"executions_job"},
-	"insertFiresSQL":    {},
+	"insertFiresSQL":    {"jobs_pkey"},
+	"insertMissedSQL":   {"jobs_pkey"},
 	"advanceJobsSQL":    {"jobs_pkey"},
 	"namedJobsSQL":      {"jobs_pkey"},
 	"lockDelayJobsSQL":  {"jobs_pkey"},
@@ -146,11 +147,30 @@ func TestPlansOfHotStatements(t *testing.T) {
 	t.Run("statistics from before a mass change", func(t *testing.T) { s.checkPlans(t) })
 }
 
+// Those that wait for their turn may be many and wait for long. No sweep reads
+// them.
+func TestSweepsDoNotVisitTheOverlapQueue(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	job, _ := s.fire(nil)
+	s.exec(`INSERT INTO executions (id, job_id, job_version, due_at, waiting)
+		SELECT (lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint - 60000 - k), 12, '0') || '800080000000' || lpad(to_hex($1::int), 8, '0'))::uuid,
+			$1, 1, now(), true FROM generate_series(1, 3000) AS k`, int32(job.ID))
+	conn := s.session()
+	all := statements(t)
+	for _, name := range []string{"plannedSQL", "expiredSQL", "onExecutorSQL", "byReplicaSQL"} {
+		plan := s.explain(t, conn, name, all[name], "ANALYZE, COSTS off, TIMING off")
+		if !strings.Contains(plan, "(actual") || strings.Contains(plan, "Filter: 3") {
+			t.Errorf("%s reads those that wait:\n%s", name, plan)
+		}
+	}
+}
+
 func (s *store) checkPlans(t *testing.T) {
 	conn := s.session()
 	all := statements(t)
 	for name, allowed := range hotStatements {
-		plan := s.explain(t, conn, name, all[name])
+		plan := s.explain(t, conn, name, all[name], "COSTS off")
 		var used []string
 		for _, scan := range scanned.FindAllStringSubmatch(plan, -1) {
 			index := scan[2]
@@ -200,7 +220,7 @@ func mayUse(allowed []string, index string) bool {
 // explain returns the generic plan of a statement. Its parameters do not shape
 // the plan; but the bounds of ids choose the partitions that are shown, and
 // therefore span them all.
-func (s *store) explain(t *testing.T, conn *pgx.Conn, name, sql string) string {
+func (s *store) explain(t *testing.T, conn *pgx.Conn, name, sql, options string) string {
 	t.Helper()
 	if sql == "" {
 		t.Fatalf("there is no statement %s", name)
@@ -221,7 +241,7 @@ func (s *store) explain(t *testing.T, conn *pgx.Conn, name, sql string) string {
 			args = append(args, "NULL")
 		}
 	}
-	execute := fmt.Sprintf(`EXPLAIN (COSTS off) EXECUTE "probe_%s"(%s)`, name, strings.Join(args, ", "))
+	execute := fmt.Sprintf(`EXPLAIN (%s) EXECUTE "probe_%s"(%s)`, options, name, strings.Join(args, ", "))
 	rows, err := conn.Query(t.Context(), strings.TrimSuffix(execute, "()"), pgx.QueryExecModeSimpleProtocol)
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)

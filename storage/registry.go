@@ -25,7 +25,7 @@ func (db *DB) SaveExecutors(ctx context.Context, executors []firjob.Executor) er
 	for _, e := range sorted {
 		batch.Queue(saveExecutorSQL, e.App, e.Address, e.Incarnation, e.Version, e.Capacity, e.Queue, e.Running, string(e.State), e.StartedAt)
 	}
-	return classify("save executors", db.hot.SendBatch(ctx, &batch).Close())
+	return classify("save executors", db.hot.ExecBatch(ctx, &batch))
 }
 
 const saveExecutorSQL = `INSERT INTO executors

@@ -15,7 +15,7 @@ func (db *DB) Release(ctx context.Context, attempts []firjob.AttemptRef, delay t
 	if len(attempts) == 0 {
 		return nil, nil
 	}
-	err = db.inTx(ctx, db.hot, "release attempts", func(tx pgx.Tx) error {
+	err = db.inTx(ctx, db.hot, "release attempts", func(ctx context.Context, tx pgx.Tx) error {
 		ids, tokens := splitRefs(attempts)
 		low, high := bounds(ids)
 		rows, _ := tx.Query(ctx, releaseSQL, uuids(ids), low, high, tokens, delay, clean(reason))
@@ -26,28 +26,27 @@ func (db *DB) Release(ctx context.Context, attempts []firjob.AttemptRef, delay t
 }
 
 const releaseSQL = `UPDATE executions AS e SET state = 'planned', attempt = e.attempt - 1, due_at = greatest(e.due_at, now() + $5::interval),
-		reason = $6, claimed_by = NULL, claimed_at = NULL, lease_until = NULL, deadline_at = NULL,
+		reason = $6, claimed_by = NULL, claim_call = NULL, claimed_at = NULL, lease_until = NULL, deadline_at = NULL,
 		executor = NULL, incarnation = NULL
 	FROM unnest($1::uuid[], $4::bigint[]) AS r(id, token)
 	WHERE e.id = ANY($1::uuid[]) AND e.id BETWEEN $2::uuid AND $3::uuid AND e.id = r.id
 		AND e.token = r.token AND e.state = 'running'
 	RETURNING e.id, e.due_at`
 
-// Unclaim undoes a claim by this replica whose commit may or may not have
-// taken place because its answer was lost. It must not be called for executions
-// that the replica may have claimed again since.
-func (db *DB) Unclaim(ctx context.Context, replica string, ids []firjob.ExecutionID) error {
+// Unclaim undoes one call of Claim, whose commit may or may not have taken place
+// because its answer was lost. What any other call has claimed stays as it is.
+func (db *DB) Unclaim(ctx context.Context, by firjob.ClaimBy, ids []firjob.ExecutionID) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	return db.inTx(ctx, db.hot, "undo a claim", func(tx pgx.Tx) error {
+	return db.inTx(ctx, db.hot, "undo a claim", func(ctx context.Context, tx pgx.Tx) error {
 		low, high := bounds(ids)
-		_, err := tx.Exec(ctx, unclaimSQL, uuids(ids), low, high, replica)
+		_, err := tx.Exec(ctx, unclaimSQL, uuids(ids), low, high, by.Replica, by.Call)
 		return err
 	})
 }
 
 const unclaimSQL = `UPDATE executions SET state = 'planned', attempt = attempt - 1,
-		claimed_by = NULL, claimed_at = NULL, lease_until = NULL, deadline_at = NULL
+		claimed_by = NULL, claim_call = NULL, claimed_at = NULL, lease_until = NULL, deadline_at = NULL
 	WHERE id = ANY($1::uuid[]) AND id BETWEEN $2::uuid AND $3::uuid
-		AND state = 'running' AND claimed_by = $4 AND executor IS NULL`
+		AND state = 'running' AND claimed_by = $4 AND claim_call = $5 AND executor IS NULL`

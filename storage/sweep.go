@@ -10,9 +10,9 @@ import (
 )
 
 // The sweeps look for open executions in the order of their ids through the
-// index executions_open. An open execution that is due or running was scheduled
-// before now, so the search ends at the present instant and never sees what is
-// planned for later.
+// index executions_open, which leaves the overlap queues out. An open execution
+// that is due or running was scheduled before now, so the search ends at the
+// present instant and never sees what is planned for later.
 
 // DuePlanned returns up to limit planned executions that are due before
 // now+lead and do not wait for their turn, earliest id first. It is the delay
@@ -41,8 +41,8 @@ func (db *DB) planned(ctx context.Context, verb string, after firjob.ExecutionID
 }
 
 const plannedSQL = `SELECT id, due_at FROM executions
-	WHERE finished_at IS NULL AND id > $1::uuid AND id < ` + firstIDAfter2 + `
-		AND state = 'planned' AND NOT waiting AND due_at < now() + $2::interval
+	WHERE finished_at IS NULL AND NOT waiting AND id > $1::uuid AND id < ` + firstIDAfter2 + `
+		AND state = 'planned' AND due_at < now() + $2::interval
 	ORDER BY id LIMIT $3`
 
 // firstIDAfter2 is firjob.FirstIDAt of now + $2, rounded up.
@@ -78,7 +78,7 @@ func (db *DB) LoseExecutor(ctx context.Context, executor firjob.ExecutorKey, rea
 }
 
 const onExecutorSQL = `SELECT ` + attemptColumns + ` FROM executions
-	WHERE finished_at IS NULL AND id < ` + firstIDSoon + ` AND state = 'running' AND executor = $1 AND incarnation = $2
+	WHERE finished_at IS NULL AND NOT waiting AND id < ` + firstIDSoon + ` AND state = 'running' AND executor = $1 AND incarnation = $2
 	ORDER BY id FOR UPDATE SKIP LOCKED`
 
 // LoseReplica ends the attempts that a replica that is gone had claimed and
@@ -90,7 +90,7 @@ func (db *DB) LoseReplica(ctx context.Context, replica string, reason string) (f
 }
 
 const byReplicaSQL = `SELECT ` + attemptColumns + ` FROM executions
-	WHERE finished_at IS NULL AND id < ` + firstIDSoon + ` AND state = 'running' AND claimed_by = $1 AND executor IS NULL
+	WHERE finished_at IS NULL AND NOT waiting AND id < ` + firstIDSoon + ` AND state = 'running' AND claimed_by = $1 AND executor IS NULL
 	ORDER BY id FOR UPDATE SKIP LOCKED`
 
 // ExpireLeases ends up to limit attempts whose lease, or whose deadline, has
@@ -106,7 +106,7 @@ func (db *DB) ExpireLeases(ctx context.Context, limit int) (firjob.Followed, err
 }
 
 const expiredSQL = `SELECT ` + attemptColumns + ` FROM executions
-	WHERE finished_at IS NULL AND id < ` + firstIDSoon + ` AND state = 'running'
+	WHERE finished_at IS NULL AND NOT waiting AND id < ` + firstIDSoon + ` AND state = 'running'
 		AND (lease_until < now() OR deadline_at < now())
 	ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED`
 
@@ -118,7 +118,7 @@ const firstIDSoon = `rpad(lpad(to_hex(ceil(extract(epoch FROM now()) * 1000)::bi
 // them and writes what it changed. Rows that another transaction holds are about
 // to change anyway.
 func (db *DB) endAttempts(ctx context.Context, verb string, judge func(a *attemptRow, random float64), query string, args ...any) (followed firjob.Followed, err error) {
-	err = db.inTx(ctx, db.hot, verb, func(tx pgx.Tx) error {
+	err = db.inTx(ctx, db.hot, verb, func(ctx context.Context, tx pgx.Tx) error {
 		result, _ := tx.Query(ctx, query, args...)
 		rows, err := readAttempts(ctx, tx, result)
 		if err != nil {

@@ -1,12 +1,17 @@
 package storage_test
 
 import (
+	"context"
+	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/firjob/firjob"
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 )
 
 func TestSweepsForPlannedExecutions(t *testing.T) {
@@ -49,7 +54,7 @@ func TestHold(t *testing.T) {
 	a := s.mustClaim(id)
 	_, other := s.fire(nil)
 	cancelled := s.mustClaim(other)
-	if _, err := s.CancelExecution(t.Context(), other); err != nil {
+	if _, _, err := s.CancelExecution(t.Context(), other); err != nil {
 		t.Fatal(err)
 	}
 	_, lostID := s.fire(nil)
@@ -112,6 +117,44 @@ func TestHoldWritesOnlyWhatChanged(t *testing.T) {
 	}
 }
 
+// The time of a handler counts from its start, which an executor's queue may
+// put off.
+func TestHoldKeepsTheTimeOfWhatWaitsThere(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	_, id := s.fire(func(j *firjob.Job) { j.Timeout = firjob.Duration(time.Minute) })
+	waits := firjob.Held{Executor: executor, Attempt: s.mustClaim(id), Waiting: true}
+	_, free := s.fire(nil)
+	timeless := firjob.Held{Executor: executor, Attempt: s.mustClaim(free), Waiting: true}
+	beat := func(h ...firjob.Held) (left time.Duration, version string) {
+		t.Helper()
+		if _, err := s.Hold(t.Context(), h, 30*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		var ms int64
+		s.query(fmt.Sprintf(`SELECT (extract(epoch FROM deadline_at - now()) * 1000)::bigint, xmin::text FROM executions WHERE id = '%s'`, id), &ms, &version)
+		return time.Duration(ms) * time.Millisecond, version
+	}
+	s.exec(`UPDATE executions SET deadline_at = now() + interval '10 seconds' WHERE deadline_at IS NOT NULL`)
+	left, first := beat(waits, timeless)
+	if left < 62*time.Second || left > 65*time.Second {
+		t.Errorf("what waits has %v left, want the timeout of 1m and 5s", left)
+	}
+	if _, second := beat(waits); second != first {
+		t.Error("the next beat wrote the row again")
+	}
+	s.exec(`UPDATE executions SET deadline_at = now() + interval '10 seconds' WHERE deadline_at IS NOT NULL`)
+	waits.Waiting = false
+	if left, _ = beat(waits); left > 10*time.Second {
+		t.Errorf("what runs has %v left, want what it had", left)
+	}
+	var none *time.Time
+	s.query(fmt.Sprintf(`SELECT deadline_at FROM executions WHERE id = '%s'`, free), &none)
+	if none != nil {
+		t.Errorf("a job without a timeout got the deadline %v", none)
+	}
+}
+
 func TestExpireLeases(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
@@ -166,12 +209,54 @@ func TestLoseExecutorAndReplica(t *testing.T) {
 	wantIDs(t, "lost with the executor", idsOf(got.Announce), named)
 }
 
+// The server ends one of two transactions that wait for each other. It is run
+// again, and nobody is told.
+func TestDeadlockIsNoError(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	_, first := s.fire(nil)
+	_, second := s.fire(nil)
+	attempts := []firjob.AttemptRef{s.mustClaim(first), s.mustClaim(second)}
+	if slices.Compare(first[:], second[:]) > 0 {
+		first, second = second, first
+	}
+	other, err := pgx.Connect(t.Context(), s.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = other.Close(context.WithoutCancel(t.Context())) })
+	lock := func(id firjob.ExecutionID) {
+		t.Helper()
+		if _, err := other.Exec(t.Context(), `SELECT FROM executions WHERE id = $1 FOR UPDATE`, [16]byte(id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := other.Exec(t.Context(), `BEGIN; SET LOCAL deadlock_timeout = '1min'`); err != nil { // it is not the one to end
+		t.Fatal(err)
+	}
+	lock(second)
+	var lost error
+	var done sync.WaitGroup
+	done.Go(func() { _, lost = s.Lose(t.Context(), attempts, "gone") })
+	s.awaitLockWait()
+	lock(first)
+	if _, err := other.Exec(t.Context(), `COMMIT`); err != nil {
+		t.Fatal(err)
+	}
+	done.Wait()
+	if lost != nil {
+		t.Errorf("the transaction that was ended is not run again: %v", lost)
+	}
+	s.wantState(first, firjob.StatePlanned)
+	s.wantState(second, firjob.StatePlanned)
+}
+
 func TestCancelledWhileItsAttemptIsLost(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	_, id := s.fire(nil)
 	a := s.mustClaim(id)
-	if _, err := s.CancelExecution(t.Context(), id); err != nil {
+	if _, _, err := s.CancelExecution(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Lose(t.Context(), []firjob.AttemptRef{a}, "gone"); err != nil {

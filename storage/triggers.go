@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"time"
 
@@ -18,7 +17,7 @@ import (
 // the same request returns the execution of the first call; with another
 // request CodeKeyReused. Keys are forgotten after 24 hours.
 func (db *DB) Trigger(ctx context.Context, t firjob.TriggerRequest) (e firjob.Execution, due bool, err error) {
-	err = db.inTx(ctx, db.api, "trigger the job", func(tx pgx.Tx) error {
+	err = db.inTx(ctx, db.api, "trigger the job", func(ctx context.Context, tx pgx.Tx) error {
 		now, err := txNow(ctx, tx)
 		if err != nil {
 			return err
@@ -126,7 +125,7 @@ const (
 // RetryExecution records a manual execution that runs a finished one's job and
 // params again and names it. CodeConflict while it is not final.
 func (db *DB) RetryExecution(ctx context.Context, id firjob.ExecutionID) (e firjob.Execution, err error) {
-	err = db.inTx(ctx, db.api, "retry the execution", func(tx pgx.Tx) error {
+	err = db.inTx(ctx, db.api, "retry the execution", func(ctx context.Context, tx pgx.Tx) error {
 		old, _, err := findExecution(ctx, tx, id)
 		if err != nil {
 			return err
@@ -153,28 +152,37 @@ func (db *DB) RetryExecution(ctx context.Context, id firjob.ExecutionID) (e firj
 
 // CancelExecution ends a planned execution as cancelled, or notes that a
 // running one is to be cancelled. CodeConflict if it is final already.
-func (db *DB) CancelExecution(ctx context.Context, id firjob.ExecutionID) (e firjob.Execution, err error) {
-	err = db.inTx(ctx, db.api, "cancel the execution", func(tx pgx.Tx) error {
-		var state firjob.State
-		err := tx.QueryRow(ctx, lockStateSQL, [16]byte(id)).Scan(&state)
-		switch {
-		case errors.Is(err, pgx.ErrNoRows):
-			err = cancelLater(ctx, tx, id)
-		case err != nil:
-		case state.Final():
-			err = alreadyFinal(id, state)
-		case state == firjob.StateRunning:
-			_, err = tx.Exec(ctx, askCancelSQL, [16]byte(id))
-		default:
-			_, err = finishAs(ctx, tx, []ending{{id, firjob.StateCancelled, "cancelled on request"}})
-		}
+func (db *DB) CancelExecution(ctx context.Context, id firjob.ExecutionID) (e firjob.Execution, followed firjob.Followed, err error) {
+	err = db.inTx(ctx, db.api, "cancel the execution", func(ctx context.Context, tx pgx.Tx) error {
+		recorded, err := cancelLater(ctx, tx, id)
 		if err != nil {
 			return err
+		}
+		if recorded {
+			if followed, err = cancelRecorded(ctx, tx, id); err != nil {
+				return err
+			}
 		}
 		e, _, err = findExecution(ctx, tx, id)
 		return err
 	})
-	return e, err
+	return e, followed, err
+}
+
+// cancelRecorded cancels what is among the executions.
+func cancelRecorded(ctx context.Context, tx pgx.Tx, id firjob.ExecutionID) (followed firjob.Followed, err error) {
+	var state firjob.State
+	err = tx.QueryRow(ctx, lockStateSQL, [16]byte(id)).Scan(&state)
+	switch {
+	case err != nil:
+	case state.Final():
+		err = alreadyFinal(id, state)
+	case state == firjob.StateRunning:
+		_, err = tx.Exec(ctx, askCancelSQL, [16]byte(id))
+	default:
+		followed, err = finishAs(ctx, tx, []ending{{id, firjob.StateCancelled, "cancelled on request"}})
+	}
+	return followed, err
 }
 
 const (
@@ -183,16 +191,19 @@ const (
 	cancelLaterSQL = `UPDATE later_triggers SET cancelled_at = now() WHERE id = $1 AND cancelled_at IS NULL`
 )
 
-func cancelLater(ctx context.Context, tx pgx.Tx, id firjob.ExecutionID) error {
+// cancelLater cancels a trigger for later, or reports that the id is among the
+// executions. It comes first: a trigger may become an execution at this moment,
+// but never the other way.
+func cancelLater(ctx context.Context, tx pgx.Tx, id firjob.ExecutionID) (recorded bool, err error) {
 	tag, err := tx.Exec(ctx, cancelLaterSQL, [16]byte(id))
 	if err != nil || tag.RowsAffected() == 1 {
-		return err
+		return false, err
 	}
-	e, _, err := findExecution(ctx, tx, id) // not found, or cancelled before
-	if err != nil {
-		return err
+	e, recorded, err := findExecution(ctx, tx, id)
+	if err == nil && !recorded {
+		err = alreadyFinal(id, e.State)
 	}
-	return alreadyFinal(id, e.State)
+	return recorded, err
 }
 
 func alreadyFinal(id firjob.ExecutionID, state firjob.State) error {

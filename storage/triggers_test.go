@@ -1,12 +1,15 @@
 package storage_test
 
 import (
+	"context"
 	"encoding/json"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/firjob/firjob"
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 )
 
 func (s *store) trigger(t firjob.TriggerRequest) (firjob.Execution, bool) {
@@ -60,11 +63,11 @@ func TestTriggerLater(t *testing.T) {
 	s.wantState(e.ID, firjob.StatePlanned)
 
 	e, _ = s.trigger(firjob.TriggerRequest{Job: job.ID, At: at})
-	cancelled, err := s.CancelExecution(t.Context(), e.ID)
+	cancelled, _, err := s.CancelExecution(t.Context(), e.ID)
 	if err != nil || cancelled.State != firjob.StateCancelled || cancelled.FinishedAt == nil {
 		t.Errorf("cancelled: got %+v, %v", cancelled, err)
 	}
-	_, err = s.CancelExecution(t.Context(), e.ID)
+	_, _, err = s.CancelExecution(t.Context(), e.ID)
 	wantCode(t, err, firjob.CodeConflict)
 	if _, taken, err := s.PlanLater(t.Context(), 3*time.Hour, 10); err != nil || taken != 0 {
 		t.Errorf("a cancelled trigger was planned: %d, %v", taken, err)
@@ -142,22 +145,41 @@ func TestCancelExecution(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	_, id := s.fire(nil)
-	e, err := s.CancelExecution(t.Context(), id)
+	e, _, err := s.CancelExecution(t.Context(), id)
 	if err != nil || e.State != firjob.StateCancelled || e.FinishedAt == nil {
 		t.Fatalf("planned: got %+v, %v", e, err)
 	}
-	_, err = s.CancelExecution(t.Context(), id)
+	_, _, err = s.CancelExecution(t.Context(), id)
 	wantCode(t, err, firjob.CodeConflict)
 	_, id = s.fire(nil)
 	a := s.mustClaim(id)
-	e, err = s.CancelExecution(t.Context(), id)
+	e, _, err = s.CancelExecution(t.Context(), id)
 	if err != nil || e.State != firjob.StateRunning || e.Token != a.Token {
 		t.Fatalf("running: got %+v, %v", e, err)
 	}
 	s.wantReceipt(a, firjob.OutcomeCancelled, firjob.ReceiptRecorded)
 	s.wantState(id, firjob.StateCancelled)
-	_, err = s.CancelExecution(t.Context(), firjob.Fire(1, s.now()))
+	_, _, err = s.CancelExecution(t.Context(), firjob.Fire(1, s.now()))
 	wantCode(t, err, firjob.CodeNotFound)
+}
+
+// list returns what a filter selects, page by page.
+func (s *store) list(f firjob.ExecutionFilter, pageSize int) (got []firjob.ExecutionID) {
+	s.t.Helper()
+	f.PageSize = pageSize
+	for {
+		page, next, err := s.Executions(s.t.Context(), f)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for _, e := range page {
+			got = append(got, e.ID)
+		}
+		if next.IsZero() {
+			return got
+		}
+		f.Before = next
+	}
 }
 
 func TestExecutionsPages(t *testing.T) {
@@ -172,23 +194,6 @@ func TestExecutionsPages(t *testing.T) {
 	ids := s.plan(job, at...)
 	running := s.plan(other, now)[0]
 	s.mustClaim(running)
-	list := func(f firjob.ExecutionFilter) (got []firjob.ExecutionID) {
-		t.Helper()
-		f.PageSize = 2
-		for {
-			page, next, err := s.Executions(t.Context(), f)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, e := range page {
-				got = append(got, e.ID)
-			}
-			if next.IsZero() {
-				return got
-			}
-			f.Before = next
-		}
-	}
 	for name, c := range map[string]struct {
 		filter firjob.ExecutionFilter
 		want   []firjob.ExecutionID
@@ -200,10 +205,83 @@ func TestExecutionsPages(t *testing.T) {
 		"by state":   {firjob.ExecutionFilter{States: []firjob.State{firjob.StateRunning, firjob.StateLost}}, []firjob.ExecutionID{running}},
 		"by time":    {firjob.ExecutionFilter{Since: at[1], Until: at[4]}, []firjob.ExecutionID{ids[3], ids[2], ids[1]}},
 	} {
-		if diff := cmp.Diff(c.want, list(c.filter)); diff != "" {
+		if diff := cmp.Diff(c.want, s.list(c.filter, 2)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
+}
+
+// A trigger for later is listed among the executions, also at the very moment
+// at which it becomes one.
+func TestExecutionsListTriggersForLater(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	job, other := s.job(nil), s.job(nil)
+	now := s.now()
+	recorded := s.plan(job, now, now.Add(2*time.Hour))
+	later := func(job firjob.Job, in time.Duration) firjob.ExecutionID {
+		e, _ := s.trigger(firjob.TriggerRequest{Job: job.ID, At: now.Add(in)})
+		return e.ID
+	}
+	first, second, cancelled, foreign := later(job, time.Hour), later(job, 3*time.Hour), later(job, 4*time.Hour), later(other, time.Hour)
+	if _, _, err := s.CancelExecution(t.Context(), cancelled); err != nil {
+		t.Fatal(err)
+	}
+	s.exec(`INSERT INTO executions (id, job_id, job_version, due_at) SELECT id, job_id, 0, fire_at FROM later_triggers WHERE id = $1`,
+		[16]byte(second)) // its row was moved after the list had read it
+	states := func(states ...firjob.State) firjob.ExecutionFilter {
+		return firjob.ExecutionFilter{Job: job.ID, States: states}
+	}
+	for name, c := range map[string]struct {
+		filter firjob.ExecutionFilter
+		want   []firjob.ExecutionID
+	}{
+		"of the job":       {states(), []firjob.ExecutionID{cancelled, second, recorded[1], first, recorded[0]}},
+		"planned":          {states(firjob.StatePlanned), []firjob.ExecutionID{second, recorded[1], first, recorded[0]}},
+		"cancelled":        {states(firjob.StateCancelled, firjob.StateLost), []firjob.ExecutionID{cancelled}},
+		"failed":           {states(firjob.StateFailed), nil},
+		"of the other job": {firjob.ExecutionFilter{Job: other.ID, App: app}, []firjob.ExecutionID{foreign}},
+		"of another app":   {firjob.ExecutionFilter{App: "another"}, nil},
+		"by time": {firjob.ExecutionFilter{Job: job.ID, Since: now.Add(time.Hour), Until: now.Add(3 * time.Hour)},
+			[]firjob.ExecutionID{recorded[1], first}},
+	} {
+		for size := 1; size <= 6; size++ {
+			if diff := cmp.Diff(c.want, s.list(c.filter, size)); diff != "" {
+				t.Errorf("%s, %d a page (-want +got):\n%s", name, size, diff)
+			}
+		}
+	}
+}
+
+// A trigger that becomes an execution while somebody cancels it is cancelled.
+func TestCancelMeetsThePlanningOfATrigger(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	e, _ := s.trigger(firjob.TriggerRequest{Job: s.job(nil).ID, At: s.now().Add(2 * time.Hour)})
+	planner, err := pgx.Connect(t.Context(), s.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = planner.Close(context.WithoutCancel(t.Context())) })
+	for _, sql := range []string{`BEGIN`,
+		`INSERT INTO executions (id, job_id, job_version, due_at) SELECT id, job_id, 0, fire_at FROM later_triggers`,
+		`DELETE FROM later_triggers`} {
+		if _, err := planner.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var cancelled error
+	var done sync.WaitGroup
+	done.Go(func() { _, _, cancelled = s.CancelExecution(t.Context(), e.ID) })
+	s.awaitLockWait()
+	if _, err := planner.Exec(t.Context(), `COMMIT`); err != nil {
+		t.Fatal(err)
+	}
+	done.Wait()
+	if cancelled != nil {
+		t.Errorf("cancel: %v", cancelled)
+	}
+	s.wantState(e.ID, firjob.StateCancelled)
 }
 
 func TestStats(t *testing.T) {

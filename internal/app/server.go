@@ -83,7 +83,7 @@ func (s *Server) build(ctx context.Context, db *storage.DB, queue *redisq.Client
 		Metrics: metrics, Log: o.Log,
 	})
 	if err != nil {
-		return err
+		return faulty(err)
 	}
 	api := httpapi.New(httpapi.Options{
 		Store: db, Scheduler: s.scheduler, AdminToken: o.AdminToken, PublicURL: o.PublicURL,
@@ -129,7 +129,9 @@ func (s *Server) Run(ctx context.Context) error {
 		err := s.scheduler.Run(groupCtx)
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 		defer cancel()
-		return errors.Join(err, s.http.Shutdown(ctx))
+		err = errors.Join(err, s.http.Shutdown(ctx))
+		s.scheduler.Close()
+		return err
 	})
 	err := group.Wait()
 	s.options.Log.InfoContext(ctx, "server stopped", "replica", s.replica)

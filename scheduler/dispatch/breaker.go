@@ -47,6 +47,11 @@ func (b *breakers) get(key firjob.ExecutorKey) breaker {
 		MaxRequests: 1,
 		Timeout:     retryAfter,
 		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= tripAfter },
+		// An executor that could not read a request is well; the request is not.
+		IsExcluded: func(err error) bool {
+			refused := new(firjob.Refused)
+			return errors.As(err, &refused) && refused.Unreadable()
+		},
 		OnStateChange: func(_ string, from, to gobreaker.State) {
 			b.log.Info("breaker changed", "app", key.App, "executor", key.Address, "from", from.String(), "to", to.String())
 		},

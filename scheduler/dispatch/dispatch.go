@@ -79,21 +79,36 @@ func (s *Sender) Ready(to firjob.Executor) bool { return s.breakers.ready(to.Key
 // means that none of them has run or will, or leaves that unknown. Sending the
 // same triggers to the same incarnation again is harmless: it answers as before.
 func (s *Sender) Send(ctx context.Context, to firjob.Executor, key []byte, sentAt time.Time, triggers []firjob.Trigger) ([]firjob.Acceptance, error) {
-	body, err := json.Marshal(firjob.TriggerBatch{App: to.App, SentAt: sentAt, Triggers: triggers})
-	if err != nil {
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false) // params may be full of <
+	if err := encoder.Encode(firjob.TriggerBatch{App: to.App, SentAt: sentAt, Triggers: triggers}); err != nil {
 		return nil, &firjob.Refused{Reason: "the triggers cannot be written as JSON", Cause: err}
 	}
 	var reply firjob.TriggerReply
-	err = s.breakers.do(to.Key(), func() error {
-		return s.post(ctx, to, firjob.PathTrigger, key, sentAt, body, &reply)
+	err := s.breakers.do(to.Key(), func() error {
+		if err := s.post(ctx, to, firjob.PathTrigger, key, sentAt, body.Bytes(), &reply); err != nil {
+			return err
+		}
+		return sound(reply, to, len(triggers))
 	})
-	if err != nil {
-		return nil, err
+	return reply.Results, err
+}
+
+// sound checks an answer that would leave the outcome unknown.
+func sound(reply firjob.TriggerReply, to firjob.Executor, triggers int) error {
+	if len(reply.Results) != triggers {
+		return fmt.Errorf("executor %s answered %d of %d triggers", to.Address, len(reply.Results), triggers)
 	}
-	if len(reply.Results) != len(triggers) {
-		return nil, fmt.Errorf("executor %s answered %d of %d triggers", to.Address, len(reply.Results), len(triggers))
+	if reply.Incarnation != to.Incarnation {
+		return fmt.Errorf("executor %s answered as incarnation %q, not %q", to.Address, reply.Incarnation, to.Incarnation)
 	}
-	return reply.Results, nil
+	for _, a := range reply.Results {
+		if !a.Known() {
+			return fmt.Errorf("executor %s gave an answer that is not of the protocol", to.Address)
+		}
+	}
+	return nil
 }
 
 // Cancel asks an executor to cancel attempts; it ignores those that it does
@@ -165,10 +180,10 @@ func (s *Sender) exchange(req *http.Request, to firjob.Executor, reply any) erro
 	defer resp.Body.Close()
 	switch {
 	case resp.StatusCode == http.StatusMisdirectedRequest:
-		return &firjob.Refused{Reason: fmt.Sprintf("another process lives at %s", to.Address)}
+		return &firjob.Refused{Reason: fmt.Sprintf("another process lives at %s", to.Address), Status: resp.StatusCode}
 	case resp.StatusCode >= 400 && resp.StatusCode < 500, resp.StatusCode == http.StatusServiceUnavailable:
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 512))
-		return &firjob.Refused{Reason: fmt.Sprintf("executor %s refused the request with status %d: %s", to.Address, resp.StatusCode, text)}
+		return &firjob.Refused{Reason: fmt.Sprintf("executor %s refused the request with status %d: %s", to.Address, resp.StatusCode, text), Status: resp.StatusCode}
 	case resp.StatusCode >= 300:
 		return fmt.Errorf("executor %s answered with status %d", to.Address, resp.StatusCode)
 	}

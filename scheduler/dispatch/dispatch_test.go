@@ -74,7 +74,7 @@ func TestSendCarriesASignedBatch(t *testing.T) {
 		if err := json.Unmarshal(body, &batch); err != nil || batch.App != "app" || !batch.SentAt.Equal(sentAt) || len(batch.Triggers) != 2 {
 			t.Errorf("the batch is %s (%v)", body, err)
 		}
-		_ = json.NewEncoder(w).Encode(firjob.TriggerReply{Results: []firjob.Acceptance{firjob.Accepted, firjob.RefusedFull}})
+		_ = json.NewEncoder(w).Encode(firjob.TriggerReply{Incarnation: "one", Results: []firjob.Acceptance{firjob.Accepted, firjob.RefusedFull}})
 	})
 	got, err := newSender(t).Send(t.Context(), executor, key, sentAt, []firjob.Trigger{trigger, trigger})
 	if err != nil {
@@ -95,15 +95,21 @@ func TestRefusedOrUnknown(t *testing.T) {
 		handler http.HandlerFunc
 		refused bool
 	}{
-		"another process":       {status(http.StatusMisdirectedRequest), true},
-		"bad signature":         {status(http.StatusUnauthorized), true},
-		"no such path":          {status(http.StatusNotFound), true},
-		"too large":             {status(http.StatusRequestEntityTooLarge), true},
-		"unavailable":           {status(http.StatusServiceUnavailable), true},
-		"internal error":        {status(http.StatusInternalServerError), false},
-		"bad gateway":           {status(http.StatusBadGateway), false},
-		"redirect":              {http.RedirectHandler("http://127.0.0.1:1/", http.StatusTemporaryRedirect).ServeHTTP, false},
-		"answer is not JSON":    {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") }, false},
+		"another process":    {status(http.StatusMisdirectedRequest), true},
+		"bad signature":      {status(http.StatusUnauthorized), true},
+		"no such path":       {status(http.StatusNotFound), true},
+		"too large":          {status(http.StatusRequestEntityTooLarge), true},
+		"unavailable":        {status(http.StatusServiceUnavailable), true},
+		"internal error":     {status(http.StatusInternalServerError), false},
+		"bad gateway":        {status(http.StatusBadGateway), false},
+		"redirect":           {http.RedirectHandler("http://127.0.0.1:1/", http.StatusTemporaryRedirect).ServeHTTP, false},
+		"answer is not JSON": {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") }, false},
+		"an unknown answer": {func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w, `{"incarnation":"one","results":["maybe"]}`)
+		}, false},
+		"another incarnation": {func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w, `{"incarnation":"two","results":["accepted"]}`)
+		}, false},
 		"too few answers":       {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"results":[]}`) }, false},
 		"connection cut":        {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, false},
 		"no answer in time":     {func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body); <-r.Context().Done() }, false},

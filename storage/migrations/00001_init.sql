@@ -40,6 +40,7 @@ CREATE TABLE jobs (
     enabled       boolean NOT NULL,
     paused_reason text NOT NULL DEFAULT '',
     version       integer NOT NULL DEFAULT 1,
+    fires_since   integer NOT NULL DEFAULT 1, -- the version since which its fires are what they are
     -- The first fire that has no execution yet. NULL while paused, deleted,
     -- manual, over, or (delay) while an execution runs.
     next_fire_at  timestamptz,
@@ -71,6 +72,7 @@ CREATE TABLE executions (
     started_at  timestamptz,
     finished_at timestamptz,           -- NULL exactly while the state is not final
     claimed_by  text,                  -- replica
+    claim_call  text,                  -- which of the replica's claims it was
     executor    text,                  -- address, as a beat or the result told it
     incarnation text,
     reason      text,
@@ -87,9 +89,10 @@ CREATE TABLE executions (
 -- from being taken for the primary key: in a partition that is empty when a plan
 -- is made the two cost the same, and the plan outlives that.
 CREATE INDEX executions_job ON executions (job_id, id) WHERE job_id > 0;
--- What is not final, in the order of scheduled time. A claim changes none of
--- its columns and so stays a heap-only update.
-CREATE INDEX executions_open ON executions (id) WHERE finished_at IS NULL;
+-- What is not final, in the order of scheduled time, but for the overlap queues,
+-- which may be long and wait for long. A claim changes none of its columns and so
+-- stays a heap-only update.
+CREATE INDEX executions_open ON executions (id) WHERE finished_at IS NULL AND NOT waiting;
 -- The overlap queues.
 CREATE INDEX executions_waiting ON executions (job_id, id) WHERE waiting;
 

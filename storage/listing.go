@@ -1,0 +1,81 @@
+package storage
+
+import (
+	"context"
+	"slices"
+
+	"github.com/firjob/firjob"
+	"github.com/jackc/pgx/v5"
+)
+
+// Executions returns a page of executions, the latest scheduled first, and the
+// id before which the next page starts (zero: this was the last). Triggers that
+// wait for a later time, and those that were cancelled while they did, are among
+// them.
+func (db *DB) Executions(ctx context.Context, f firjob.ExecutionFilter) (list []firjob.Execution, next firjob.ExecutionID, err error) {
+	args := filterArgs(f)
+	// In this order: a trigger that becomes an execution meanwhile is seen twice
+	// rather than never.
+	rows, _ := db.api.Query(ctx, laterTriggersSQL, args...)
+	later, err := pgx.CollectRows(rows, scanLater)
+	if err != nil {
+		return nil, next, classify("list executions", err)
+	}
+	rows, _ = db.api.Query(ctx, executionsSQL, args...)
+	list, err = pgx.CollectRows(rows, scanExecution)
+	if err != nil {
+		return nil, next, classify("list executions", err)
+	}
+	list = mergeLater(list, later)
+	if len(list) > f.PageSize {
+		list = list[:f.PageSize]
+		next = list[len(list)-1].ID
+	}
+	return list, next, nil
+}
+
+// filterArgs are the parameters of both statements: the lowest id, the id that
+// all are below, the job, the app, the states and the number of rows, which is
+// one more than a page, to see whether there is another.
+func filterArgs(f firjob.ExecutionFilter) []any {
+	var from, before *[16]byte
+	if !f.Since.IsZero() {
+		from = (*[16]byte)(new(firjob.FirstIDAt(f.Since)))
+	}
+	if !f.Until.IsZero() {
+		before = (*[16]byte)(new(firjob.FirstIDAt(f.Until)))
+	}
+	if !f.Before.IsZero() && (before == nil || compareIDs(f.Before, *before) < 0) {
+		before = (*[16]byte)(&f.Before)
+	}
+	var states []string
+	for _, s := range f.States {
+		states = append(states, string(s))
+	}
+	return []any{from, before, pointer(int64(f.Job)), pointer(f.App), states, f.PageSize + 1}
+}
+
+const (
+	executionsSQL = `SELECT ` + executionColumns + ` FROM executions AS e JOIN jobs AS j ON j.id = e.job_id
+		WHERE ($1::uuid IS NULL OR e.id >= $1) AND ($2::uuid IS NULL OR e.id < $2)
+			AND e.job_id > 0 AND ($3::bigint IS NULL OR e.job_id = $3)
+			AND ($4::text IS NULL OR e.job_id = ANY(ARRAY(SELECT id FROM jobs WHERE app = $4)))
+			AND ($5::text[] IS NULL OR e.state::text = ANY($5))
+		ORDER BY e.id DESC LIMIT $6`
+	laterTriggersSQL = `SELECT ` + laterColumns + ` FROM later_triggers AS l JOIN jobs AS j ON j.id = l.job_id
+		WHERE ($1::uuid IS NULL OR l.id >= $1) AND ($2::uuid IS NULL OR l.id < $2)
+			AND ($3::bigint IS NULL OR l.job_id = $3) AND ($4::text IS NULL OR j.app = $4)
+			AND ($5::text[] IS NULL OR CASE WHEN l.cancelled_at IS NULL THEN 'planned' ELSE 'cancelled' END = ANY($5))
+		ORDER BY l.id DESC LIMIT $6`
+)
+
+// mergeLater puts triggers among executions, both being in the order of
+// descending ids. Of one that is both the execution is the newer record.
+func mergeLater(list, later []firjob.Execution) []firjob.Execution {
+	if len(later) == 0 {
+		return list
+	}
+	list = append(list, later...)
+	slices.SortStableFunc(list, func(a, b firjob.Execution) int { return compareIDs(b.ID, a.ID) })
+	return slices.CompactFunc(list, func(a, b firjob.Execution) bool { return a.ID == b.ID })
+}
