@@ -26,6 +26,8 @@ type Scripts struct {
 	Beat, Leave, Executors Script
 	// The replicas and the index's life.
 	Replica, Epoch Script
+	// What is not ours.
+	Evict Script
 }
 
 var (
@@ -47,6 +49,8 @@ var (
 	replica string
 	//go:embed epoch.lua
 	epoch string
+	//go:embed evict.lua
+	evict string
 )
 
 // All returns the scripts.
@@ -61,6 +65,7 @@ func All() Scripts {
 		Executors: script("executors", executors),
 		Replica:   script("replica", replica),
 		Epoch:     script("epoch", epoch),
+		Evict:     script("evict", evict),
 	}
 }
 

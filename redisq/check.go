@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -44,6 +45,12 @@ func (c *Client) Check(ctx context.Context) ([]Server, error) {
 	})
 	slices.SortFunc(servers, func(a, b Server) int { return strings.Compare(a.Address, b.Address) })
 	return servers, c.failed(err, "check redis")
+}
+
+// Now returns Redis's clock; of a cluster, that of one of its nodes.
+func (c *Client) Now(ctx context.Context) (time.Time, error) {
+	now, err := c.rdb.Time(ctx).Result()
+	return now, c.failed(err, "read the clock of redis")
 }
 
 // IsStandIn reports whether a server says that it is miniredis, which keeps

@@ -58,31 +58,3 @@ func (c *Client) collect(batch *firjob.Batch, k call) strangers {
 	}
 	return strange
 }
-
-// strangers are members of a key that we have not written there.
-type strangers struct {
-	key     string
-	members []any
-}
-
-// discard removes strangers, so that each is met once, and says so.
-func (c *Client) discard(ctx context.Context, strange []strangers) {
-	if len(strange) == 0 {
-		return
-	}
-	p := c.rdb.Pipeline()
-	for _, s := range strange {
-		p.ZRem(ctx, s.key, s.members...)
-	}
-	_, err := p.Exec(ctx)
-	for _, s := range strange {
-		c.log.WarnContext(ctx, "removed members that do not belong in this key",
-			"key", s.key, "count", len(s.members), "first", clip(s.members[0]), "error", err)
-	}
-}
-
-// clip shortens a stranger for the log.
-func clip(member any) string {
-	text, _ := member.(string)
-	return text[:min(len(text), 64)]
-}

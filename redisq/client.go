@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 
+	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/lua"
 )
 
@@ -57,21 +58,22 @@ type Client struct {
 	shards  int
 	lua     lua.Scripts
 	log     *slog.Logger
+	told    told // what was logged of strangers
 
 	closed chan struct{}
 	loops  sync.WaitGroup
 }
 
-// Open returns a client. Only faulty options are an error: Redis may be down,
+// Open returns a client. Only faulty options are an error, CodeInvalid: Redis may be down,
 // which is logged, and is connected to when it is back. Open waits for it a
 // second at most, so that the first claim need not.
 func Open(ctx context.Context, o Options) (*Client, error) {
 	if err := o.validate(); err != nil {
-		return nil, fmt.Errorf("redis options: %w", err)
+		return nil, &firjob.Error{Code: firjob.CodeInvalid, Message: "redis options", Cause: err}
 	}
 	parsed, err := parseURL(o.URL)
 	if err != nil {
-		return nil, fmt.Errorf("redis options: %w", err)
+		return nil, &firjob.Error{Code: firjob.CodeInvalid, Message: "redis options", Cause: err}
 	}
 	// The driver has one log for the process, unstructured, on stderr. What it
 	// says there, it also returns.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 )
 
 // keys names every key. The part in braces is the hash tag: keys that share it
@@ -42,6 +43,14 @@ func (k keys) meta() string { return k.prefix + ":meta" }
 
 // wake is a channel of "shard due": a shard has a new earlier head, due then.
 func (k keys) wake() string { return k.prefix + ":wake" }
+
+// kind returns the type that a key of ours has.
+func (k keys) kind(key string) string {
+	if key == k.meta() || strings.HasPrefix(key, k.prefix+":executor:") {
+		return "hash"
+	}
+	return "zset"
+}
 
 // A brace in the prefix or in an app's name would move the hash tag.
 var (

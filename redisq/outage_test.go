@@ -37,6 +37,7 @@ func every(ctx context.Context, c *redisq.Client) map[string]error {
 	_, errs["Executors"] = c.Executors(ctx, []string{"billing"}, time.Minute)
 	_, _, errs["BeatReplica"] = c.BeatReplica(ctx, "r", time.Minute)
 	_, errs["Check"] = c.Check(ctx)
+	_, errs["Now"] = c.Now(ctx)
 	return errs
 }
 

@@ -74,13 +74,13 @@ func (c *Client) Ack(ctx context.Context, ids []firjob.ExecutionID) error {
 		shard := id.Job().Shard(c.shards)
 		members[shard] = append(members[shard], id.String())
 	}
-	p := c.rdb.Pipeline()
-	for shard, list := range members {
-		for chunk := range slices.Chunk(list, batchCap) {
-			p.ZRem(ctx, c.keys.lease(shard), chunk...)
+	err := c.exec(ctx, func(p redis.Pipeliner) {
+		for shard, list := range members {
+			for chunk := range slices.Chunk(list, batchCap) {
+				p.ZRem(ctx, c.keys.lease(shard), chunk...)
+			}
 		}
-	}
-	_, err := p.Exec(ctx)
+	})
 	return c.failed(err, "acknowledge %d executions to redis", len(ids))
 }
 
@@ -117,12 +117,14 @@ func (c *Client) shardCalls(script lua.Script, shards []int, args ...any) ([]cal
 
 // Depth returns how many executions each shard holds, due and leased.
 func (c *Client) Depth(ctx context.Context) (due, leased []int64, err error) {
-	p := c.rdb.Pipeline()
-	counts := make([]*redis.IntCmd, 0, 2*c.shards)
-	for shard := range c.shards {
-		counts = append(counts, p.ZCard(ctx, c.keys.due(shard)), p.ZCard(ctx, c.keys.lease(shard)))
-	}
-	if _, err := p.Exec(ctx); err != nil {
+	var counts []*redis.IntCmd
+	err = c.exec(ctx, func(p redis.Pipeliner) {
+		counts = counts[:0]
+		for shard := range c.shards {
+			counts = append(counts, p.ZCard(ctx, c.keys.due(shard)), p.ZCard(ctx, c.keys.lease(shard)))
+		}
+	})
+	if err != nil {
 		return nil, nil, c.failed(err, "read the depth of the queue in redis")
 	}
 	due, leased = make([]int64, c.shards), make([]int64, c.shards)

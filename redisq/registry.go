@@ -23,9 +23,22 @@ func (c *Client) Beat(ctx context.Context, e firjob.Executor) error {
 		return fmt.Errorf("beat executor: %w", err)
 	}
 	_, err := c.runOne(ctx, c.lua.Beat, c.executorKeys(e.Key()),
-		e.Address, e.Incarnation, e.StartedAt.UTC().Format(startForm), e.Version,
+		e.Address, e.Incarnation, startText(e.StartedAt), e.Version,
 		e.Capacity, e.Queue, e.Running, string(e.State), firjob.DeadAfter.Milliseconds())
 	return c.failed(err, "beat executor %s of %s to redis", e.Address, e.App)
+}
+
+// startText writes a start as all replicas can read it. An executor whose clock
+// says a year of five digits has started at the end of the last of four.
+func startText(at time.Time) string {
+	last := time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+	if first := (time.Time{}); at.Before(first) {
+		return first.Format(startForm)
+	}
+	if at.After(last) {
+		return last.Format(startForm)
+	}
+	return at.UTC().Format(startForm)
 }
 
 // Leave removes an executor, unless another incarnation has its place. One that
@@ -51,12 +64,13 @@ func (c *Client) Executors(ctx context.Context, apps []string, maxAge time.Durat
 	if err != nil || len(beats) == 0 {
 		return nil, c.failed(err, "list executors in redis")
 	}
-	p := c.rdb.Pipeline()
 	hashes := make([]*redis.MapStringStringCmd, len(beats))
-	for i, b := range beats {
-		hashes[i] = p.HGetAll(ctx, c.keys.executor(b.App, b.Address))
-	}
-	if _, err := p.Exec(ctx); err != nil {
+	err = c.exec(ctx, func(p redis.Pipeliner) {
+		for i, b := range beats {
+			hashes[i] = p.HGetAll(ctx, c.keys.executor(b.App, b.Address))
+		}
+	})
+	if err != nil {
 		return nil, c.failed(err, "read executors in redis")
 	}
 	return c.readExecutors(ctx, beats, hashes), nil
@@ -90,7 +104,8 @@ func (c *Client) beats(ctx context.Context, apps []string, maxAge time.Duration)
 }
 
 // readExecutors completes the beats by their hashes. One without a hash has
-// left in between; one whose hash is not of our writing is removed.
+// left in between; one whose hash is not of our writing is removed, hash and
+// all, so that its next beat writes it anew.
 func (c *Client) readExecutors(ctx context.Context, beats []firjob.Alive, hashes []*redis.MapStringStringCmd) []firjob.Alive {
 	whole := beats[:0]
 	var strange []strangers
@@ -100,7 +115,8 @@ func (c *Client) readExecutors(ctx context.Context, beats []firjob.Alive, hashes
 			continue
 		}
 		if err := readFields(&b.Executor, fields); err != nil {
-			strange = append(strange, strangers{key: c.keys.beats(b.App), members: []any{b.Address}})
+			strange = append(strange, strangers{key: c.keys.beats(b.App), members: []any{b.Address},
+				with: c.keys.executor(b.App, b.Address), why: err})
 			continue
 		}
 		whole = append(whole, b)

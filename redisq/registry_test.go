@@ -24,6 +24,8 @@ func TestRegistry(t *testing.T) {
 		"leave":                           leave,
 		"the forgotten leave the set":     forgottenLeave,
 		"strange executors are removed":   strangeExecutors,
+		"strange executors are told once": strangeExecutorsTold,
+		"absurd starts can be read":       absurdStarts,
 		"an app's name is checked":        appChecked,
 		"replicas":                        replicas,
 	})
@@ -174,6 +176,48 @@ func strangeExecutors(t *testing.T, h harness) {
 	}
 	if n := h.raw.ZCard(ctx, h.key("beats:{billing}")).Val(); n != 1 {
 		t.Errorf("%d addresses, want the strange ones removed", n)
+	}
+}
+
+// An executor that another program, or an old replica, writes in a way that
+// cannot be read is removed whenever it is met, hash and all, and told once. It
+// is there again after a beat of ours.
+func strangeExecutorsTold(t *testing.T, h harness) {
+	ctx := t.Context()
+	e := executor("billing", "a:1", "a", time.Now())
+	for range 3 {
+		must(t, h.Beat(ctx, e))
+		must(t, h.raw.HSet(ctx, h.key("executor:{billing}:a:1"), "started_at", "12026-01-01T00:00:00.000Z").Err())
+		if got := h.executors(t, "billing"); len(got) != 0 {
+			t.Fatalf("executors %v, want none", got)
+		}
+		if n := h.raw.Exists(ctx, h.key("beats:{billing}"), h.key("executor:{billing}:a:1")).Val(); n != 0 {
+			t.Fatalf("%d keys of the strange executor are left", n)
+		}
+	}
+	log := h.logged.String()
+	if strings.Count(log, "\n") != 1 || !strings.Contains(log, "first=a:1") || !strings.Contains(log, "12026-01-01") || strings.Contains(log, "error=") {
+		t.Errorf("logged %q, want one line with the address and the reason, and no error", log)
+	}
+	must(t, h.Beat(ctx, e))
+	if diff := cmp.Diff([]firjob.Executor{e}, h.executors(t, "billing"), bare); diff != "" {
+		t.Errorf("executors after a beat of ours (-want +got):\n%s", diff)
+	}
+}
+
+// A clock that is off by thousands of years keeps no executor out.
+func absurdStarts(t *testing.T, h harness) {
+	ctx := t.Context()
+	for start, want := range map[time.Time]time.Time{
+		time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC): time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
+		time.Date(-500, 1, 1, 0, 0, 0, 0, time.UTC):  time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC),
+	} {
+		e := executor("billing", fmt.Sprint("a:", start.Year()), "a", start)
+		must(t, h.Beat(ctx, e))
+		e.StartedAt = want
+		if got := h.executors(t, "billing"); !slices.ContainsFunc(got, func(g firjob.Executor) bool { return cmp.Equal(e, g, bare) }) {
+			t.Errorf("started in the year %d: executors %v, want %v among them", start.Year(), got, e)
+		}
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // BeatReplica notes that a replica lives and returns, sorted, every replica
@@ -23,5 +25,6 @@ func (c *Client) BeatReplica(ctx context.Context, replica string, maxAge time.Du
 
 // ForgetReplica removes a replica; its next beat, should it come, puts it back.
 func (c *Client) ForgetReplica(ctx context.Context, replica string) error {
-	return c.failed(c.rdb.ZRem(ctx, c.keys.replicas(), replica).Err(), "forget replica %s in redis", replica)
+	err := c.exec(ctx, func(p redis.Pipeliner) { p.ZRem(ctx, c.keys.replicas(), replica) })
+	return c.failed(err, "forget replica %s in redis", replica)
 }

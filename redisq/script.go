@@ -23,23 +23,33 @@ type call struct {
 	cmd    *redis.Cmd // the reply, once run
 }
 
-// run sends the calls, in one round trip while they are few; in a cluster, one
-// to each node. A call that failed has its error in cmd. The error is the first
-// of them, with their number.
+// run sends the calls, and those again whose keys had to be cleared of what is
+// not ours; each may be run twice. A call that failed has its error in cmd. The
+// error is the first of them, with their number.
+func (c *Client) run(ctx context.Context, calls []call) error {
+	c.runOnce(ctx, refs(calls, func(call) bool { return true }))
+	if wrong := refs(calls, obstructed); len(wrong) > 0 && c.evict(ctx, keysOf(wrong)) {
+		c.runOnce(ctx, wrong)
+	}
+	return firstError(calls)
+}
+
+// runOnce sends the calls, in one round trip while they are few; in a cluster,
+// one to each node.
 //
 // Scripts go by hash. Redis knows none of them after a restart, a failover or a
 // SCRIPT FLUSH; the calls it refused for that have done nothing, and are sent
 // again with their source, which cannot be refused so.
-func (c *Client) run(ctx context.Context, calls []call) error {
+func (c *Client) runOnce(ctx context.Context, calls []*call) {
 	for batch := range slices.Chunk(calls, pipelined) {
-		c.send(ctx, refs(batch, func(call) bool { return true }), func(p redis.Pipeliner, k *call) *redis.Cmd {
+		c.send(ctx, batch, func(p redis.Pipeliner, k *call) *redis.Cmd {
 			return p.EvalSha(ctx, k.script.SHA1, k.keys, k.args...)
 		})
-		c.send(ctx, refs(batch, unknown), func(p redis.Pipeliner, k *call) *redis.Cmd {
+		refused := slices.DeleteFunc(slices.Clone(batch), func(k *call) bool { return !unknown(*k) })
+		c.send(ctx, refused, func(p redis.Pipeliner, k *call) *redis.Cmd {
 			return p.Eval(ctx, k.script.Source, k.keys, k.args...)
 		})
 	}
-	return firstError(calls)
 }
 
 func (c *Client) send(ctx context.Context, calls []*call, as func(redis.Pipeliner, *call) *redis.Cmd) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -21,9 +22,21 @@ type appCmd struct {
 	Executors appExecutorsCmd `cmd:"" help:"List the live executors of an app."`
 }
 
+// appName is an argument that names an app. What makes a good name, the server
+// says.
+type appName string
+
+// Validate is kong's hook.
+func (n appName) Validate() error {
+	if n == "" {
+		return errors.New("want the name of an app")
+	}
+	return nil
+}
+
 type appCreateCmd struct {
-	Name       string `arg:"" help:"Name of the app."`
-	SecretFile string `placeholder:"FILE" help:"Use the secret in this file (- = standard input) in place of a new one."`
+	Name       appName `arg:"" help:"Name of the app."`
+	SecretFile string  `placeholder:"FILE" help:"Use the secret in this file (- = standard input) in place of a new one."`
 }
 
 func (appCreateCmd) Help() string {
@@ -31,13 +44,15 @@ func (appCreateCmd) Help() string {
 }
 
 func (c *appCreateCmd) Run(ctx context.Context, p *process, api *client, out *output) error {
-	body := map[string]string{"name": c.Name}
+	body := map[string]string{"name": string(c.Name)}
 	if c.SecretFile != "" {
 		secret, err := p.readFile(c.SecretFile)
 		if err != nil {
 			return fmt.Errorf("read the secret: %w", err)
 		}
-		body["secret"] = strings.TrimSpace(string(secret))
+		if body["secret"], err = cleanSecret("--secret-file", strings.TrimSpace(string(secret))); err != nil {
+			return err
+		}
 	}
 	answer, err := api.post(ctx, "api/v1/apps", body)
 	if err != nil {
@@ -78,18 +93,18 @@ func (appListCmd) Run(ctx context.Context, api *client, out *output) error {
 }
 
 type appExecutorsCmd struct {
-	Name string `arg:"" help:"Name of the app."`
+	Name appName `arg:"" help:"Name of the app."`
 }
 
 func (appExecutorsCmd) Help() string { return "Example:\n\n    firjob app executors billing" }
 
 func (c *appExecutorsCmd) Run(ctx context.Context, api *client, out *output) error {
-	answer, err := api.get(ctx, "api/v1/apps/"+url.PathEscape(c.Name)+"/executors", nil)
+	answer, err := api.get(ctx, "api/v1/apps/"+url.PathEscape(string(c.Name))+"/executors", nil)
 	if err != nil {
 		return err
 	}
 	heading := []string{"ADDRESS", "STATE", "RUNNING", "CAPACITY", "VERSION", "STARTED (UTC)", "LAST BEAT (UTC)"}
-	return showList(out, answer, "No executor of "+c.Name+" is alive.", heading,
+	return showList(out, answer, "No executor of "+string(c.Name)+" is alive.", heading,
 		func(out *output, e firjob.Executor) []string {
 			return []string{e.Address, string(e.State), strconv.Itoa(e.Running), strconv.Itoa(e.Capacity), e.Version,
 				out.when(&e.StartedAt), out.when(&e.LastBeat)}

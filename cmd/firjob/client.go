@@ -7,11 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -32,7 +31,7 @@ func (c *connection) ProvideClient(p *process) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	token, err := c.token()
+	token, err := secretOf("token", c.Token, c.TokenFile)
 	if err != nil {
 		return nil, err
 	}
@@ -46,20 +45,6 @@ func parseServer(text string) (*url.URL, error) {
 		return nil, usagef("--server (FIRJOB_SERVER_URL) is not an address such as http://127.0.0.1:8080")
 	}
 	return base, nil
-}
-
-func (c *connection) token() (string, error) {
-	if c.TokenFile == "" {
-		return c.Token, nil
-	}
-	if c.Token != "" {
-		return "", usagef("--token (FIRJOB_TOKEN) and --token-file (FIRJOB_TOKEN_FILE) are both set; keep one")
-	}
-	text, err := os.ReadFile(c.TokenFile)
-	if err != nil {
-		return "", fmt.Errorf("read the token: %w", err)
-	}
-	return strings.TrimSpace(string(text)), nil
 }
 
 // client calls the HTTP API.
@@ -106,9 +91,21 @@ func (c *client) do(ctx context.Context, asked call) ([]byte, error) {
 		return nil, c.problemOf(resp, answer)
 	}
 	if len(answer) > 0 && !json.Valid(answer) {
-		return nil, fmt.Errorf("%s answered %s with something that is not JSON: is it a firjob server?", c.base, resp.Status)
+		return nil, c.unreadable(resp, answer)
 	}
 	return answer, nil
+}
+
+// unreadable says what is wrong with an answer that is not to be read as JSON.
+// One that calls itself JSON comes from an API, and may only be too much for
+// this program: values that are nested more than 10000 deep, for instance.
+func (c *client) unreadable(resp *http.Response, answer []byte) error {
+	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if kind != "application/json" {
+		return fmt.Errorf("%s answered %s with something that is not JSON: is it a firjob server?", c.base, resp.Status)
+	}
+	var v json.RawMessage
+	return fmt.Errorf("%s answered %s with JSON that cannot be read: %w", c.base, resp.Status, json.Unmarshal(answer, &v))
 }
 
 func (c *client) request(ctx context.Context, asked call) (*http.Request, error) {

@@ -92,6 +92,8 @@ var commandTests = []struct {
 		want: asked{Method: "GET", URI: "/api/v1/executions/" + anExecution}},
 	{name: "execution-get-missed", args: []string{"execution", "get", anExecution}, answer: "missed",
 		want: asked{Method: "GET", URI: "/api/v1/executions/" + anExecution}},
+	{name: "execution-get-no-turn", args: []string{"execution", "get", anExecution}, answer: "noturn",
+		want: asked{Method: "GET", URI: "/api/v1/executions/" + anExecution}},
 	{name: "execution-cancel", args: []string{"execution", "cancel", manualExecution}, answer: "cancelled",
 		want: asked{Method: "POST", URI: "/api/v1/executions/" + manualExecution + "/cancel"}},
 	{name: "execution-retry", shows: "job-trigger", args: []string{"execution", "retry", anExecution}, status: http.StatusCreated, answer: "planned",

@@ -22,6 +22,8 @@ type demo struct {
 	api   *client
 	since time.Time
 	jobs  []demoJob
+
+	faults repeats // of looking for what ended
 }
 
 // demoJob is a job of the demo and the kind of schedule that it shows.
@@ -120,6 +122,18 @@ func (d *demo) ended(ctx context.Context, seen map[firjob.ExecutionID]bool) ([]f
 	return fresh, nil
 }
 
+// look returns what ended since the last look; an error is told, and passes.
+func (d *demo) look(ctx context.Context, out *printer, seen map[firjob.ExecutionID]bool) []firjob.Execution {
+	fresh, err := d.ended(ctx, seen)
+	if ctx.Err() != nil {
+		return fresh
+	}
+	if line := d.faults.met(err, out.now()); line != "" {
+		out.line("%s", line)
+	}
+	return fresh
+}
+
 // pollInterval is how often the demo looks for new executions.
 const pollInterval = 500 * time.Millisecond
 
@@ -127,11 +141,7 @@ const pollInterval = 500 * time.Millisecond
 func (d *demo) follow(ctx context.Context, out *printer) {
 	seen := make(map[firjob.ExecutionID]bool)
 	d.poll(ctx, func() bool {
-		fresh, err := d.ended(ctx, seen)
-		if err != nil && ctx.Err() == nil {
-			out.line("%v", err)
-		}
-		for _, e := range fresh {
+		for _, e := range d.look(ctx, out, seen) {
 			out.line("%s", describe(e))
 		}
 		if n := len(seen); n > 10*maxPage {
@@ -157,7 +167,7 @@ func describe(e firjob.Execution) string {
 	if e.Reason != "" {
 		text += "  (" + e.Reason + ")"
 	}
-	return text
+	return oneLine(text)
 }
 
 // checkPatience bounds the check.
@@ -173,11 +183,7 @@ func (d *demo) check(ctx context.Context, out *printer) error {
 	ctx, cancel := context.WithTimeout(ctx, checkPatience)
 	defer cancel()
 	d.poll(ctx, func() bool {
-		fresh, err := d.ended(ctx, seen)
-		if err != nil && ctx.Err() == nil {
-			out.line("%v", err)
-		}
-		for _, e := range fresh {
+		for _, e := range d.look(ctx, out, seen) {
 			out.line("%s", describe(e))
 			if e.State == firjob.StateSucceeded {
 				delete(waiting, e.JobID)

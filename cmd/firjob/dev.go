@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -32,8 +33,8 @@ type devCmd struct {
 // Help says what one sees.
 func (devCmd) Help() string {
 	return "Starts Postgres and Redis from the programs on this machine, servers behind a round robin,\n" +
-		"an executor and demo jobs, each server and executor a process of its own. Kill one of them: it is\n" +
-		"started again, and nothing is missed.\n\nExample:\n  firjob dev --yes"
+		"an executor and demo jobs, each of these a process of its own. Kill one of them: it is started\n" +
+		"again, and nothing is missed.\n\nExample:\n  firjob dev --yes"
 }
 
 // Run runs until ctx ends, or until the check is over.
@@ -144,7 +145,13 @@ func keptSecret(path string) (string, error) {
 }
 
 func (c *devCmd) welcome(out *printer, stack *cluster.Cluster) {
-	for _, process := range append(stack.Servers, stack.Workers...) {
+	if stack.Postgres != nil {
+		out.line("%-9s pid %d", "postgres", stack.Postgres.PID())
+	}
+	if stack.Redis != nil {
+		out.line("%-9s pid %d at %s", "redis", stack.Redis.PID(), stack.Redis.Addr())
+	}
+	for _, process := range slices.Concat(stack.Servers, stack.Workers) {
 		out.line("%-9s pid %d at %s", process.Name, process.PID(), process.Addr)
 	}
 	out.text("\n  API        %s/api/v1      documents at %s/docs\n", stack.URL(), stack.URL())

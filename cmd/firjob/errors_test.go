@@ -25,6 +25,11 @@ func TestProblems(t *testing.T) {
 			"firjob: Unauthorized: want a token\n  give the admin token by FIRJOB_TOKEN, FIRJOB_TOKEN_FILE or --token-file\n"},
 		{"text that moves the cursor", answer{http.StatusConflict, `{"title":"Conflict","detail":"a\u001b[2Jb\nc"}`},
 			"firjob: Conflict: a [2Jb c\n"},
+		{"text that turns the direction", answer{http.StatusConflict, `{"title":"Conflict","detail":"a\u202eb\u2066c\u200fd"}`},
+			"firjob: Conflict: a b c d\n"},
+		{"nested too deep", ok(strings.Repeat("[", 10001) + strings.Repeat("]", 10001)),
+			"firjob: SERVER answered 200 OK with JSON that cannot be read: invalid character '[' exceeded max depth\n"},
+		{"cut off", ok(`{"id": 4`), "firjob: SERVER answered 200 OK with JSON that cannot be read: unexpected end of JSON input\n"},
 		{"a proxy", answer{http.StatusBadGateway, `<html>`}, "firjob: SERVER answered 502 Bad Gateway\n"},
 		{"another server", ok(`<html>`), "firjob: SERVER answered 200 OK with something that is not JSON: is it a firjob server?\n"},
 		{"another API", ok(`[]`), "firjob: read the server's answer: json: cannot unmarshal array into Go value of type firjob.Job\n"},
@@ -84,7 +89,19 @@ func TestUsageErrors(t *testing.T) {
 		{"schedule preview @daily --every 5s", []string{"not both"}},
 		{"schedule preview 61_*_*_*_*", []string{"firjob schedule preview --help"}},
 		{"schedule preview @daily --timezone Mars/Olympus", []string{`"Mars/Olympus" is not a known time zone`}},
-		{"job list --token a --token-file b", []string{"both set; keep one"}},
+		{"job list --token a --token-file b", []string{"--token and --token-file, or their variables, are both set; keep one"}},
+		{"job list --limit=-1", []string{"--limit", "-1 is below 0"}},
+		{"execution list --limit=-5", []string{"--limit", "-5 is below 0"}},
+		{"schedule preview @daily -n 0", []string{"--count", "0 is not between 1 and 1000"}},
+		{"schedule preview @daily -n 1001", []string{"1001 is not between 1 and 1000"}},
+		{"app executors EMPTY", []string{"<name>", "want the name of an app"}},
+		{"app create EMPTY", []string{"<name>", "want the name of an app"}},
+		{"worker", []string{"missing flags: --app"}},
+		{"worker --app demo", []string{"Secret", "Run \"firjob worker --help\" for help."}},
+		{"server", []string{"FIRJOB_DATABASE_URL is not set", "FIRJOB_REDIS_URL is not set", "Run \"firjob server --help\" for help."}},
+		{"server --database-url postgres://h/d --redis-url redis://h --admin-token short", []string{"FIRJOB_ADMIN_TOKEN has 5 characters"}},
+		{"migrate up", []string{"FIRJOB_DATABASE_URL is not set"}},
+		{"migrate status", []string{"FIRJOB_DATABASE_URL is not set"}},
 		{"job list --server 127.0.0.1:8080", []string{"--server (FIRJOB_SERVER_URL) is not an address such as"}},
 	}
 	for _, tt := range tests {
@@ -92,7 +109,7 @@ func TestUsageErrors(t *testing.T) {
 			t.Parallel()
 			args := strings.Fields(tt.args)
 			for i, arg := range args {
-				args[i] = strings.ReplaceAll(arg, "_", " ")
+				args[i] = strings.ReplaceAll(strings.ReplaceAll(arg, "_", " "), "EMPTY", "")
 			}
 			got := ran(t.Context(), nil, "", args...)
 			if got.code != exitUsage || got.stdout != "" {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/firjob/firjob"
@@ -33,7 +32,7 @@ type executionListCmd struct {
 	State []string     `placeholder:"STATE,..." help:"Only executions in one of these states, such as failed,lost."`
 	Since *past        `placeholder:"TIME|DURATION" help:"Scheduled at this time or later, or as long ago at most, such as 2h."`
 	Until *past        `placeholder:"TIME|DURATION" help:"Scheduled before this time."`
-	Limit int          `default:"100" help:"How many at most; 0 = all."`
+	Limit limit        `default:"100" help:"How many at most; 0 = all."`
 }
 
 func (executionListCmd) Help() string {
@@ -41,7 +40,7 @@ func (executionListCmd) Help() string {
 }
 
 func (c *executionListCmd) Run(ctx context.Context, p *process, api *client, out *output) error {
-	answer, err := api.list(ctx, "api/v1/executions", c.query(p), c.Limit)
+	answer, err := api.list(ctx, "api/v1/executions", c.query(p), int(c.Limit))
 	if err != nil {
 		return err
 	}
@@ -49,7 +48,7 @@ func (c *executionListCmd) Run(ctx context.Context, p *process, api *client, out
 	return showList(out, answer, "There are no such executions.", heading,
 		func(out *output, e firjob.Execution) []string {
 			return []string{e.ID.String(), fmt.Sprintf("%d %s", e.JobID, e.Job), e.Kind.String(), out.when(&e.ScheduledAt),
-				string(e.State), strconv.Itoa(e.Attempt), latenessText(e.LatenessMS), e.Executor}
+				string(e.State), countText(int64(e.Attempt)), latenessText(e.LatenessMS), e.Executor}
 		})
 }
 

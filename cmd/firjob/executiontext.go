@@ -41,9 +41,18 @@ func showAttempts(out *output, attempts []firjob.Attempt) {
 	out.line("")
 	out.row("ATTEMPT", "TOKEN", "EXECUTOR", "STARTED (UTC)", "TOOK", "OUTCOME", "REASON")
 	for _, a := range attempts {
-		out.row(strconv.Itoa(a.Attempt), strconv.FormatInt(a.Token, 10), a.Executor, out.when(a.StartedAt),
+		out.row(countText(int64(a.Attempt)), countText(a.Token), a.Executor, out.when(a.StartedAt),
 			tookText(a.StartedAt, a.FinishedAt), string(a.Outcome), a.Reason)
 	}
+}
+
+// countText shows a number that counts from 1; "" for 0, which is none: an
+// execution that ended before its turn has no attempt and no token.
+func countText(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.FormatInt(n, 10)
 }
 
 func stateText(e firjob.Execution) string {

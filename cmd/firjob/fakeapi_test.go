@@ -63,8 +63,11 @@ func (f *fakeAPI) serve(w http.ResponseWriter, r *http.Request) {
 	if len(f.answers) > 1 {
 		f.answers = f.answers[1:]
 	}
-	if now.status >= http.StatusBadRequest {
+	switch {
+	case now.status >= http.StatusBadRequest:
 		w.Header().Set("Content-Type", "application/problem+json")
+	case strings.HasPrefix(now.body, "{"), strings.HasPrefix(now.body, "["):
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	}
 	w.WriteHeader(now.status)
 	_, _ = io.WriteString(w, now.body)

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -23,6 +24,7 @@ type commandLine struct {
 	Execution executionCmd `cmd:"" group:"Use it:" help:"Show, cancel and repeat executions."`
 	App       appCmd       `cmd:"" group:"Use it:" help:"Make and show apps and their executors."`
 	Schedule  scheduleCmd  `cmd:"" group:"Use it:" help:"See when a schedule fires, without a server."`
+	Doctor    doctorCmd    `cmd:"" group:"Use it:" help:"Look for what keeps an installation from working well."`
 	Version   versionCmd   `cmd:"" group:"Use it:" help:"Show the version."`
 }
 
@@ -38,7 +40,8 @@ func (p *process) parser(line *commandLine) (*kong.Kong, error) {
 		kong.Name("firjob"),
 		kong.Description(description),
 		kong.NoDefaultHelp(),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: helpWidth, ValueFormatter: withVariable}),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: helpWidth}),
+		kong.ValueFormatter(withVariable), // of the help options, kong replaces it by its own
 		kong.Writers(p.stdout, p.stderr),
 		kong.Resolvers(kong.ResolverFunc(p.fromVariable)),
 	)
@@ -62,8 +65,12 @@ func hideVariables(root *kong.Node) error {
 }
 
 // fromVariable returns what the first variable of a flag that is set holds, nil
-// if none is. An empty variable is one that is not set.
-func (p *process) fromVariable(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+// if none is. An empty variable is one that is not set, and so is that of a
+// secret which a flag on the command line gives in the other way.
+func (p *process) fromVariable(command *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	if slices.ContainsFunc(command.Path, func(given *kong.Path) bool { return given.Flag != nil && sameSecret(given.Flag, flag) }) {
+		return nil, nil
+	}
 	for _, name := range flag.Envs {
 		if text := p.env(name); text != "" {
 			return text, nil
@@ -71,6 +78,15 @@ func (p *process) fromVariable(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (
 	}
 	return nil, nil
 }
+
+// sameSecret reports whether two flags are the two ways to give one secret: as
+// such, and as the file that holds it.
+func sameSecret(a, b *kong.Flag) bool {
+	return a.Name == b.Name+fileSuffix || b.Name == a.Name+fileSuffix
+}
+
+// fileSuffix ends the name of a flag that names the file of a secret.
+const fileSuffix = "-file"
 
 // withVariable returns a flag's help with the name of its variable.
 func withVariable(value *kong.Value) string {

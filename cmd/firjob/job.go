@@ -42,7 +42,7 @@ type jobListCmd struct {
 	Query   string `placeholder:"TEXT" help:"Only jobs with this in their name or handler."`
 	Enabled bool   `xor:"enabled" help:"Only jobs that fire."`
 	Paused  bool   `xor:"enabled" help:"Only jobs that are paused."`
-	Limit   int    `default:"100" help:"How many at most; 0 = all."`
+	Limit   limit  `default:"100" help:"How many at most; 0 = all."`
 }
 
 func (jobListCmd) Help() string { return "Example:\n\n    firjob job list --app billing --paused" }
@@ -54,7 +54,7 @@ func (c *jobListCmd) Run(ctx context.Context, api *client, out *output) error {
 	if c.Enabled || c.Paused {
 		query.Set("enabled", strconv.FormatBool(c.Enabled))
 	}
-	answer, err := api.list(ctx, "api/v1/jobs", query, c.Limit)
+	answer, err := api.list(ctx, "api/v1/jobs", query, int(c.Limit))
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/firjob/firjob"
 )
 
 func main() {
@@ -62,13 +64,12 @@ func (p *process) run(ctx context.Context, args []string) int {
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
 	err = command.Run(p)
-	var usage usageError
 	switch {
 	case err == nil:
 		return exitOK
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		return p.fail(errors.New("interrupted"))
-	case errors.As(err, &usage):
+	case isUsage(err):
 		return p.failUsage(err, command)
 	}
 	return p.fail(err)
@@ -76,6 +77,13 @@ func (p *process) run(ctx context.Context, args []string) int {
 
 // usageError is an error of whoever typed the command line.
 type usageError struct{ error }
+
+// isUsage reports whether an error is about the command line or a variable:
+// what a server or an executor says of its settings counts, too.
+func isUsage(err error) bool {
+	var usage usageError
+	return errors.As(err, &usage) || firjob.CodeOf(err) == firjob.CodeInvalid
+}
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"strconv"
 
 	"github.com/firjob/firjob/internal/app"
 )
@@ -13,7 +15,12 @@ type migrateCmd struct {
 	Status migrateStatusCmd `cmd:"" help:"Show which migrations are applied."`
 }
 
-type migrateUpCmd struct{ storeFlags }
+// databaseFlag says where Postgres is.
+type databaseFlag struct {
+	DatabaseURL string `name:"database-url" env:"FIRJOB_DATABASE_URL" placeholder:"URL" help:"Postgres, as in postgres://user@host/firjob."`
+}
+
+type migrateUpCmd struct{ databaseFlag }
 
 // Run applies what is missing.
 func (c *migrateUpCmd) Run(ctx context.Context, p *process) error {
@@ -24,16 +31,27 @@ func (c *migrateUpCmd) Run(ctx context.Context, p *process) error {
 	return nil
 }
 
-type migrateStatusCmd struct{ storeFlags }
+type migrateStatusCmd struct {
+	databaseFlag
+	outputFlag
+}
 
 // Run shows each migration.
-func (c *migrateStatusCmd) Run(ctx context.Context, p *process) error {
-	lines, err := app.MigrationStatus(ctx, c.DatabaseURL)
+func (c *migrateStatusCmd) Run(ctx context.Context, out *output) error {
+	migrations, err := app.MigrationStatus(ctx, c.DatabaseURL)
 	if err != nil {
 		return err
 	}
-	for _, line := range lines {
-		fmt.Fprintln(p.stdout, line)
+	return showMigrations(out, migrations)
+}
+
+func showMigrations(out *output, migrations []app.Migration) error {
+	answer, err := json.Marshal(rows[app.Migration]{Items: migrations})
+	if err != nil {
+		return fmt.Errorf("write the migrations: %w", err)
 	}
-	return nil
+	return showList(out, answer, "This program has no migrations.", []string{"VERSION", "MIGRATION", "APPLIED (UTC)"},
+		func(out *output, m app.Migration) []string {
+			return []string{strconv.FormatInt(m.Version, 10), m.Name, out.when(m.AppliedAt)}
+		})
 }

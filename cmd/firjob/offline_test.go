@@ -114,6 +114,29 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+// The help of each command names the variable of every flag that has one.
+func TestHelpNamesTheVariables(t *testing.T) {
+	t.Parallel()
+	parser, err := new(process).parser(new(commandLine))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, leaf := range parser.Model.Leaves(true) {
+		t.Run(leaf.Path(), func(t *testing.T) {
+			t.Parallel()
+			help := ran(t.Context(), nil, "", append(commandOf(leaf), "--help")...).stdout
+			for _, flags := range leaf.AllFlags(true) {
+				for _, flag := range flags {
+					if len(flag.Envs) > 0 && !strings.Contains(help, "$"+flag.Envs[0]) {
+						t.Errorf("--%s: the help does not name %s:\n%s", flag.Name, flag.Envs[0], help)
+					}
+				}
+			}
+		})
+	}
+	golden(t, "help-worker", ran(t.Context(), nil, "", "worker", "--help").stdout)
+}
+
 // commandOf returns the words that select a command.
 func commandOf(node *kong.Node) []string {
 	if node.Parent == nil {

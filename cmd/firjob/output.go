@@ -111,11 +111,23 @@ func (out *output) line(format string, args ...any) {
 	fmt.Fprintln(out.table, oneLine(fmt.Sprintf(format, args...)))
 }
 
+// limit is the flag that bounds a list; 0 = all.
+type limit int
+
+// Validate is kong's hook.
+func (n limit) Validate() error {
+	if n < 0 {
+		return fmt.Errorf("%d is below 0; want how many at most, 0 = all", int(n))
+	}
+	return nil
+}
+
 // oneLine makes text that somebody else wrote fit for a terminal: control
-// characters, which could move the cursor or break a table, become spaces.
+// characters, which could move the cursor, break a table or turn the direction
+// of what follows, become spaces.
 func oneLine(text string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' {
 			return ' '
 		}
 		return r

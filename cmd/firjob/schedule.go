@@ -15,7 +15,7 @@ type scheduleCmd struct {
 
 type schedulePreviewCmd struct {
 	Expr  *string  `arg:"" optional:"" help:"A cron expression of 5 fields, or 6 with seconds first, or @hourly, @daily ..."`
-	Count int      `short:"n" default:"10" help:"How many fires."`
+	Count fires    `short:"n" default:"10" help:"How many fires, up to 1000."`
 	From  *instant `placeholder:"TIME" help:"Fires after this time, such as 2027-03-28T00:00:00Z; after now by default."`
 	scheduleFlags
 	outputFlag
@@ -42,7 +42,7 @@ func (c *schedulePreviewCmd) Run(p *process, out *output) error {
 		return usageError{err}
 	}
 	foretold := preview{
-		Fires:    firesOf(timetable, from, c.Count),
+		Fires:    firesOf(timetable, from, int(c.Count)),
 		Warnings: append([]string{}, timetable.Warnings(from)...),
 		Text:     timetable.Text(),
 	}
@@ -75,6 +75,17 @@ func (c *schedulePreviewCmd) schedule() (firjob.Schedule, error) {
 		return s, fmt.Errorf("read the schedule: %w", err)
 	}
 	return s, nil
+}
+
+// fires is how many fires are computed.
+type fires int
+
+// Validate is kong's hook.
+func (n fires) Validate() error {
+	if n < 1 || n > 1000 {
+		return fmt.Errorf("%d is not between 1 and 1000", int(n))
+	}
+	return nil
 }
 
 // preview is what POST /schedules/preview answers.

@@ -23,6 +23,8 @@ func TestToken(t *testing.T) {
 		{"flag before variable", map[string]string{"FIRJOB_TOKEN": "other"}, []string{"--token", aToken}, "Bearer " + aToken},
 		{"file", nil, []string{"--token-file", file}, "Bearer " + aToken},
 		{"file in a variable", map[string]string{"FIRJOB_TOKEN_FILE": file}, nil, "Bearer " + aToken},
+		{"file before variable", map[string]string{"FIRJOB_TOKEN": "other"}, []string{"--token-file", file}, "Bearer " + aToken},
+		{"flag before file in a variable", map[string]string{"FIRJOB_TOKEN_FILE": "/none"}, []string{"--token", aToken}, "Bearer " + aToken},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -86,5 +88,33 @@ func TestAppCreateSendsTheSecretOfAFile(t *testing.T) {
 	}
 	if got.stdout != "App billing was made.\n" {
 		t.Errorf("stdout is %q", got.stdout)
+	}
+}
+
+// A secret that no header can carry is told as such, and not shown.
+func TestSecretsOfSeveralLines(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		env  map[string]string
+		args string
+		want string
+	}{
+		{"line break", map[string]string{"FIRJOB_TOKEN": "secret\nwords"}, "job list", "the secret of --token, or of its variable, holds a line break"},
+		{"file of two lines", nil, "job list --token-file " + tempFile(t, "secret\nwords\n"), "the secret of --token-file, or of its variable, holds a line break"},
+		{"control character", map[string]string{"FIRJOB_TOKEN": "secret\x00words"}, "job list", "the secret of --token, or of its variable, holds a control character"},
+		{"both variables", map[string]string{"FIRJOB_TOKEN": "secret", "FIRJOB_TOKEN_FILE": "words"}, "job list", "are both set; keep one"},
+		{"admin token", map[string]string{"FIRJOB_ADMIN_TOKEN": "secret\nwords"}, "server", "the secret of --admin-token, or of its variable, holds a line break"},
+		{"app's secret", map[string]string{"FIRJOB_APP_SECRET": "secret\nwords"}, "worker --app demo", "the secret of --app-secret, or of its variable, holds a line break"},
+		{"new app's secret", nil, "app create billing --secret-file " + tempFile(t, "secret\nwords\n"), "holds a line break"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got := ran(t.Context(), tt.env, "", strings.Fields(tt.args)...)
+			if got.code != exitUsage || !strings.Contains(got.stderr, tt.want) || strings.Contains(got.stderr, "words") {
+				t.Errorf("exit code %d, stderr %q; want 2 and %q without the secret", got.code, got.stderr, tt.want)
+			}
+		})
 	}
 }

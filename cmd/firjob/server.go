@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/firjob/firjob/internal/app"
@@ -12,8 +9,8 @@ import (
 
 // storeFlags say where the stores are.
 type storeFlags struct {
-	DatabaseURL string `name:"database-url" env:"FIRJOB_DATABASE_URL" placeholder:"URL" help:"Postgres, as in postgres://user@host/firjob."`
-	RedisURL    string `name:"redis-url" env:"FIRJOB_REDIS_URL" placeholder:"URL" help:"Redis or Valkey: redis://, rediss://, redis+sentinel:// or redis+cluster://."`
+	databaseFlag
+	RedisURL string `name:"redis-url" env:"FIRJOB_REDIS_URL" placeholder:"URL" help:"Redis or Valkey: redis://, rediss://, redis+sentinel:// or redis+cluster://."`
 }
 
 // serverCmd runs one replica.
@@ -55,7 +52,7 @@ func (c *serverCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	token, err := secretOf(c.AdminToken, c.AdminTokenFile)
+	token, err := secretOf("admin-token", c.AdminToken, c.AdminTokenFile)
 	if err != nil {
 		return err
 	}
@@ -72,19 +69,4 @@ func (c *serverCmd) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	return server.Run(ctx)
-}
-
-// secretOf returns a secret that was given as such or as a file.
-func secretOf(value, file string) (string, error) {
-	if file == "" {
-		return value, nil
-	}
-	if value != "" {
-		return "", fmt.Errorf("the secret is given twice, as such and as the file %s", file)
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return "", fmt.Errorf("read the secret: %w", err)
-	}
-	return strings.TrimSpace(string(text)), nil
 }

@@ -38,7 +38,7 @@ func (c *workerCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	secret, err := secretOf(c.Secret, c.SecretFile)
+	secret, err := secretOf("app-secret", c.Secret, c.SecretFile)
 	if err != nil {
 		return err
 	}

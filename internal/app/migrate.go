@@ -2,35 +2,45 @@ package app
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"time"
 
+	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/storage"
 )
 
-var errNoDatabase = errors.New("FIRJOB_DATABASE_URL is not set; it names the Postgres database, as in postgres://user@host/firjob")
+// noDatabase is what is wrong where a database must be named.
+const noDatabase = "FIRJOB_DATABASE_URL is not set; it names the Postgres database, as in postgres://user@host/firjob"
 
 // Migrate brings the schema of the database up to date. It is safe to run
-// several times and at once.
+// several times and at once. It is CodeInvalid if no database is named.
 func Migrate(ctx context.Context, databaseURL string) error {
 	if databaseURL == "" {
-		return errNoDatabase
+		return firjob.Errorf(firjob.CodeInvalid, noDatabase)
 	}
 	return storage.Migrate(ctx, databaseURL)
 }
 
-// MigrationStatus returns a line for each migration.
-func MigrationStatus(ctx context.Context, databaseURL string) ([]string, error) {
+// Migration is one step of the schema.
+type Migration struct {
+	Version   int64      `json:"version"`
+	Name      string     `json:"name"`       // of its file
+	AppliedAt *time.Time `json:"applied_at"` // nil: not yet
+}
+
+// MigrationStatus returns every migration of this program, the oldest first. It
+// is CodeInvalid if no database is named.
+func MigrationStatus(ctx context.Context, databaseURL string) ([]Migration, error) {
 	if databaseURL == "" {
-		return nil, errNoDatabase
+		return nil, firjob.Errorf(firjob.CodeInvalid, noDatabase)
 	}
-	migrations, err := storage.MigrationStatus(ctx, databaseURL)
-	lines := make([]string, len(migrations))
-	for i, m := range migrations {
-		lines[i] = fmt.Sprintf("missing                    %s", m.Name)
+	stored, err := storage.MigrationStatus(ctx, databaseURL)
+	list := make([]Migration, len(stored))
+	for i, m := range stored {
+		list[i] = Migration{Version: m.Version, Name: m.Name}
 		if !m.AppliedAt.IsZero() {
-			lines[i] = fmt.Sprintf("applied %s  %s", m.AppliedAt.UTC().Format("2006-01-02 15:04:05"), m.Name)
+			at := m.AppliedAt.UTC().Truncate(time.Millisecond)
+			list[i].AppliedAt = &at
 		}
 	}
-	return lines, err
+	return list, err
 }

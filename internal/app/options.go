@@ -50,13 +50,21 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return o, errors.Join(o.validate()...)
+	if faults := o.validate(); len(faults) > 0 {
+		return o, faulty(errors.Join(faults...))
+	}
+	return o, nil
+}
+
+// faulty makes an error one that whoever chose the settings can put right.
+func faulty(err error) error {
+	return &firjob.Error{Code: firjob.CodeInvalid, Message: "the settings are faulty", Cause: err}
 }
 
 // validate returns every fault, each a sentence that names the setting.
 func (o Options) validate() (faults []error) {
 	if o.DatabaseURL == "" {
-		faults = append(faults, errNoDatabase)
+		faults = append(faults, errors.New(noDatabase))
 	}
 	if o.RedisURL == "" {
 		faults = append(faults, errors.New("FIRJOB_REDIS_URL is not set; it names the Redis, as in redis://host:6379"))

@@ -265,41 +265,6 @@ func awaitReady(ctx context.Context, p *Process) error {
 // AwaitReady waits until a server that was started again is ready.
 func (c *Cluster) AwaitReady(ctx context.Context, p *Process) error { return awaitReady(ctx, p) }
 
-// Supervise starts each process anew, after a pause, when it has ended, until
-// ctx ends. It tells report what it saw and did, and returns when it watches
-// nobody any more.
-func (c *Cluster) Supervise(ctx context.Context, pause time.Duration, report func(text string)) {
-	var watchers sync.WaitGroup
-	for _, p := range append(append([]*Process(nil), c.Servers...), c.Workers...) {
-		watchers.Go(func() {
-			for awaitEnd(ctx, p) {
-				report(fmt.Sprintf("%s (pid %d) has ended; it starts again in %v", p.Name, p.PID(), pause))
-				select {
-				case <-time.After(pause):
-				case <-ctx.Done():
-					return
-				}
-				if err := p.Start(); err != nil {
-					report(err.Error())
-					return
-				}
-				report(fmt.Sprintf("%s is back as pid %d", p.Name, p.PID()))
-			}
-		})
-	}
-	watchers.Wait()
-}
-
-// awaitEnd waits for the end of a process and reports whether ctx still goes on.
-func awaitEnd(ctx context.Context, p *Process) bool {
-	select {
-	case <-p.Done():
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
-}
-
 // freeAddrs returns n different addresses of 127.0.0.1 that are free now.
 func freeAddrs(n int) ([]string, error) {
 	addrs := make([]string, n)

@@ -173,6 +173,14 @@ func (pg *Postgres) PID() int {
 	return pg.proc.pid()
 }
 
+// Done is closed once the postmaster that runs now has ended, for whatever
+// reason. After Restart there is another channel.
+func (pg *Postgres) Done() <-chan struct{} {
+	pg.mu.Lock()
+	defer pg.mu.Unlock()
+	return pg.proc.done
+}
+
 // Stop shuts the server down: open transactions are rolled back, everything
 // committed is on disk. When ctx ends first the server is killed and an error
 // returned. Stop is final; a second one does nothing.

@@ -221,6 +221,14 @@ func (r *Redis) PID() int {
 	return r.proc.pid()
 }
 
+// Done is closed once the process that runs now has ended, for whatever reason.
+// After Restart there is another channel.
+func (r *Redis) Done() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.proc.done
+}
+
 // Stop shuts the server down, with its writes on disk unless Ephemeral. When ctx
 // ends first the server is killed and an error returned. Stop is final; a second
 // one does nothing.
