@@ -14,8 +14,8 @@ type attempt struct {
 	handler Handler // nil: there is none of that name
 	timeout time.Duration
 	sentAt  time.Time // by the server's clock; zero: not told
-	fence   time.Time // when its own lease is over, less the margin, unless a beat renews it
 
+	fence   time.Time               // when its lease is over, less the margin
 	over    bool                    // the handler has returned, or never will be called
 	cancel  context.CancelCauseFunc // nil until the handler starts
 	stopped error                   // the cause for which it was ended before that

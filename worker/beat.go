@@ -62,8 +62,8 @@ func (b *beater) run(ctx context.Context) {
 func (b *beater) beat(ctx context.Context, path string) error {
 	ctx, cancel := context.WithTimeout(ctx, min(max(2*b.interval, shortestTimeout), longestTimeout))
 	defer cancel()
-	start := time.Now()
-	body, err := b.body(ctx)
+	start, c := time.Now(), b.table.census()
+	body, err := b.body(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (b *beater) beat(ctx context.Context, path string) error {
 	if !reply.Now.IsZero() {
 		b.clock.observe(sent, time.Now(), reply.Now)
 	}
-	b.table.renew(start, reply.Lease.Std())
+	b.table.renew(c.holding, start, reply.Lease.Std())
 	b.table.cancel(reply.Stale, ErrLeaseLost)
 	b.table.cancel(reply.Cancel, ErrCancelled)
 	if interval := reply.Interval.Std(); interval > 0 {
@@ -84,18 +84,17 @@ func (b *beater) beat(ctx context.Context, path string) error {
 	return nil
 }
 
-func (b *beater) body(ctx context.Context) ([]byte, error) {
+func (b *beater) body(ctx context.Context, c census) ([]byte, error) {
 	executor, err := b.identify(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c := b.table.census()
 	executor.Running = c.pending
 	executor.State = firjob.ExecutorActive
 	if c.draining {
 		executor.State = firjob.ExecutorDraining
 	}
-	body, err := json.Marshal(firjob.Beat{Executor: executor, Holding: c.holding, Handlers: b.handlers})
+	body, err := json.Marshal(firjob.Beat{Executor: executor, Holding: c.holding, Waiting: c.waiting, Handlers: b.handlers})
 	if err != nil {
 		return nil, fmt.Errorf("write a beat: %w", err)
 	}
@@ -154,7 +153,7 @@ func (b *beater) pause(ctx context.Context, wait time.Duration) bool {
 
 // leave takes the executor off the server's list.
 func (b *beater) leave(ctx context.Context) error {
-	body, err := b.body(ctx)
+	body, err := b.body(ctx, b.table.census())
 	if err != nil {
 		return err
 	}

@@ -148,6 +148,31 @@ func TestBeatsNameWhatIsHeldUntilItIsAcknowledged(t *testing.T) {
 	awaitMatch(t, s.beats, "a beat without both", holds(0, 0))
 }
 
+func TestBeatsTellWhatWaits(t *testing.T) {
+	t.Parallel()
+	s := newFakeServer(t)
+	g := newGate()
+	w := start(t, s, worker.Options{Concurrency: 1, Queue: 2}, map[string]worker.Handler{"gate": g.run})
+	send(t, s, w, newTrigger(1, "gate"), newTrigger(2, "gate"), newTrigger(3, "gate"))
+	await(t, g.entered, "the first handler")
+	waits := func(running int, refs ...firjob.AttemptRef) {
+		t.Helper()
+		b := awaitMatch(t, s.beats, "a beat", func(b firjob.Beat) bool { return b.Running == running && len(b.Waiting) == len(refs) })
+		for _, ref := range refs {
+			if !slices.Contains(b.Waiting, ref) || !slices.Contains(b.Holding, ref) {
+				t.Errorf("%v waits; the beat has waiting %v, holding %v", ref, b.Waiting, b.Holding)
+			}
+		}
+	}
+	ref := func(n int) firjob.AttemptRef { return firjob.AttemptRef{ID: newTrigger(n, "").ID, Token: 100} }
+	waits(3, ref(2), ref(3))
+	g.open <- struct{}{} // ends the first
+	await(t, g.entered, "the second handler")
+	waits(2, ref(3))
+	close(g.open)
+	waits(0)
+}
+
 func TestBeatReplyCancelsAndCallsStale(t *testing.T) {
 	t.Parallel()
 	s := newFakeServer(t)

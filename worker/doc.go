@@ -33,12 +33,12 @@
 //
 // # Leases
 //
-// Beats tell the server what is held here, and its answer renews the leases.
-// If no beat was answered for four fifths of a lease, the worker must expect
-// that the server gives the work to somebody else soon, and ends the handlers
-// itself. The time is counted on the monotonic clock from the moment at which
-// the last answered beat was sent, so neither a slow answer nor a wrong wall
-// clock adds to it. (On Linux the monotonic clock stands still while the
+// Beats tell the server what is held here, and its answer renews the leases of
+// what the beat named. If no beat was answered for four fifths of a lease, the
+// worker must expect that the server gives the work to somebody else soon: it
+// ends the handlers itself and starts none that still wait. The time is counted
+// on the monotonic clock from the moment at which the last answered beat was
+// begun, so neither a slow answer nor a wrong wall clock adds to it. (On Linux the monotonic clock stands still while the
 // machine sleeps; the first beat after that tells what is stale.)
 //
 // # Results

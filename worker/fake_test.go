@@ -197,9 +197,13 @@ func await[T any](t testing.TB, ch <-chan T, what string) T {
 // awaitMatch receives from ch until a value fits.
 func awaitMatch[T any](t testing.TB, ch <-chan T, what string, fits func(T) bool) T {
 	t.Helper()
-	for {
-		if v := await(t, ch, what); fits(v) {
+	for deadline := time.Now().Add(patience); ; {
+		v := await(t, ch, what)
+		if fits(v) {
 			return v
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no sign of %s within %v; the last of many others was %+v", what, patience, v)
 		}
 	}
 }

@@ -3,20 +3,27 @@ package worker
 import (
 	"context"
 	"time"
+
+	"github.com/firjob/firjob"
 )
 
 // renew notes that the server has answered a beat which was sent at start, and
-// holds what the beat named for lease from some moment after start.
-func (t *table) renew(start time.Time, lease time.Duration) {
+// holds what the beat named for lease from some moment after start. Whatever was
+// accepted since has no more than the lease that it came with.
+func (t *table) renew(named []firjob.AttemptRef, start time.Time, lease time.Duration) {
+	until := start.Add(fenced(lease))
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if until := start.Add(fenced(lease)); until.After(t.safe) {
-		t.safe = until
+	for _, ref := range named {
+		if a := t.held[ref]; a != nil && until.After(a.fence) {
+			a.fence = until
+		}
 	}
 }
 
 // watch ends attempts whose lease is lost, until ctx ends. It sleeps while
-// nothing runs, and from one answered beat's term to the next otherwise.
+// nothing waits or runs, and otherwise until the earliest lease would be lost if
+// no beat renewed it.
 func (t *table) watch(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -43,10 +50,6 @@ func (t *table) expire(now time.Time) time.Time {
 	defer t.mu.Unlock()
 	t.look = time.Time{}
 	if t.pending == 0 {
-		return t.look
-	}
-	if now.Before(t.safe) {
-		t.look = t.safe
 		return t.look
 	}
 	for ref, a := range t.held {

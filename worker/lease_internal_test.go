@@ -3,6 +3,8 @@ package worker
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,7 +30,7 @@ func begun(t *testing.T, tab *table, n int, lease time.Duration) <-chan ending {
 		t.Fatalf("attempt %d: %s", n, got[0])
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
-	if err := tab.begin(<-tab.queue, cancel); err != nil {
+	if err := tab.begin(<-tab.queue, time.Now(), cancel); err != nil {
 		t.Fatalf("attempt %d did not begin: %v", n, err)
 	}
 	start, ended := time.Now(), make(chan ending, 1)
@@ -66,9 +68,9 @@ func TestBeatsRenewFromTheirStart(t *testing.T) {
 		go tab.watch(ctx)
 		old := begun(t, tab, 1, 10*time.Second)
 		for range 30 { // beats that each take 700 ms to be answered
-			start := time.Now()
+			start, c := time.Now(), tab.census()
 			time.Sleep(700 * time.Millisecond)
-			tab.renew(start, 10*time.Second)
+			tab.renew(c.holding, start, 10*time.Second)
 			time.Sleep(300 * time.Millisecond)
 		}
 		young := begun(t, tab, 2, 10*time.Second) // accepted 1 s after the last beat began
@@ -77,6 +79,46 @@ func TestBeatsRenewFromTheirStart(t *testing.T) {
 		}
 		if e := <-young; e.after != 8*time.Second {
 			t.Errorf("the lease after the last beat ended after %v", e.after)
+		}
+		stop()
+	})
+}
+
+// A beat vouches for what it names, not for what was accepted while it was on
+// its way: that may have been sent with little of its lease left.
+func TestBeatsRenewOnlyWhatTheyName(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tab := newTable(4, 4, neverJammed)
+		ctx, stop := context.WithCancel(t.Context())
+		go tab.watch(ctx)
+		named := begun(t, tab, 1, 2500*time.Millisecond)
+		start, c := time.Now(), tab.census()
+		unnamed := begun(t, tab, 2, 2500*time.Millisecond)
+		time.Sleep(time.Second)
+		tab.renew(c.holding, start, 10*time.Second)
+		if e := <-unnamed; e.after != 2*time.Second || !errors.Is(e.cause, ErrLeaseLost) {
+			t.Errorf("2.5s of lease, not named in the beat: ended after %v for %v", e.after, e.cause)
+		}
+		if e := <-named; e.after != 8*time.Second {
+			t.Errorf("named in a beat that was answered with 10s: ended after %v", e.after)
+		}
+		stop()
+	})
+}
+
+// A beat that grants less than an attempt still has takes nothing from it.
+func TestBeatsShortenNoLease(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tab := newTable(4, 4, neverJammed)
+		ctx, stop := context.WithCancel(t.Context())
+		go tab.watch(ctx)
+		ended := begun(t, tab, 1, 10*time.Second)
+		tab.renew(tab.census().holding, time.Now(), 5*time.Second)
+		tab.renew(tab.census().holding, time.Now(), 0) // an answer that grants none
+		if e := <-ended; e.after != 8*time.Second {
+			t.Errorf("a lease of 10s ended after %v", e.after)
 		}
 		stop()
 	})
@@ -110,10 +152,74 @@ func TestLeaseLostWhileWaiting(t *testing.T) {
 	a := testAttempt(1, time.Minute)
 	tab.accept([]*attempt{a}, time.Now())
 	tab.expire(a.fence)
-	if err := tab.begin(<-tab.queue, func(error) {}); !errors.Is(err, ErrLeaseLost) {
+	if err := tab.begin(<-tab.queue, a.fence.Add(-1), func(error) {}); !errors.Is(err, ErrLeaseLost) {
 		t.Errorf("begin: %v", err)
 	}
 	if a := testAttempt(2, 0); tab.accept([]*attempt{a}, time.Now())[0] != firjob.RefusedStale {
 		t.Error("a lease that is over was accepted")
 	}
+}
+
+// After this process stood still, the pool may come to a waiting attempt before
+// watch does.
+func TestBeginLooksAtTheLease(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for _, test := range []struct {
+			name  string
+			late  time.Duration // beyond the fence of the attempt's own lease
+			renew bool
+			want  error
+		}{
+			{"within its lease", -1, false, nil},
+			{"at its end", 0, false, ErrLeaseLost},
+			{"an hour later", time.Hour, false, ErrLeaseLost},
+			{"renewed meanwhile", 0, true, nil},
+			{"renewed, an hour later", time.Hour, true, ErrLeaseLost},
+		} {
+			tab := newTable(1, 1, neverJammed)
+			a := testAttempt(1, 10*time.Second)
+			tab.accept([]*attempt{a}, time.Now())
+			now := a.fence.Add(test.late)
+			time.Sleep(5 * time.Second)
+			if test.renew {
+				tab.renew(tab.census().holding, time.Now(), 10*time.Second)
+			}
+			if err := tab.begin(<-tab.queue, now, func(error) {}); !errors.Is(err, test.want) {
+				t.Errorf("%s: begin: %v, want %v", test.name, err, test.want)
+			}
+		}
+	})
+}
+
+// The pool alone, with nobody watching the leases, starts nothing whose lease is
+// over, and lets go of it.
+func TestPoolStartsNothingAfterItsLease(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tab := newTable(1, 2, neverJammed)
+		p := &pool{table: tab, clock: newServerClock(time.Now()), report: func(firjob.Result) {}, log: slog.New(slog.DiscardHandler), values: t.Context()}
+		var ran []int64
+		var batch []*attempt
+		for n := range 3 {
+			a := testAttempt(n, 10*time.Second)
+			a.task.Token, a.task.base = int64(n+1), p.log
+			a.handler = func(_ context.Context, task *Task) error {
+				ran = append(ran, task.Token)
+				time.Sleep(5 * time.Second) // the second ends after the leases of all, the third comes too late
+				return nil
+			}
+			batch = append(batch, a)
+		}
+		tab.accept(batch, time.Now())
+		p.start(1)
+		close(tab.queue)
+		p.goroutines.Wait()
+		if !slices.Equal(ran, []int64{1, 2}) {
+			t.Errorf("tokens %v ran, want 1 and 2", ran)
+		}
+		if c := tab.census(); slices.ContainsFunc(c.holding, func(r firjob.AttemptRef) bool { return r.Token == 3 }) || c.pending != 0 {
+			t.Errorf("what did not start is still held: %+v", c)
+		}
+	})
 }

@@ -114,16 +114,6 @@ func (o *outbox) add(r firjob.Result) {
 	}
 }
 
-func encodeResult(r firjob.Result) ([]byte, error) {
-	var text bytes.Buffer
-	enc := json.NewEncoder(&text)
-	enc.SetEscapeHTML(false) // it would make a result several times its size
-	if err := enc.Encode(r); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), nil
-}
-
 // full reports whether so many results wait that nothing new should start.
 func (o *outbox) full() bool {
 	o.mu.Lock()

@@ -20,6 +20,7 @@ import (
 type post struct {
 	at    time.Duration
 	batch []*item
+	taken bool
 }
 
 // testOutbox is an outbox whose callbacks take 10 ms and are answered by answer.
@@ -43,11 +44,15 @@ func startOutbox(t *testing.T, answer func(n int, batch []*item) error) *testOut
 	begin := time.Now()
 	o.post = func(ctx context.Context, batch []*item) ([]firjob.Receipt, error) {
 		o.mu.Lock()
-		o.posts = append(o.posts, post{time.Since(begin), batch})
+		o.posts = append(o.posts, post{at: time.Since(begin), batch: batch})
 		n := len(o.posts)
 		o.mu.Unlock()
 		time.Sleep(10 * time.Millisecond)
-		return slices.Repeat([]firjob.Receipt{firjob.ReceiptRecorded}, len(batch)), answer(n, batch)
+		err := answer(n, batch)
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.posts[n-1].taken = err == nil
+		return slices.Repeat([]firjob.Receipt{firjob.ReceiptRecorded}, len(batch)), err
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
@@ -66,6 +71,22 @@ func (o *testOutbox) addMany(n int) {
 	for i := range n {
 		o.add(firjob.Result{ID: firjob.Fire(7, time.UnixMilli(int64(i))), Token: 1, Outcome: firjob.OutcomeSucceeded})
 	}
+}
+
+// taken returns what was in a callback that was not refused.
+func (o *testOutbox) taken() map[firjob.ExecutionID]bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	taken := make(map[firjob.ExecutionID]bool)
+	for _, p := range o.posts {
+		if !p.taken {
+			continue
+		}
+		for _, it := range p.batch {
+			taken[it.ref.ID] = true
+		}
+	}
+	return taken
 }
 
 func (o *testOutbox) flushed(t *testing.T) {
@@ -185,7 +206,7 @@ func TestUnauthorizedIsKeptAndRetriedSlowly(t *testing.T) {
 // refuses is given up, one that breaks it is tried until it does not.
 func TestPoisonIsIsolated(t *testing.T) {
 	t.Parallel()
-	for _, status := range []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusInternalServerError} {
+	for _, status := range []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity, http.StatusInternalServerError} {
 		t.Run(http.StatusText(status), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -212,6 +233,9 @@ func TestPoisonIsIsolated(t *testing.T) {
 				}
 				if len(distinct) != want {
 					t.Errorf("%d results are done after ten minutes, want %d", len(distinct), want)
+				}
+				if taken := o.taken(); len(taken) != 299 || taken[poison] {
+					t.Errorf("the server took %d results, the faulty one among them: %v; want the 299 others", len(taken), taken[poison])
 				}
 				o.flushed(t)
 			})

@@ -53,7 +53,7 @@ func (p *pool) run(a *attempt) {
 	ctx, cancel := context.WithCancelCause(p.values)
 	defer cancel(nil)
 	started := p.now(a.sentAt)
-	if cause := p.table.begin(a, cancel); cause != nil {
+	if cause := p.table.begin(a, time.Now(), cancel); cause != nil {
 		p.conclude(a, started, cause, fmt.Errorf("ended before it began: %w", cause))
 		return
 	}
@@ -141,7 +141,8 @@ func outcomeOf(cause, err error) (outcome firjob.Outcome, answered bool) {
 // errorText makes an error fit for a column of text: valid UTF-8 without NUL,
 // and of bounded length.
 func errorText(err error) string {
-	text := strings.ReplaceAll(strings.ToValidUTF8(err.Error(), "\uFFFD"), "\x00", "\uFFFD")
+	said := fmt.Sprint(err) // survives an error whose own method panics, which err.Error() does not
+	text := strings.ReplaceAll(strings.ToValidUTF8(said, "\uFFFD"), "\x00", "\uFFFD")
 	if len(text) <= maxErrorText {
 		return text
 	}

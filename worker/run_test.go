@@ -37,6 +37,8 @@ func TestOutcomes(t *testing.T) {
 			return errors.New("a\x00b\xff" + strings.Repeat("é", 4000))
 		},
 			want: firjob.OutcomeFailed, text: "a\uFFFDb\uFFFDé"},
+		{name: "error that is nil inside", handler: func(context.Context, *worker.Task) error { return (*hollowError)(nil) },
+			want: firjob.OutcomeFailed, text: "nil"},
 		{name: "timeout", handler: untilDone(errors.New("gave up")), timeout: 10 * time.Millisecond, want: firjob.OutcomeTimedOut, text: "gave up"},
 		{name: "success after the timeout", handler: untilDone(nil), timeout: 10 * time.Millisecond, want: firjob.OutcomeSucceeded},
 		{name: "failure before the timeout", handler: func(context.Context, *worker.Task) error { return context.DeadlineExceeded },
@@ -84,6 +86,11 @@ func TestOutcomes(t *testing.T) {
 		})
 	}
 }
+
+// hollowError has a text unless it is nil.
+type hollowError struct{ text string }
+
+func (e *hollowError) Error() string { return e.text }
 
 func TestWaitingAttemptIsCancelledUnrun(t *testing.T) {
 	t.Parallel()
@@ -151,12 +158,22 @@ func TestParamsAndResultsThatDoNotFit(t *testing.T) {
 			}
 			return task.SetResult(strings.Repeat("x", firjob.MaxResult))
 		},
+		"latin": func(_ context.Context, task *worker.Task) error {
+			return task.SetResult(json.RawMessage("\"caf\xe9\""))
+		},
+		"half": func(_ context.Context, task *worker.Task) error { return task.SetResult(json.RawMessage(`{"a":`)) },
+		"deep": func(_ context.Context, task *worker.Task) error {
+			return task.SetResult(json.RawMessage(strings.Repeat("[", 200) + strings.Repeat("]", 200)))
+		},
 		"chan": func(_ context.Context, task *worker.Task) error { return task.SetResult(make(chan int)) },
 	})
 	for n, test := range []struct{ handler, params, text, result string }{
 		{"params", `{"Count":"many"}`, `read the params of job "nightly"`, ""},
 		{"params", "", "", ""},
-		{"huge", "", "more than 1048576", `"small"`},
+		{"huge", "", "at most 1048576 bytes", `"small"`},
+		{"latin", "", "must be UTF-8", ""},
+		{"deep", "", "levels deep", ""},
+		{"half", "", "write the result", ""},
 		{"chan", "", "write the result", ""},
 	} {
 		tr := newTrigger(n, test.handler)

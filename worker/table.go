@@ -25,7 +25,6 @@ type table struct {
 	pending  int                            // of those, waiting or running
 	draining bool
 	idle     chan struct{} // closed once draining and nothing is pending
-	safe     time.Time     // until when the last answered beat covers whatever it named
 	look     time.Time     // when watch will look next; zero = asleep
 }
 
@@ -97,12 +96,17 @@ func (t *table) take(a *attempt) {
 	t.rouse(a.fence)
 }
 
-// begin notes how to cancel a running handler. An error is the cause for which
-// the handler must not start.
-func (t *table) begin(a *attempt, cancel context.CancelCauseFunc) error {
+// begin notes how to cancel a handler that starts now. An error is the cause
+// for which it must not start.
+func (t *table) begin(a *attempt, now time.Time, cancel context.CancelCauseFunc) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	a.cancel = cancel
+	if a.stopped == nil && !now.Before(a.fence) {
+		a.stopped = ErrLeaseLost // after this process stood still, watch may not have seen it yet
+	}
+	if a.stopped == nil {
+		a.cancel = cancel
+	}
 	return a.stopped
 }
 
@@ -209,6 +213,7 @@ func (t *table) abort(cause error) {
 // census is what a beat says about the table.
 type census struct {
 	holding  []firjob.AttemptRef
+	waiting  []firjob.AttemptRef // those of holding that have not begun
 	pending  int
 	draining bool
 }
@@ -217,8 +222,11 @@ func (t *table) census() census {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c := census{holding: make([]firjob.AttemptRef, 0, len(t.held)), pending: t.pending, draining: t.draining}
-	for ref := range t.held {
+	for ref, a := range t.held {
 		c.holding = append(c.holding, ref)
+		if !a.over && a.cancel == nil {
+			c.waiting = append(c.waiting, ref)
+		}
 	}
 	return c
 }

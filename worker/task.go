@@ -67,8 +67,8 @@ func (t *Task) SetResult(v any) error {
 	if err != nil {
 		return fmt.Errorf("write the result of job %q: %w", t.Job, err)
 	}
-	if len(text) > firjob.MaxResult {
-		return fmt.Errorf("the result of job %q has %d bytes, more than %d", t.Job, len(text), firjob.MaxResult)
+	if err := firjob.CheckJSON(text, firjob.MaxResult); err != nil {
+		return fmt.Errorf("the result of job %q %w", t.Job, err)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
