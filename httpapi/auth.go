@@ -66,6 +66,10 @@ func (s *server) requireExecutor(next http.Handler) http.Handler {
 	})
 }
 
+// knownPatience is how long the store may take to confirm credentials that were
+// good before: less than what an executor grants a beat.
+const knownPatience = 500 * time.Millisecond
+
 // checkApp compares an app's secret with what the store knows, or with what the
 // cache remembers. While the store cannot be reached, credentials that were good
 // within the hour still are: results must not wait for it at the door.
@@ -74,6 +78,11 @@ func (s *server) checkApp(ctx context.Context, app, secret string) error {
 	age, known := s.apps.age(key, now)
 	if known && age < credentialsFresh {
 		return nil
+	}
+	if known { // a store that hangs must not make an executor look dead
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, knownPatience)
+		defer cancel()
 	}
 	want, err := s.Store.AppAuthHash(ctx, app)
 	code := firjob.CodeOf(err)

@@ -61,11 +61,11 @@ const storeTimeout = time.Second
 // until one lease after it is back (sweep.trustFrom); so work goes on, as if
 // every lease had been renewed.
 func (s *Scheduler) holdOrTrust(ctx context.Context, held []firjob.Held) ([]heldAnswer, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	bounded, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	answers, err := s.holds.Do(ctx, held)
+	answers, err := s.holds.Do(bounded, held)
+	s.troubles.report(ctx, "renew leases; meanwhile executors go on without", err)
 	if firjob.CodeOf(err) == firjob.CodeUnavailable || errors.Is(err, context.DeadlineExceeded) {
-		s.log.WarnContext(ctx, "leases cannot be renewed; the executor goes on", "attempts", len(held), "error", err)
 		return make([]heldAnswer, len(held)), nil
 	}
 	return answers, err

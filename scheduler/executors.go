@@ -63,6 +63,7 @@ type executorsOptions struct {
 	Queue    *guardedQueue
 	Clock    *storeClock
 	Gone     func(ctx context.Context, key firjob.ExecutorKey, reason string)
+	Troubles *troubles
 	Log      *slog.Logger
 }
 
@@ -81,9 +82,7 @@ func newExecutors(o executorsOptions) *executors {
 // comes before the app's key was read.
 func (x *executors) seenNow(ctx context.Context, e firjob.Executor) {
 	if _, known := x.key(e.App); !known {
-		if err := x.refreshKeys(ctx, 0); err != nil {
-			x.Log.WarnContext(ctx, "the apps' keys cannot be read", "error", err)
-		}
+		x.Troubles.report(ctx, "read the apps' keys", x.refreshKeys(ctx, 0))
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -112,12 +111,9 @@ func (x *executors) put(e firjob.Executor, seen time.Time) {
 
 // refresh reads the registry, asks those in doubt, and reports who is gone.
 func (x *executors) refresh(ctx context.Context) {
-	if err := x.refreshKeys(ctx, keysInterval); err != nil {
-		x.Log.WarnContext(ctx, "the apps' keys cannot be read", "error", err)
-	}
+	x.Troubles.report(ctx, "read the apps' keys", x.refreshKeys(ctx, keysInterval))
 	list, degraded, err := x.read(ctx)
-	if err != nil {
-		x.Log.WarnContext(ctx, "the executors cannot be read", "error", err)
+	if !x.Troubles.report(ctx, "read the executors", err) {
 		return
 	}
 	x.merge(list, degraded)
@@ -280,9 +276,7 @@ func (x *executors) save(ctx context.Context) {
 	if len(batch) == 0 {
 		return
 	}
-	if err := x.Store.SaveExecutors(ctx, batch); err != nil && ctx.Err() == nil {
-		x.Log.WarnContext(ctx, "the snapshot of the executors cannot be written", "error", err)
-	}
+	x.Troubles.report(ctx, "write the snapshot of the executors", x.Store.SaveExecutors(ctx, batch))
 }
 
 // list returns the live executors of an app.

@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"context"
-	"log/slog"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -31,8 +30,6 @@ const (
 	claimBatch = firjob.MaxBatch
 	// committers is how many claims are committed at a time.
 	committers = 2
-	// complainEvery is how often a lasting trouble is logged.
-	complainEvery = 10 * time.Second
 	// maxFlights bounds what this replica has claimed and not handed over. It
 	// stops claiming there: what it cannot send, another replica might.
 	maxFlights = 16 * firjob.MaxBatch
@@ -41,24 +38,22 @@ const (
 // fire claims what is about to be due, commits the claims and holds the flights
 // until their instant.
 type fire struct {
-	store   Store
-	queue   *guardedQueue
-	clock   *storeClock
-	hold    *hold
-	peers   *peers
-	replica string
-	lease   time.Duration
-	follow  func(context.Context, firjob.Followed)
-	metrics *metrics
-	log     *slog.Logger
+	store    Store
+	queue    *guardedQueue
+	clock    *storeClock
+	hold     *hold
+	peers    *peers
+	replica  string
+	lease    time.Duration
+	follow   func(context.Context, firjob.Followed)
+	metrics  *metrics
+	troubles *troubles
 
 	flights atomic.Int64 // claimed and not handed over
 	claims  atomic.Int64 // calls of the store's Claim, to tell them apart
 	commits sync.WaitGroup
 	slots   chan struct{}
-	// Confined to the loop.
-	helped     time.Time
-	complained time.Time
+	helped  time.Time // confined to the loop
 }
 
 // run claims until ctx ends, then waits for the commits under way.
@@ -146,11 +141,7 @@ func (f *fire) help(ctx context.Context) {
 // as they still know of each other; what is overdue anybody takes.
 func (f *fire) passDegraded(ctx context.Context) time.Duration {
 	due, err := f.store.DuePlanned(ctx, lead, 2*claimBatch)
-	if err != nil {
-		if now := f.clock.local(); now.Sub(f.complained) > complainEvery {
-			f.complained = now
-			f.log.WarnContext(ctx, "cannot ask postgres what is due; nothing is claimed meanwhile", "error", err)
-		}
+	if !f.troubles.report(ctx, "ask postgres what is due, without which nothing is claimed", err) {
 		return pollInterval
 	}
 	overdue := f.clock.Now().Add(-helpAfter)
@@ -190,8 +181,8 @@ func (f *fire) commitBatch(ctx context.Context, ids []firjob.ExecutionID) {
 	began := f.clock.local()
 	by := firjob.ClaimBy{Replica: f.replica, Call: strconv.FormatInt(f.claims.Add(1), 36), Lease: f.lease}
 	result, err := f.store.Claim(ctx, ids, by)
-	if err != nil {
-		f.undo(ctx, by, ids, err)
+	if !f.troubles.report(ctx, "commit a claim; it is undone and made again", err) {
+		f.undo(ctx, by, ids)
 		return
 	}
 	f.metrics.claimed.Add(float64(len(result.Claimed)))
@@ -226,8 +217,7 @@ func (f *fire) corrected(early []firjob.Due) []firjob.Due {
 // undo it, if it did, then give the ids back to the queue, since until then no
 // claim gets them. When Postgres does not come back in time, leases of both stores end by
 // themselves.
-func (f *fire) undo(ctx context.Context, by firjob.ClaimBy, ids []firjob.ExecutionID, cause error) {
-	f.log.WarnContext(ctx, "a claim was not committed", "executions", len(ids), "error", cause)
+func (f *fire) undo(ctx context.Context, by firjob.ClaimBy, ids []firjob.ExecutionID) {
 	ctx, cancel := context.WithTimeout(ctx, f.lease/2)
 	defer cancel()
 	for f.store.Unclaim(ctx, by, ids) != nil {

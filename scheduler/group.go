@@ -7,19 +7,18 @@ import (
 	"time"
 )
 
-// group turns concurrent small requests into few large ones (group commit).
-// Whoever finds a free slot carries everything that waits, its own items or
-// not; the others wait for the outcome. No timer is involved: while one call is
-// under way the next one fills up, so batches grow with the load.
-//
-// It has no goroutine of its own, and so nothing to stop.
+// group turns concurrent small requests into few large ones (group commit). No
+// timer is involved: while the calls that are allowed at a time are under way,
+// the next one fills up, so batches grow with the load.
 type group[T, R any] struct {
 	do    func(ctx context.Context, items []T) ([]R, error) // one result for each item
 	limit int                                               // items in one call
-	slots chan struct{}                                     // calls at a time
+	most  int                                               // calls at a time
+	calls sync.WaitGroup
 
 	mu      sync.Mutex
 	waiting []*groupCall[T, R]
+	running int // carriers
 }
 
 type groupCall[T, R any] struct {
@@ -33,44 +32,60 @@ type groupCall[T, R any] struct {
 const groupTimeout = 10 * time.Second
 
 func newGroup[T, R any](limit, calls int, do func(context.Context, []T) ([]R, error)) *group[T, R] {
-	return &group[T, R]{do: do, limit: limit, slots: make(chan struct{}, calls)}
+	return &group[T, R]{do: do, limit: limit, most: calls}
 }
 
 // Do returns the results of items once the call that carried them is over. An
 // error while ctx ends does not tell whether that call took place.
 func (g *group[T, R]) Do(ctx context.Context, items []T) ([]R, error) {
 	call := &groupCall[T, R]{items: items, done: make(chan struct{})}
-	g.mu.Lock()
-	g.waiting = append(g.waiting, call)
-	g.mu.Unlock()
-	for {
-		select {
-		case <-call.done:
-			return call.results, call.err
-		case g.slots <- struct{}{}:
-			g.carry(context.WithoutCancel(ctx))
-			<-g.slots
-		case <-ctx.Done():
-			g.abandon(call)
-			return nil, context.Cause(ctx)
-		}
+	g.enqueue(context.WithoutCancel(ctx), call)
+	select {
+	case <-call.done:
+		return call.results, call.err
+	case <-ctx.Done():
+		g.abandon(call)
+		return nil, context.Cause(ctx)
 	}
 }
 
-// abandon takes a call that nobody waits for out of the queue, unless it is
-// under way already.
-func (g *group[T, R]) abandon(call *groupCall[T, R]) {
+// enqueue lets a call wait, and starts a carrier unless enough of them run.
+func (g *group[T, R]) enqueue(ctx context.Context, call *groupCall[T, R]) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.waiting = slices.DeleteFunc(g.waiting, func(c *groupCall[T, R]) bool { return c == call })
+	g.waiting = append(g.waiting, call)
+	if g.running < g.most {
+		g.running++
+		g.calls.Go(func() { g.carryAll(ctx) })
+	}
 }
 
-// carry takes what waits, up to the limit, and does it in one call.
-func (g *group[T, R]) carry(ctx context.Context) {
-	calls := g.take()
-	if len(calls) == 0 {
-		return
+// carryAll carries what waits until nothing does.
+func (g *group[T, R]) carryAll(ctx context.Context) {
+	for calls := g.take(); len(calls) > 0; calls = g.take() {
+		g.carry(ctx, calls)
 	}
+}
+
+// take removes what goes into one call. When nothing waits the carrier that
+// asks is counted out.
+func (g *group[T, R]) take() []*groupCall[T, R] {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n, size := 0, 0
+	for n < len(g.waiting) && (n == 0 || size+len(g.waiting[n].items) <= g.limit) {
+		size += len(g.waiting[n].items)
+		n++
+	}
+	if n == 0 {
+		g.running--
+	}
+	taken := g.waiting[:n:n]
+	g.waiting = slices.Clone(g.waiting[n:])
+	return taken
+}
+
+func (g *group[T, R]) carry(ctx context.Context, calls []*groupCall[T, R]) {
 	var items []T
 	for _, c := range calls {
 		items = append(items, c.items...)
@@ -86,15 +101,13 @@ func (g *group[T, R]) carry(ctx context.Context) {
 	}
 }
 
-func (g *group[T, R]) take() []*groupCall[T, R] {
+// abandon takes a call that nobody waits for out of the queue, unless it is
+// under way already.
+func (g *group[T, R]) abandon(call *groupCall[T, R]) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	n, size := 0, 0
-	for n < len(g.waiting) && (n == 0 || size+len(g.waiting[n].items) <= g.limit) {
-		size += len(g.waiting[n].items)
-		n++
-	}
-	taken := g.waiting[:n:n]
-	g.waiting = append([]*groupCall[T, R](nil), g.waiting[n:]...)
-	return taken
+	g.waiting = slices.DeleteFunc(g.waiting, func(c *groupCall[T, R]) bool { return c == call })
 }
+
+// wait returns when no call is under way. No Do may begin any more.
+func (g *group[T, R]) wait() { g.calls.Wait() }

@@ -122,3 +122,30 @@ func TestGroupForgetsCallersThatWentAway(t *testing.T) {
 		wait.Wait()
 	})
 }
+
+// With room for two calls at a time, a caller whose items are under way must
+// wait, not look for work again and again.
+func TestGroupCallsOnlyForWhatWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		calls, items := 0, 0
+		g := newGroup(100, 2, func(_ context.Context, list []int) ([]int, error) {
+			mu.Lock()
+			calls++
+			items += len(list)
+			mu.Unlock()
+			time.Sleep(time.Millisecond)
+			return list, nil
+		})
+		var wait sync.WaitGroup
+		for range 50 {
+			wait.Go(func() { _, _ = g.Do(t.Context(), []int{1}) })
+		}
+		wait.Wait()
+		g.wait()
+		if items != 50 || calls > 4 || g.running != 0 {
+			t.Errorf("50 items took %d calls that carried %d items, and %d carriers are left; want 3 calls, 50 items and none", calls, items, g.running)
+		}
+	})
+}

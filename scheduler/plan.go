@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"context"
-	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -18,13 +17,13 @@ const urgent = 10 * time.Second
 // planner records fires ahead of time and announces them. The row comes before
 // the announcement: what is lost in between is found by the sweep.
 type planner struct {
-	store   Store
-	queue   *guardedQueue
-	clock   *storeClock
-	horizon time.Duration
-	tables  timetables
-	metrics *metrics
-	log     *slog.Logger
+	store    Store
+	queue    *guardedQueue
+	clock    *storeClock
+	horizon  time.Duration
+	tables   timetables
+	metrics  *metrics
+	troubles *troubles
 }
 
 // pass plans all that is due within the horizon. The end of the horizon is
@@ -35,8 +34,7 @@ func (p *planner) pass(ctx context.Context, horizon time.Duration) {
 	for ctx.Err() == nil {
 		began := p.clock.local()
 		more, first, err := p.batch(ctx, horizon-began.Sub(start))
-		if err != nil {
-			p.log.WarnContext(ctx, "planning failed; the next pass tries again", "error", err)
+		if !p.troubles.report(ctx, "plan", err) {
 			return
 		}
 		if !more {

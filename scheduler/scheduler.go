@@ -83,6 +83,7 @@ type Scheduler struct {
 	log      *slog.Logger
 	metrics  *metrics
 	clock    *storeClock
+	troubles *troubles
 
 	queue     *guardedQueue
 	planner   *planner
@@ -110,20 +111,21 @@ func New(o Options) (*Scheduler, error) {
 	log := o.Log.With("component", "scheduler")
 	s := &Scheduler{
 		options: o, store: o.Store, registry: o.Registry, sender: o.Sender, log: log,
-		metrics: newMetrics(o.Metrics),
-		clock:   newStoreClock(o.Local),
-		sent:    newSentLog(),
+		metrics:  newMetrics(o.Metrics),
+		clock:    newStoreClock(o.Local),
+		troubles: newTroubles(log, o.Local),
+		sent:     newSentLog(),
 	}
 	s.queue = &guardedQueue{Queue: o.Queue, metrics: s.metrics, log: log}
-	s.planner = &planner{store: o.Store, queue: s.queue, clock: s.clock, horizon: o.Horizon, metrics: s.metrics, log: log}
+	s.planner = &planner{store: o.Store, queue: s.queue, clock: s.clock, horizon: o.Horizon, metrics: s.metrics, troubles: s.troubles}
 	s.index = &index{store: o.Store, queue: s.queue, horizon: o.Horizon, metrics: s.metrics, log: log}
-	s.sweep = &sweep{scheduler: s, lease: o.LeaseTTL, log: log}
+	s.sweep = &sweep{scheduler: s, lease: o.LeaseTTL}
 	s.hold = newHold(s.clock)
 	s.peers = &peers{registry: o.Registry, queue: s.queue, replica: o.Replica, total: o.Shards, gone: s.replicaGone, log: log, local: o.Local}
 	s.peers.share(nil)
-	s.executors = newExecutors(executorsOptions{Store: o.Store, Registry: o.Registry, Sender: o.Sender, Queue: s.queue, Clock: s.clock, Gone: s.executorGone, Log: log})
+	s.executors = newExecutors(executorsOptions{Store: o.Store, Registry: o.Registry, Sender: o.Sender, Queue: s.queue, Clock: s.clock, Gone: s.executorGone, Troubles: s.troubles, Log: log})
 	s.fire = &fire{store: o.Store, queue: s.queue, clock: s.clock, hold: s.hold, peers: s.peers, replica: o.Replica,
-		lease: o.LeaseTTL, follow: s.follow, metrics: s.metrics, log: log, slots: make(chan struct{}, committers)}
+		lease: o.LeaseTTL, follow: s.follow, metrics: s.metrics, troubles: s.troubles, slots: make(chan struct{}, committers)}
 	s.sending = &sending{store: o.Store, queue: s.queue, sender: o.Sender, executors: s.executors, clock: s.clock, hold: s.hold, sent: s.sent,
 		lose: s.lose, provenAlive: s.peers.provenAlive, handed: func(n int) { s.fire.flights.Add(-int64(n)) }, lease: o.LeaseTTL, metrics: s.metrics, log: log}
 	s.finishes = newGroup(finishBatch, finishers, s.finish)
@@ -196,7 +198,11 @@ func (s *Scheduler) drain(ctx context.Context, cancelSends func()) {
 
 // Close waits for what follows from commits. It is called once Run has returned
 // and no more results can come; the stores are closed after it.
-func (s *Scheduler) Close() { s.background.close() }
+func (s *Scheduler) Close() {
+	s.finishes.wait()
+	s.holds.wait()
+	s.background.close()
+}
 
 // clockInterval is the time between readings of the store's clock.
 const clockInterval = 500 * time.Millisecond
@@ -211,9 +217,7 @@ func (s *Scheduler) readClock(ctx context.Context) error {
 }
 
 func (s *Scheduler) tickClock(ctx context.Context) {
-	if err := s.readClock(ctx); err != nil && ctx.Err() == nil {
-		s.log.WarnContext(ctx, "the store's clock cannot be read", "error", err)
-	}
+	s.troubles.report(ctx, "read the store's clock", s.readClock(ctx))
 }
 
 // partitionsAhead is for how many days to come executions have a place.

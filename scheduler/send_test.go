@@ -38,7 +38,7 @@ func newLine(t *testing.T, addresses ...string) *line {
 	clock.Observe(time.Now())
 	queue := &guardedQueue{metrics: newMetrics(nil), log: slog.New(slog.DiscardHandler)}
 	queue.degraded.Store(true) // no Redis in these tests
-	view := newExecutors(executorsOptions{Store: l, Sender: l, Queue: queue, Clock: clock, Log: queue.log,
+	view := newExecutors(executorsOptions{Store: l, Sender: l, Queue: queue, Clock: clock, Troubles: newTroubles(queue.log, time.Now), Log: queue.log,
 		Gone: func(context.Context, firjob.ExecutorKey, string) {}})
 	view.keys = map[string][]byte{"app": []byte("key")}
 	for _, a := range addresses {

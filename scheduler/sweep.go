@@ -3,7 +3,6 @@ package scheduler
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/firjob/firjob"
@@ -22,7 +21,6 @@ const (
 type sweep struct {
 	scheduler *Scheduler
 	lease     time.Duration
-	log       *slog.Logger
 
 	// trustFrom is the local instant from which leases are believed: one lease
 	// after Postgres was first reached, or reached again after a failure or a
@@ -37,11 +35,8 @@ func (w *sweep) pass(ctx context.Context) {
 	err := errors.Join(w.overdue(ctx), w.leases(ctx))
 	w.reap(ctx)
 	w.completed = w.scheduler.clock.local()
-	if err != nil {
+	if !w.scheduler.troubles.report(ctx, "sweep", err) {
 		w.completed = time.Time{}
-		if ctx.Err() == nil {
-			w.log.WarnContext(ctx, "the sweep failed; the next one tries again", "error", err)
-		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -194,6 +195,9 @@ type event struct {
 func (s *stage) starts() map[firjob.ExecutionID][]event {
 	s.t.Helper()
 	file, err := os.Open(s.history)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // no worker has begun to write
+	}
 	if err != nil {
 		s.t.Fatalf("read the executors' history: %v", err)
 	}

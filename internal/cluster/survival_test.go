@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"fmt"
 	"net"
+	"net/http"
 	"testing"
 	"time"
 
+	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/cluster"
 )
 
@@ -160,6 +162,37 @@ func TestSurvivesAReplicaWhoseClockIsOff(t *testing.T) {
 			s := newStage(t, cluster.Options{Servers: 2, Workers: 1, Env: map[string][]string{"server-1": {"FIRJOB_CLOCK_OFFSET=" + offset}}})
 			s.load(10, 500*time.Millisecond, "noop", nil)
 			survive(t, s, func() {})
+		})
+	}
+}
+
+// Promise 6: without Postgres nothing new is claimed, and what runs goes on.
+func TestHandlersGoOnWithoutPostgres(t *testing.T) {
+	for name, fault := range map[string]struct{ begin, end func(*stage) error }{
+		"killed": {
+			func(s *stage) error { return s.Postgres.Kill() },
+			func(s *stage) error { return s.Postgres.Restart(s.t.Context()) },
+		},
+		"hanging": {
+			func(s *stage) error { return s.Postgres.Pause() },
+			func(s *stage) error { return s.Postgres.Resume() },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, cluster.Options{Servers: 2, Workers: 1})
+			job := s.create(map[string]any{"app": cluster.App, "name": "long", "handler": "sleep", "params": map[string]string{"for": "18s"},
+				"schedule": map[string]any{"kind": "manual"}, "delivery": "at_most_once"})
+			var e firjob.Execution
+			s.mustCall(http.StatusCreated, http.MethodPost, jobPath(job.ID, "/trigger"), nil, &e)
+			s.until(10*time.Second, "the handler has started", func() bool { return len(s.starts()[e.ID]) == 1 })
+			s.run(2 * time.Second)
+			must(t, fault.begin(s))
+			s.run(13 * time.Second) // beyond the lease
+			must(t, fault.end(s))
+			s.until(20*time.Second, "the execution has succeeded", func() bool { return s.execution(e.ID).State == firjob.StateSucceeded })
+			if n := len(s.starts()[e.ID]); n != 1 {
+				t.Errorf("the handler was started %d times, want once", n)
+			}
 		})
 	}
 }
