@@ -49,16 +49,15 @@ type fire struct {
 	metrics  *metrics
 	troubles *troubles
 
-	flights atomic.Int64 // claimed and not handed over
-	claims  atomic.Int64 // calls of the store's Claim, to tell them apart
-	commits sync.WaitGroup
+	flights atomic.Int64   // claimed and not handed over
+	claims  atomic.Int64   // calls of the store's Claim, to tell them apart
+	commits sync.WaitGroup // under way; waited for when no loop is left that adds to them
 	slots   chan struct{}
 	helped  time.Time // confined to the loop
 }
 
-// run claims until ctx ends, then waits for the commits under way.
+// run claims until ctx ends.
 func (f *fire) run(ctx context.Context) {
-	defer f.commits.Wait()
 	wakes := f.queue.Wakes(ctx)
 	for ctx.Err() == nil {
 		pause := f.pass(ctx)
@@ -151,30 +150,33 @@ func (f *fire) passDegraded(ctx context.Context) time.Duration {
 			ids = append(ids, d.ID)
 		}
 	}
-	f.commit(ctx, ids)
-	f.commits.Wait() // or the next look would find the same rows
+	f.commit(ctx, ids).Wait() // or the next look would find the same rows
 	if len(due) == 2*claimBatch {
 		return 0
 	}
 	return pollInterval
 }
 
-// commit commits the claim of ids, in batches, each on a goroutine of its own.
-// It blocks while all committers are busy, so that nothing more is popped when
-// Postgres is slow.
-func (f *fire) commit(ctx context.Context, ids []firjob.ExecutionID) {
+// commit commits the claim of ids, in batches, each on a goroutine of its own,
+// for which the caller may wait. It blocks while all committers are busy, so
+// that nothing more is popped when Postgres is slow.
+func (f *fire) commit(ctx context.Context, ids []firjob.ExecutionID) *sync.WaitGroup {
+	under := new(sync.WaitGroup)
 	for len(ids) > 0 {
 		n := min(len(ids), claimBatch)
 		batch := ids[:n]
 		ids = ids[n:]
 		f.slots <- struct{}{}
-		f.commits.Go(func() {
+		f.commits.Add(1)
+		under.Go(func() {
+			defer f.commits.Done()
 			defer func() { <-f.slots }()
 			// The claim goes through even if the replica is told to stop now:
 			// what it yields is given back by the drain.
 			f.commitBatch(context.WithoutCancel(ctx), batch)
 		})
 	}
+	return under
 }
 
 func (f *fire) commitBatch(ctx context.Context, ids []firjob.ExecutionID) {

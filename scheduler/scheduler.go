@@ -166,6 +166,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	loops.Go(func() { s.fire.run(ctx) })
 	loops.Go(func() { s.hold.run(ctx, func(due []*flight) { s.sending.release(sendCtx, due) }) })
 	loops.Wait()
+	s.fire.commits.Wait() // their flights are given back below
 
 	s.draining.Store(true)
 	s.drain(sendCtx, cancelSends)
