@@ -52,6 +52,7 @@ func demoJobs(now time.Time) []map[string]any {
 // create makes the jobs that an earlier run has not left, and triggers the one
 // that only fires by hand.
 func (d *demo) create(ctx context.Context, now time.Time) error {
+	d.awaitExecutor(ctx)
 	for _, body := range demoJobs(now) {
 		body["app"] = cluster.App
 		job, err := d.ensure(ctx, body)
@@ -66,6 +67,21 @@ func (d *demo) create(ctx context.Context, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// executorPatience bounds the wait for the first executor.
+const executorPatience = 5 * time.Second
+
+// awaitExecutor waits until an executor is there, so that the first fires of a
+// demo are on time, too. Without one the demo begins all the same.
+func (d *demo) awaitExecutor(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, executorPatience)
+	defer cancel()
+	d.poll(ctx, func() bool {
+		answer, err := d.api.get(ctx, "/api/v1/apps/"+cluster.App+"/executors", nil)
+		var found page
+		return err == nil && json.Unmarshal(answer, &found) == nil && len(found.Items) > 0
+	})
 }
 
 // ensure makes a job, or finds the one of its name.
