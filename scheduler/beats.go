@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/firjob/firjob"
@@ -56,16 +55,22 @@ func (s *Scheduler) Beat(ctx context.Context, beat firjob.Beat) (firjob.BeatRepl
 // much longer for its answer.
 const storeTimeout = time.Second
 
+// storeAway is how long Postgres must have been silent to be taken to be away.
+const storeAway = 3 * clockInterval
+
 // holdOrTrust renews the leases of held attempts. While Postgres is away nobody
 // can take an attempt from its executor, and no lease is believed to have ended
 // until one lease after it is back (sweep.trustFrom); so work goes on, as if
-// every lease had been renewed.
+// every lease had been renewed. Postgres is away when it does not even tell the
+// time; while it is only busy, a lease that was not renewed counts as such. A
+// replica that alone is cut off from Postgres says so in vain: the next beat
+// goes to another one, which knows better.
 func (s *Scheduler) holdOrTrust(ctx context.Context, held []firjob.Held) ([]heldAnswer, error) {
 	bounded, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	answers, err := s.holds.Do(bounded, held)
 	s.troubles.report(ctx, "renew leases; meanwhile executors go on without", err)
-	if firjob.CodeOf(err) == firjob.CodeUnavailable || errors.Is(err, context.DeadlineExceeded) {
+	if err != nil && s.clock.Silent() > storeAway {
 		return make([]heldAnswer, len(held)), nil
 	}
 	return answers, err

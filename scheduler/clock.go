@@ -55,5 +55,13 @@ func (c *storeClock) Now() time.Time {
 	return best
 }
 
+// Silent returns how long ago the latest reading arrived.
+func (c *storeClock) Silent() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	latest := c.bounds[(c.next+len(c.bounds)-1)%len(c.bounds)]
+	return c.local().Sub(latest.at)
+}
+
 // Until returns how long it is until the store's clock certainly shows t.
 func (c *storeClock) Until(t time.Time) time.Duration { return t.Sub(c.Now()) }

@@ -111,7 +111,7 @@ func (x *index) pass(ctx context.Context) {
 	if degraded && x.good < probesWanted {
 		return
 	}
-	if degraded || fresh || epoch != x.epoch {
+	if degraded || fresh || epoch != x.epoch || x.queue.silent.Load() {
 		x.queue.silent.Store(false)
 		if err := x.rebuild(ctx); err != nil {
 			x.log.WarnContext(ctx, "rebuilding the delay queue failed; trying again", "error", err)

@@ -152,7 +152,7 @@ func (f *fire) passDegraded(ctx context.Context) time.Duration {
 	}
 	f.commit(ctx, ids).Wait() // or the next look would find the same rows
 	if len(due) == 2*claimBatch {
-		return 0
+		return wakeBreath
 	}
 	return pollInterval
 }
@@ -162,7 +162,7 @@ func (f *fire) passDegraded(ctx context.Context) time.Duration {
 // that nothing more is popped when Postgres is slow.
 func (f *fire) commit(ctx context.Context, ids []firjob.ExecutionID) *sync.WaitGroup {
 	under := new(sync.WaitGroup)
-	for len(ids) > 0 {
+	for len(ids) > 0 && ctx.Err() == nil { // what is left out comes back by the queue's lease
 		n := min(len(ids), claimBatch)
 		batch := ids[:n]
 		ids = ids[n:]
@@ -214,6 +214,9 @@ func (f *fire) corrected(early []firjob.Due) []firjob.Due {
 	}
 	return early
 }
+
+// idle reports whether there is room for another claim at once.
+func (f *fire) idle() bool { return f.flights.Load() < maxFlights && len(f.slots) < cap(f.slots) }
 
 // undo deals with a claim whose commit may or may not have taken place: first
 // undo it, if it did, then give the ids back to the queue, since until then no

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/firjob/firjob"
 )
 
 // group turns concurrent small requests into few large ones (group commit). No
@@ -19,6 +21,7 @@ type group[T, R any] struct {
 	mu      sync.Mutex
 	waiting []*groupCall[T, R]
 	running int // carriers
+	closed  bool
 }
 
 type groupCall[T, R any] struct {
@@ -53,6 +56,11 @@ func (g *group[T, R]) Do(ctx context.Context, items []T) ([]R, error) {
 func (g *group[T, R]) enqueue(ctx context.Context, call *groupCall[T, R]) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.closed {
+		call.err = firjob.Errorf(firjob.CodeUnavailable, "this server is stopping; another one takes it")
+		close(call.done)
+		return
+	}
 	g.waiting = append(g.waiting, call)
 	if g.running < g.most {
 		g.running++
@@ -109,5 +117,10 @@ func (g *group[T, R]) abandon(call *groupCall[T, R]) {
 	g.waiting = slices.DeleteFunc(g.waiting, func(c *groupCall[T, R]) bool { return c == call })
 }
 
-// wait returns when no call is under way. No Do may begin any more.
-func (g *group[T, R]) wait() { g.calls.Wait() }
+// close lets no call begin any more and returns when none is under way.
+func (g *group[T, R]) close() {
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
+	g.calls.Wait()
+}

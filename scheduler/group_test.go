@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/firjob/firjob"
 )
 
 func TestGroupCarriesConcurrentCallsTogether(t *testing.T) {
@@ -143,7 +145,10 @@ func TestGroupCallsOnlyForWhatWaits(t *testing.T) {
 			wait.Go(func() { _, _ = g.Do(t.Context(), []int{1}) })
 		}
 		wait.Wait()
-		g.wait()
+		g.close()
+		if _, err := g.Do(t.Context(), []int{1}); firjob.CodeOf(err) != firjob.CodeUnavailable {
+			t.Errorf("Do after close = %v, want %s", err, firjob.CodeUnavailable)
+		}
 		if items != 50 || calls > 4 || g.running != 0 {
 			t.Errorf("50 items took %d calls that carried %d items, and %d carriers are left; want 3 calls, 50 items and none", calls, items, g.running)
 		}

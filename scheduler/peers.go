@@ -79,7 +79,7 @@ func (p *peers) pass(ctx context.Context) {
 func (p *peers) noted(sent time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if sent.IsZero() || sent.Sub(p.beat) > proofOfLife {
+	if sent.IsZero() || p.local().Sub(p.beat) > proofOfLife { // from the sending of the one to the answer of the other
 		p.steady = p.local()
 	}
 	if sent.IsZero() {

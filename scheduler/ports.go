@@ -57,7 +57,8 @@ type Store interface {
 	LoseExecutor(ctx context.Context, executor firjob.ExecutorKey, reason string) (firjob.Followed, error)
 	// LoseReplica ends the attempts that a replica that is gone had claimed and
 	// that no executor has ever named in a beat.
-	LoseReplica(ctx context.Context, replica string, reason string) (firjob.Followed, error)
+	// Claims younger than idle are left alone: the replica came back to make them.
+	LoseReplica(ctx context.Context, replica string, idle time.Duration, reason string) (firjob.Followed, error)
 	// ExpireLeases ends up to limit attempts whose lease, or whose deadline,
 	// has passed.
 	ExpireLeases(ctx context.Context, limit int) (firjob.Followed, error)

@@ -26,7 +26,7 @@ type Options struct {
 	Shards       int           // slices of the delay queue, the same on every replica
 	ScanInterval time.Duration // between scans for jobs that are soon due; 10 s by default
 	Horizon      time.Duration // how far ahead fires are recorded; 60 s by default, at least twice ScanInterval
-	LeaseTTL     time.Duration // how long an attempt is held without a beat; 10 s by default, at least 2 s
+	LeaseTTL     time.Duration // how long an attempt is held without a beat; 10 s by default, at least 5 s
 	Retention    time.Duration // how long executions are kept; 30 days by default
 	DrainTimeout time.Duration // how long Run waits for sends at the end; 10 s by default
 
@@ -64,8 +64,8 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("%d shards: want 1 to 1024", o.Shards)
 	case o.Horizon < 2*o.ScanInterval:
 		return o, fmt.Errorf("the horizon (%v) must be at least twice the scan interval (%v), or fires are found after they were due", o.Horizon, o.ScanInterval)
-	case o.LeaseTTL < 2*time.Second:
-		return o, fmt.Errorf("the lease (%v) must be at least 2s: executors beat every %v", o.LeaseTTL, firjob.BeatInterval)
+	case o.LeaseTTL < 5*firjob.BeatInterval:
+		return o, fmt.Errorf("the lease (%v) must be at least %v: executors beat every %v", o.LeaseTTL, 5*firjob.BeatInterval, firjob.BeatInterval)
 	case o.Retention < 24*time.Hour:
 		return o, fmt.Errorf("the retention (%v) must be at least one day: whole days are dropped", o.Retention)
 	}
@@ -127,7 +127,7 @@ func New(o Options) (*Scheduler, error) {
 	s.fire = &fire{store: o.Store, queue: s.queue, clock: s.clock, hold: s.hold, peers: s.peers, replica: o.Replica,
 		lease: o.LeaseTTL, follow: s.follow, metrics: s.metrics, troubles: s.troubles, slots: make(chan struct{}, committers)}
 	s.sending = &sending{store: o.Store, queue: s.queue, sender: o.Sender, executors: s.executors, clock: s.clock, hold: s.hold, sent: s.sent,
-		lose: s.lose, provenAlive: s.peers.provenAlive, handed: func(n int) { s.fire.flights.Add(-int64(n)) }, lease: o.LeaseTTL, metrics: s.metrics, log: log}
+		lose: s.lose, provenAlive: s.peers.provenAlive, handed: func(n int) { s.fire.flights.Add(-int64(n)) }, metrics: s.metrics, log: log}
 	s.finishes = newGroup(finishBatch, finishers, s.finish)
 	s.holds = newGroup(holdBatch, 1, s.renew)
 	return s, nil
@@ -200,8 +200,8 @@ func (s *Scheduler) drain(ctx context.Context, cancelSends func()) {
 // Close waits for what follows from commits. It is called once Run has returned
 // and no more results can come; the stores are closed after it.
 func (s *Scheduler) Close() {
-	s.finishes.wait()
-	s.holds.wait()
+	s.finishes.close()
+	s.holds.close()
 	s.background.close()
 }
 

@@ -23,9 +23,9 @@ const (
 	// resendAfter is the pause before a flight whose outcome is unknown goes to
 	// the same process again.
 	resendAfter = 200 * time.Millisecond
-	// minLease is the share of the lease that must be left when a flight is
-	// sent, as a divisor: a quarter.
-	minLease = 4
+	// minLease is how much of the lease must be left when a flight is sent: the
+	// executor's next beats must have time to renew it.
+	minLease = 3 * firjob.BeatInterval
 )
 
 // sending takes flights that are due to executors.
@@ -46,7 +46,6 @@ type sending struct {
 	// provenAlive reports whether no other replica can have given up what this
 	// one claimed at the (local) instant.
 	provenAlive func(claimed time.Time) bool
-	lease       time.Duration
 	metrics     *metrics
 	log         *slog.Logger
 
@@ -82,9 +81,9 @@ func (s *sending) sendable(ctx context.Context, flights []*flight) []*flight {
 	var kept, doubtful, short []*flight
 	for _, f := range flights {
 		switch {
-		case f.leaseEnd.Sub(now) >= s.lease/minLease && s.provenAlive(f.claimedAt):
+		case f.leaseEnd.Sub(now) >= minLease && s.provenAlive(f.claimedAt):
 			kept = append(kept, f)
-		case f.leaseEnd.Sub(now) >= s.lease/minLease:
+		case f.leaseEnd.Sub(now) >= minLease:
 			doubtful = append(doubtful, f)
 		case f.pinned == nil:
 			short = append(short, f)
@@ -187,8 +186,19 @@ func fitting(flights []*flight) (n int) {
 	return n
 }
 
+// maxUnreadable bounds how often one batch is halved: enough to find two faulty
+// triggers among 512, and little for an executor that can read nothing at all.
+const maxUnreadable = 24
+
 // post sends one batch and deals with the answers.
 func (s *sending) post(ctx context.Context, to firjob.Executor, batch []*flight) {
+	unreadable := 0
+	s.postHalving(ctx, to, batch, &unreadable)
+}
+
+// postHalving sends a batch, and the halves of one that cannot be read, until
+// that has happened too often.
+func (s *sending) postHalving(ctx context.Context, to firjob.Executor, batch []*flight, unreadable *int) {
 	if batch = s.sendable(ctx, batch); len(batch) == 0 {
 		return
 	}
@@ -207,10 +217,11 @@ func (s *sending) post(ctx context.Context, to firjob.Executor, batch []*flight)
 	log := s.sent.add(to.Key(), now, batch)
 	answers, err := s.sender.Send(ctx, to, key, s.clock.Now(), triggers)
 	switch refused := new(firjob.Refused); {
-	case errors.As(err, &refused) && refused.Unreadable() && len(batch) > 1:
+	case errors.As(err, &refused) && refused.Unreadable() && len(batch) > 1 && *unreadable < maxUnreadable:
+		*unreadable++
 		s.sent.refused(log, batch)
-		s.post(ctx, to, batch[:len(batch)/2])
-		s.post(ctx, to, batch[len(batch)/2:])
+		s.postHalving(ctx, to, batch[:len(batch)/2], unreadable)
+		s.postHalving(ctx, to, batch[len(batch)/2:], unreadable)
 	case errors.As(err, &refused):
 		s.metrics.sent.WithLabelValues(to.App, "refused").Add(float64(len(batch)))
 		s.requestRefused(ctx, to.Key(), log, batch, refused.Error())
@@ -295,7 +306,11 @@ const (
 func (s *sending) giveBack(ctx context.Context, batch []*flight, reason string) {
 	now := s.clock.Now()
 	s.giveBackAt(ctx, batch, func(f *flight) time.Duration {
-		waited := now.Sub(f.Trigger.ScheduledAt)
+		since := f.Trigger.ScheduledAt
+		if f.Trigger.Attempt > 1 {
+			since = f.DueAt
+		}
+		waited := now.Sub(since)
 		return min(max(waited/4, minGiveBack), maxGiveBack).Round(minGiveBack)
 	}, reason)
 }

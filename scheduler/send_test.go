@@ -45,7 +45,7 @@ func newLine(t *testing.T, addresses ...string) *line {
 		view.seenNow(t.Context(), firjob.Executor{App: "app", Address: a, Incarnation: "i-" + a, Capacity: 10, State: firjob.ExecutorActive})
 	}
 	l.sending = &sending{store: l, queue: queue, sender: l, executors: view, clock: clock, hold: newHold(clock), sent: newSentLog(),
-		provenAlive: func(time.Time) bool { return true }, lease: 10 * time.Second, metrics: queue.metrics, log: queue.log,
+		provenAlive: func(time.Time) bool { return true }, metrics: queue.metrics, log: queue.log,
 		handed: func(n int) { l.locked(func() { l.handedOver += n }) },
 		lose: func(_ context.Context, attempts []firjob.AttemptRef, _ string) {
 			l.locked(func() { l.lostRefs = append(l.lostRefs, attempts...) })
@@ -63,7 +63,7 @@ func (l *line) locked(f func()) {
 func (l *line) flights(n int) []*flight {
 	list := make([]*flight, n)
 	for i := range list {
-		list[i] = &flight{leaseEnd: time.Now().Add(l.lease), Claimed: firjob.Claimed{App: "app", DueAt: l.clock.Now(),
+		list[i] = &flight{leaseEnd: time.Now().Add(10 * time.Second), Claimed: firjob.Claimed{App: "app", DueAt: l.clock.Now(),
 			Trigger: firjob.Trigger{ID: firjob.Fire(firjob.JobID(i+1), time.Now()), Token: int64(i + 1)}}}
 	}
 	return list

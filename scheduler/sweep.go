@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/firjob/firjob"
@@ -27,17 +26,19 @@ type sweep struct {
 	// stall, be it Postgres's or this process's. Before that they may have ended
 	// because nobody could renew them. Both are confined to the loop.
 	trustFrom time.Time
-	completed time.Time // local: when the latest pass went well; zero after a failure
+	completed time.Time // local: when leases were last looked at with success; zero after a failure
 }
 
 // pass does one sweep. Its parts do not depend on each other.
 func (w *sweep) pass(ctx context.Context) {
-	err := errors.Join(w.overdue(ctx), w.leases(ctx))
-	w.reap(ctx)
-	w.completed = w.scheduler.clock.local()
-	if !w.scheduler.troubles.report(ctx, "sweep", err) {
+	s := w.scheduler
+	if s.troubles.report(ctx, "end leases", w.leases(ctx)) {
+		w.completed = s.clock.local()
+	} else {
 		w.completed = time.Time{}
 	}
+	s.troubles.report(ctx, "look for overdue executions", w.overdue(ctx))
+	w.reap(ctx)
 }
 
 // overdue takes executions whose announcement was lost, or of which Redis's
@@ -60,7 +61,7 @@ func (w *sweep) overdue(ctx context.Context) error {
 			ids = append(ids, d.ID)
 		}
 	}
-	if s.fire.flights.Load() < maxFlights {
+	if s.fire.idle() {
 		s.fire.commit(ctx, ids)
 	}
 	return nil

@@ -231,7 +231,7 @@ func TestUnclaim(t *testing.T) {
 		t.Errorf("got attempt %d, want 0", e.Attempt)
 	}
 	claim(by("r1", "c"))
-	followed, err := s.LoseReplica(t.Context(), "r1", "gone")
+	followed, err := s.LoseReplica(t.Context(), "r1", 0, "gone")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,14 +83,16 @@ const onExecutorSQL = `SELECT ` + attemptColumns + ` FROM executions
 
 // LoseReplica ends the attempts that a replica that is gone had claimed and
 // that no executor has ever named in a beat.
-func (db *DB) LoseReplica(ctx context.Context, replica string, reason string) (firjob.Followed, error) {
+// Claims younger than idle are left alone: the replica came back to make them.
+func (db *DB) LoseReplica(ctx context.Context, replica string, idle time.Duration, reason string) (firjob.Followed, error) {
 	return db.endAttempts(ctx, "give a replica up", func(a *attemptRow, random float64) {
 		a.lose(clean(reason), random)
-	}, byReplicaSQL, replica)
+	}, byReplicaSQL, replica, idle)
 }
 
 const byReplicaSQL = `SELECT ` + attemptColumns + ` FROM executions
 	WHERE finished_at IS NULL AND NOT waiting AND id < ` + firstIDSoon + ` AND state = 'running' AND claimed_by = $1 AND executor IS NULL
+		AND claimed_at < now() - $2::interval
 	ORDER BY id FOR UPDATE SKIP LOCKED`
 
 // ExpireLeases ends up to limit attempts whose lease, or whose deadline, has

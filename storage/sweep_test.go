@@ -198,7 +198,7 @@ func TestLoseExecutorAndReplica(t *testing.T) {
 			t.Errorf("losing %v: got %+v, %v", other, got, err)
 		}
 	}
-	got, err := s.LoseReplica(t.Context(), "r1", "gone")
+	got, err := s.LoseReplica(t.Context(), "r1", 0, "gone")
 	if err != nil {
 		t.Fatal(err)
 	}

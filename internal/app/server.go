@@ -129,7 +129,9 @@ func (s *Server) Run(ctx context.Context) error {
 		err := s.scheduler.Run(groupCtx)
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 		defer cancel()
-		err = errors.Join(err, s.http.Shutdown(ctx))
+		if shutdownErr := s.http.Shutdown(ctx); shutdownErr != nil {
+			err = errors.Join(err, shutdownErr, s.http.Close())
+		}
 		s.scheduler.Close()
 		return err
 	})
