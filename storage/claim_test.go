@@ -195,6 +195,50 @@ func TestReleaseTakesTheAttemptBack(t *testing.T) {
 	s.wantReceipt(first, firjob.OutcomeSucceeded, firjob.ReceiptStale)
 }
 
+// Executions are claimed ahead of their instant. Whoever gives one up before
+// that must not bring it forward.
+func TestWhatIsGivenUpAheadOfItsInstantIsNotDueEarlier(t *testing.T) {
+	t.Parallel()
+	for name, giveUp := range map[string]func(*store, firjob.AttemptRef) ([]firjob.Due, error){
+		"released": func(s *store, a firjob.AttemptRef) ([]firjob.Due, error) {
+			return s.Release(s.t.Context(), []firjob.AttemptRef{a}, 0, "the replica stops")
+		},
+		"lost": func(s *store, a firjob.AttemptRef) ([]firjob.Due, error) {
+			followed, err := s.Lose(s.t.Context(), []firjob.AttemptRef{a}, "the replica is gone")
+			return followed.Announce, err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStore(t)
+			job := s.job(nil)
+			at := s.now().Add(900 * time.Millisecond).Truncate(time.Millisecond)
+			id := s.plan(job, at)[0]
+			due, err := giveUp(s, s.mustClaim(id))
+			if err != nil || len(due) != 1 {
+				t.Fatalf("got %v, %v, want one execution", due, err)
+			}
+			if due[0].At.Before(at) {
+				t.Errorf("the fire of %v is due again at %v, before its time", at, due[0].At)
+			}
+		})
+	}
+}
+
+// A replica that was taken to be gone and came back keeps what it has claimed
+// since.
+func TestAReplicaThatCameBackKeepsItsFreshClaims(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	_, id := s.fire(nil)
+	s.mustClaim(id)
+	followed, err := s.LoseReplica(t.Context(), "r1", time.Minute, "gone")
+	if err != nil || len(followed.Announce) != 0 {
+		t.Errorf("losing the claims older than a minute took %v, %v, want none", followed.Announce, err)
+	}
+	s.wantState(id, firjob.StateRunning)
+}
+
 // A claim whose answer was lost is undone, and no other: not a later one of the
 // same replica, which may have been sent.
 func TestUnclaim(t *testing.T) {
