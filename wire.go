@@ -115,12 +115,11 @@ type Beat struct {
 
 // BeatReply answers a Beat.
 type BeatReply struct {
-	Now       time.Time    `json:"now"`              // the server's estimate of the store's clock
-	Interval  Duration     `json:"interval"`         // until the next beat
-	Lease     Duration     `json:"lease"`            // how long the attempts named now are held
-	Cancel    []AttemptRef `json:"cancel,omitempty"` // attempts to cancel
-	Stale     []AttemptRef `json:"stale,omitempty"`  // attempts that are not current any more: stop them
-	PublicURL string       `json:"public_url,omitempty"`
+	Now      time.Time    `json:"now"`              // the server's estimate of the store's clock
+	Interval Duration     `json:"interval"`         // until the next beat
+	Lease    Duration     `json:"lease"`            // how long the attempts named now are held
+	Cancel   []AttemptRef `json:"cancel,omitempty"` // attempts to cancel
+	Stale    []AttemptRef `json:"stale,omitempty"`  // attempts that are not current any more: stop them
 }
 
 // Result is how one attempt ended, as the executor tells it.

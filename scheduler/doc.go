@@ -12,7 +12,7 @@
 //
 // What if it crashes here?
 //
-//	after planning, before announcing   the sweep announces what is overdue
+//	after planning, before announcing   the sweep claims what is overdue
 //	after the queue's claim             the queue's lease ends, Reap returns it
 //	after the commit, before the send   LoseReplica, then the lease
 //	after the send                      the executor's beats keep the lease

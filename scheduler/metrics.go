@@ -39,7 +39,7 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 		results: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "firjob_results_total", Help: "Results that executors reported, by outcome and receipt."}, []string{"outcome", "receipt"}),
 		lost:     counter("firjob_attempts_lost_total", "Passes that found attempts without an answer."),
-		overdue:  counter("firjob_overdue_total", "Executions that the sweep found overdue and announced again."),
+		overdue:  counter("firjob_overdue_total", "Executions that the sweep found overdue; it claims them past Redis."),
 		rebuilds: counter("firjob_redis_rebuilds_total", "Rebuilds of the delay queue from Postgres."),
 		degraded: prometheus.NewGauge(prometheus.GaugeOpts{Name: "firjob_degraded", Help: "1 while Redis is out of reach."}),
 	}

@@ -14,7 +14,6 @@ import (
 type Options struct {
 	DatabaseURL string // postgres://…
 	RedisURL    string // redis://, rediss://, redis+sentinel://, redis+cluster://
-	RedisPrefix string // of every key; "fj" by default
 
 	HTTPAddr   string // where to listen; "127.0.0.1:8080" by default
 	PublicURL  string // of the cluster, as callers see it; "" = not known

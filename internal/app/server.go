@@ -156,7 +156,7 @@ func (s *Server) openStorage(ctx context.Context) (*storage.DB, error) {
 }
 
 func (s *Server) openRedis(ctx context.Context, shards int) (*redisq.Client, error) {
-	queue, err := redisq.Open(ctx, redisq.Options{URL: s.options.RedisURL, Prefix: s.options.RedisPrefix, Shards: shards, Log: s.options.Log})
+	queue, err := redisq.Open(ctx, redisq.Options{URL: s.options.RedisURL, Shards: shards, Log: s.options.Log})
 	if err != nil {
 		return nil, err
 	}
