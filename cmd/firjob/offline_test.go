@@ -122,10 +122,11 @@ func TestHelpNamesTheVariables(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, leaf := range parser.Model.Leaves(true) {
+		all := leaf.AllFlags(true) // writes to the nodes that the leaves share
 		t.Run(leaf.Path(), func(t *testing.T) {
 			t.Parallel()
 			help := ran(t.Context(), nil, "", append(commandOf(leaf), "--help")...).stdout
-			for _, flags := range leaf.AllFlags(true) {
+			for _, flags := range all {
 				for _, flag := range flags {
 					if len(flag.Envs) > 0 && !strings.Contains(help, "$"+flag.Envs[0]) {
 						t.Errorf("--%s: the help does not name %s:\n%s", flag.Name, flag.Envs[0], help)
