@@ -16,5 +16,7 @@
 // whose wall time fits. Any other pattern means a time of day ("fires at
 // 02:30"), and there the user's [Gap] and [OverlapHour] decide.
 //
-// Another dialect is another type behind the interface pattern.
+// A dialect is a type behind the interface pattern. Both read their fields here;
+// robfig/cron finds the matches of the unix dialect, and the times of day of the
+// quartz dialect, whose days this package finds itself.
 package cronspec

@@ -81,23 +81,30 @@ func TestNextProperties(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{"", "* * * * *", "*/5 0-23/2 1,15 JAN-MAR sun", "0 0 * * 5-7/2", "TZ=UTC", "CRON_TZ= ", "@every 1s",
-		"@daily ", "0 0 30 2 *", "0 0 29 2 *", ", , , , ,", "*-5 ?/3 1- -1 /", "0 0 L * 1#2", "0 0 * * SUN-SUN", "9/9999 * * * * 7"} {
-		f.Add(seed, "UTC")
-		f.Add(seed, "Australia/Lord_Howe")
+		"@daily ", "0 0 30 2 *", "0 0 29 2 *", ", , , , ,", "*-5 ?/3 1- -1 /", "0 0 L * 1#2", "0 0 * * SUN-SUN", "9/9999 * * * * 7",
+		"H H(22-4)/2 H * H(MON-FRI)", "0 0 12 LW,L-3W,15W * ? 2027-2199/3", "0 0 0 ? 2 FRI#5", "0 0 0 ? * 6L,L,SUN#1"} {
+		for _, dialect := range []string{cronspec.Unix, cronspec.Quartz} {
+			f.Add(seed, "UTC", dialect)
+			f.Add(seed, "Australia/Lord_Howe", dialect)
+		}
 	}
-	f.Add("* * * * *", "Local")
-	f.Add("* * * * *", "\x00")
+	f.Add("* * * * *", "Local", "")
+	f.Add("* * * * *", "\x00", "")
 	from := time.Date(2026, 3, 8, 6, 59, 59, 0, time.UTC)
-	f.Fuzz(func(t *testing.T, expr, zone string) {
-		spec, err := cronspec.Parse(expr, cronspec.Options{Timezone: zone})
+	f.Fuzz(func(t *testing.T, expr, zone, dialect string) {
+		spec, err := cronspec.Parse(expr, cronspec.Options{Timezone: zone, Dialect: dialect})
 		if err != nil {
 			if spec != nil || err.Error() == "" {
 				t.Fatalf("Parse(%q): %v, %v", expr, spec, err)
 			}
 			return
 		}
-		if next := spec.Next(from); !next.After(from) {
+		next := spec.Next(from)
+		if over := next.IsZero() && len(strings.Fields(expr)) == 7; !next.After(from) && !over {
 			t.Fatalf("%q in %q: Next(%v) = %v", expr, zone, from, next)
+		}
+		if why := spec.WhyNot(next); !next.IsZero() && why != "" {
+			t.Fatalf("%q in %q: fires at %v, but %s", expr, zone, next, why)
 		}
 		if spec.Text() == "" {
 			t.Fatalf("%q has no text", expr)
@@ -107,17 +114,19 @@ func FuzzParse(f *testing.F) {
 }
 
 func BenchmarkNext(b *testing.B) {
-	benchmarks := []struct{ name, expr, zone string }{
-		{"each-second-utc", "* * * * * *", "UTC"},
-		{"each-5-minutes-utc", "*/5 * * * *", "UTC"},
-		{"daily-shanghai", "0 2 * * *", "Asia/Shanghai"},
-		{"daily-new-york", "30 2 * * *", "America/New_York"},
-		{"yearly-new-york", "0 0 1 1 *", "America/New_York"},
-		{"leap-day-new-york", "0 0 29 2 *", "America/New_York"},
+	benchmarks := []struct{ name, expr, zone, dialect string }{
+		{"each-second-utc", "* * * * * *", "UTC", cronspec.Unix},
+		{"each-5-minutes-utc", "*/5 * * * *", "UTC", cronspec.Unix},
+		{"daily-shanghai", "0 2 * * *", "Asia/Shanghai", cronspec.Unix},
+		{"daily-new-york", "30 2 * * *", "America/New_York", cronspec.Unix},
+		{"yearly-new-york", "0 0 1 1 *", "America/New_York", cronspec.Unix},
+		{"leap-day-new-york", "0 0 29 2 *", "America/New_York", cronspec.Unix},
+		{"quartz-each-5-minutes-utc", "0 0/5 * * * ?", "UTC", cronspec.Quartz},
+		{"quartz-last-friday-new-york", "0 30 2 ? * 6L", "America/New_York", cronspec.Quartz},
 	}
 	for _, bb := range benchmarks {
 		b.Run(bb.name, func(b *testing.B) {
-			spec := parse(b, bb.expr, cronspec.Options{Timezone: bb.zone})
+			spec := parse(b, bb.expr, cronspec.Options{Timezone: bb.zone, Dialect: bb.dialect})
 			start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 			at := start
 			b.ReportAllocs()

@@ -24,9 +24,17 @@ const (
 	OverlapTwice OverlapHour = "twice" // fires both times
 )
 
+// The dialects.
+const (
+	Unix   = "unix"   // crontab's: 5 fields, or 6 with the second first; the default
+	Quartz = "quartz" // Quartz's: 6 fields with the second first, or 7 with the year last
+)
+
 // Options completes an expression. The zero value is UTC and the defaults.
 type Options struct {
+	Dialect     string // Unix by default
 	Timezone    string // see Zone
+	Seed        uint64 // what "H" is drawn from
 	Gap         Gap
 	OverlapHour OverlapHour
 }
@@ -53,11 +61,12 @@ type pattern interface {
 	warnings() []string
 }
 
-// Parse compiles an expression of the unix dialect. Its errors are sentences
-// for the person who wrote the expression or the options. An expression that
-// never fires is an error, so that Next of a Spec always has an answer.
+// Parse compiles an expression. Its errors are sentences for the person who
+// wrote the expression or the options. An expression that never fires is an
+// error: one whose days no month and year that it names has, which a search
+// over the 400 years after which the calendar repeats itself decides.
 func Parse(expr string, o Options) (*Spec, error) {
-	p, err := parseUnix(expr)
+	p, err := parsePattern(expr, o)
 	if err != nil {
 		return nil, err
 	}
@@ -83,38 +92,60 @@ func Parse(expr string, o Options) (*Spec, error) {
 	return s, nil
 }
 
+// parsePattern reads an expression in its dialect.
+func parsePattern(expr string, o Options) (pattern, error) {
+	expr, err := trim(expr)
+	if err != nil {
+		return nil, err
+	}
+	switch o.Dialect {
+	case "", Unix:
+		return parseUnix(expr, o.Seed)
+	case Quartz:
+		return parseQuartz(expr, o.Seed)
+	}
+	return nil, fmt.Errorf("dialect %q is not known; want %q or %q", o.Dialect, Unix, Quartz)
+}
+
 // Next returns the first fire after the instant after: a whole second, in UTC.
+// It is the zero time after the last year of an expression that names years,
+// and only then.
 func (s *Spec) Next(after time.Time) time.Time {
-	now := periodAt(after, s.zone)
-	from := now.wall(after)
+	now := PeriodAt(after, s.zone)
+	from := now.Wall(after)
 	wall := s.pattern.next(s.pastRepeat(now, from))
-	for !wall.IsZero() {
-		if fire := now.instant(wall); now.before(fire) {
+	for {
+		if fire := now.Instant(wall); !wall.IsZero() && now.before(fire) {
 			return fire
 		}
-		then := periodAt(now.end, s.zone)
-		first := then.wall(now.end)
-		if wall.Before(first) && s.runsAfterGap() {
-			return now.end.UTC()
+		if now.End.IsZero() {
+			return time.Time{}
+		}
+		then := PeriodAt(now.End, s.zone)
+		first := then.Wall(now.End)
+		missed := !wall.IsZero() && wall.Before(first)
+		if missed && s.runsAfterGap() {
+			return now.End.UTC()
 		}
 		// Nothing matches between from and wall, so wall stands unless the
 		// clock jumped past it or back before from.
-		if wall.Before(first) || !from.Before(first) {
+		if missed || !from.Before(first) {
 			from = first.Add(-time.Nanosecond)
 			wall = s.pattern.next(s.pastRepeat(then, from))
+		} else if wall.IsZero() {
+			return time.Time{}
 		}
 		now = then
 	}
-	return time.Time{}
 }
 
 // pastRepeat moves from to the end of the wall times that p shows for the
 // second time, if the first time was enough.
-func (s *Spec) pastRepeat(p period, from time.Time) time.Time {
-	if p.start.IsZero() || s.overlap == OverlapTwice || s.pattern.everyHour() {
+func (s *Spec) pastRepeat(p Period, from time.Time) time.Time {
+	if p.Start.IsZero() || s.overlap == OverlapTwice || s.pattern.everyHour() {
 		return from
 	}
-	fresh := periodAt(p.start.Add(-time.Nanosecond), s.zone).wall(p.start)
+	fresh := PeriodAt(p.Start.Add(-time.Nanosecond), s.zone).Wall(p.Start)
 	if last := fresh.Add(-time.Nanosecond); last.After(from) {
 		return last
 	}

@@ -5,27 +5,38 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/robfig/cron/v3"
 )
 
 // text says the pattern as a person would where the form is a common one, and
 // field by field elsewhere.
-func (p unix) text() string {
-	when, daily := p.timeText()
+func (p unix) text() string { return sentence(p.spec, p.daysText(), nil) }
+
+func (q quartz) text() string { return sentence(q.times, q.daysText(), q.years) }
+
+// sentence puts the parts of a text together; no days are all of them.
+func sentence(spec *cron.SpecSchedule, days string, years []int) string {
+	when, daily := timeText(spec)
 	parts := []string{when}
-	if days := p.daysText(); days != "" {
-		parts = append(parts, days)
+	if days != "" {
+		parts = append(parts, "on "+days)
 	} else if daily {
 		parts = append(parts, "every day")
 	}
-	if u := units[month]; !u.full(p.spec.Month) {
-		parts = append(parts, "in "+enumerate(u.values(p.spec.Month), func(n int) string { return time.Month(n).String() }))
+	if u := unixUnits[month]; !u.full(spec.Month) {
+		parts = append(parts, "in "+enumerate(u.values(spec.Month), u.show))
+	}
+	if years != nil {
+		parts = append(parts, "in "+enumerate(years, strconv.Itoa))
 	}
 	return strings.Join(parts, ", ")
 }
 
 // timeText says the time of day, and whether it names one or several.
-func (p unix) timeText() (text string, daily bool) {
-	seconds, minutes, hours := units[second].values(p.spec.Second), units[minute].values(p.spec.Minute), units[hour].values(p.spec.Hour)
+func timeText(spec *cron.SpecSchedule) (text string, daily bool) {
+	u := unixUnits
+	seconds, minutes, hours := u[second].values(spec.Second), u[minute].values(spec.Minute), u[hour].values(spec.Hour)
 	onTheMinute := len(seconds) == 1 && seconds[0] == 0
 	onTheHour := onTheMinute && len(minutes) == 1 && minutes[0] == 0
 	eachSecond, eachMinute, eachHour := cycle(seconds, 60), cycle(minutes, 60), cycle(hours, 24)
@@ -39,9 +50,9 @@ func (p unix) timeText() (text string, daily bool) {
 	case len(seconds) == 1 && len(minutes) == 1 && len(hours) <= 4:
 		return "at " + enumerate(hours, func(h int) string { return clock(h, minutes[0], seconds[0]) }), true
 	}
-	phrases := []string{units[minute].phrase(minutes), units[hour].phrase(hours)}
+	phrases := []string{u[minute].phrase(minutes), u[hour].phrase(hours)}
 	if !onTheMinute {
-		phrases = append([]string{units[second].phrase(seconds)}, phrases...)
+		phrases = append([]string{u[second].phrase(seconds)}, phrases...)
 	}
 	return "at " + strings.Join(phrases, " of "), false
 }
@@ -50,22 +61,62 @@ func (p unix) timeText() (text string, daily bool) {
 func (p unix) daysText() string {
 	var either []string
 	if !starred(p.spec.Dom) {
-		days := units[dayOfMonth].values(p.spec.Dom)
-		either = append(either, plural("day", len(days))+" "+enumerate(days, strconv.Itoa)+" of the month")
+		either = append(either, monthDays(p.spec.Dom))
 	}
 	if !starred(p.spec.Dow) {
-		week := p.spec.Dow&0b1111110 | (p.spec.Dow&1)<<7 // a week ends with Sunday
-		either = append(either, enumerate(units[dayOfWeek].values(week), func(n int) string { return dayNames[n] }))
+		either = append(either, weekDays(p.spec.Dow))
 	}
-	if len(either) == 0 {
-		return ""
-	}
-	return "on " + strings.Join(either, " or on ")
+	return strings.Join(either, " or on ")
 }
 
-// starred reports whether a field was left open. Where both day fields are not,
-// robfig/cron takes a day that either of them names.
-func starred(set uint64) bool { return set>>63 == 1 }
+func (q quartz) daysText() string {
+	var parts []string
+	if !q.days.whole() {
+		switch {
+		case q.days.plain == 0:
+		case q.days.weekly:
+			parts = append(parts, weekDays(q.days.plain))
+		default:
+			parts = append(parts, monthDays(q.days.plain))
+		}
+		for _, rule := range q.days.rules {
+			parts = append(parts, rule.text())
+		}
+	}
+	return strings.Join(parts, " and on ")
+}
+
+// whole reports whether the plain items name every day.
+func (d daySet) whole() bool {
+	if d.weekly {
+		return d.plain == 1<<7-1
+	}
+	return unixUnits[dayOfMonth].full(d.plain)
+}
+
+func monthDays(set uint64) string {
+	days := unixUnits[dayOfMonth].values(set)
+	return plural("day", len(days)) + " " + enumerate(days, strconv.Itoa) + " of the month"
+}
+
+func weekDays(set uint64) string {
+	week := set&0b1111110 | (set&1)<<7 // a week ends with Sunday
+	return enumerate(unixUnits[dayOfWeek].values(week), func(n int) string { return dayNames[n] })
+}
+
+// show says one value of a unit.
+func (u unit) show(n int) string {
+	switch u.index {
+	case month:
+		return time.Month(n).String()
+	case dayOfWeek:
+		return dayNames[n-u.min]
+	}
+	return strconv.Itoa(n)
+}
+
+// starred reports whether a day field was left open.
+func starred(set uint64) bool { return set&starBit != 0 }
 
 // cycle returns n if values are 0, n, 2n … up to size, and 0 if they are not.
 func cycle(values []int, size int) int {
@@ -82,7 +133,7 @@ func cycle(values []int, size int) int {
 }
 
 func (u unit) phrase(values []int) string {
-	if len(values) == u.max-u.min+1 {
+	if len(values) == u.size {
 		return "every " + u.name
 	}
 	return plural(u.name, len(values)) + " " + enumerate(values, strconv.Itoa)

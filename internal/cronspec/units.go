@@ -2,7 +2,6 @@ package cronspec
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 )
 
@@ -14,34 +13,60 @@ const (
 	dayOfMonth
 	month
 	dayOfWeek
+	year
 )
 
 // unit is what a field counts.
 type unit struct {
+	index    int // of the field
 	name     string
-	min, max int
-	names    string // that may stand for the numbers
+	min, max int      // the numbers that may be written
+	size     int      // how many there are before they come round again; 7 is Sunday once more
+	words    []string // that may stand for the numbers, from min on
+	more     string   // forms of this field alone, for messages
 }
 
-var units = [...]unit{
-	second:     {"second", 0, 59, ""},
-	minute:     {"minute", 0, 59, ""},
-	hour:       {"hour", 0, 23, ""},
-	dayOfMonth: {"day-of-month", 1, 31, ""},
-	month:      {"month", 1, 12, " or JAN to DEC"},
-	dayOfWeek:  {"day-of-week", 0, 7, " or SUN to SAT"},
-}
+var (
+	monthWords = []string{"JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"}
+	dayWords   = []string{"SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"}
+)
 
 // dayNames counts Sunday at both ends, so that a week may begin with Monday.
 var dayNames = [...]string{"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"}
 
+// unixUnits are the fields of the unix dialect, whose week begins with Sunday
+// at 0.
+var unixUnits = [...]unit{
+	second:     {second, "second", 0, 59, 60, nil, ""},
+	minute:     {minute, "minute", 0, 59, 60, nil, ""},
+	hour:       {hour, "hour", 0, 23, 24, nil, ""},
+	dayOfMonth: {dayOfMonth, "day-of-month", 1, 31, 31, nil, ""},
+	month:      {month, "month", 1, 12, 12, monthWords, ""},
+	dayOfWeek:  {dayOfWeek, "day-of-week", 0, 7, 7, dayWords, ""},
+}
+
+// quartzUnits are those of the quartz dialect, whose week begins with Sunday
+// at 1.
+var quartzUnits = [...]unit{
+	second:     unixUnits[second],
+	minute:     unixUnits[minute],
+	hour:       unixUnits[hour],
+	dayOfMonth: {dayOfMonth, "day-of-month", 1, 31, 31, nil, "; or L, L-3, LW, 15W or ?"},
+	month:      unixUnits[month],
+	dayOfWeek:  {dayOfWeek, "day-of-week", 1, 7, 7, dayWords, "; or FRIL for the last Friday, FRI#2 for the second, or ?"},
+	year:       {year, "year", 1970, 2199, 230, nil, ""},
+}
+
+// last is the highest number before they come round.
+func (u unit) last() int { return u.min + u.size - 1 }
+
 // full reports whether every value of the unit is in the set.
 func (u unit) full(set uint64) bool {
-	all := uint64(1)<<(u.max+1) - uint64(1)<<u.min
+	all := uint64(1)<<(u.last()+1) - uint64(1)<<u.min
 	return set&all == all
 }
 
-// values lists a set of robfig/cron, where bit n stands for n.
+// values lists a set, where bit n stands for n.
 func (u unit) values(set uint64) []int {
 	var list []int
 	for n := u.min; n <= u.max; n++ {
@@ -52,25 +77,26 @@ func (u unit) values(set uint64) []int {
 	return list
 }
 
-func fieldError(i int, field string) error {
-	if !wellFormed(field) && strings.ContainsAny(field, "LW#") {
-		return fmt.Errorf("%s %q: L, W and # are not of the unix dialect; list the days instead", units[i].name, field)
+// fault says what may stand in a field.
+func (u unit) fault(field string) error {
+	names := ""
+	if n := len(u.words); n > 0 {
+		names = " or " + u.words[0] + " to " + u.words[n-1]
 	}
-	u := units[i]
-	return fmt.Errorf("%s %q is not understood; want %d to %d%s: one, a rising range as 1-5, a step as */2, or a list as 1,3",
-		u.name, field, u.min, u.max, u.names)
+	hash := ", or H"
+	if u.index == year {
+		hash = ""
+	}
+	return fmt.Errorf("%s %q is not understood; want %d to %d%s: one, a range as 1-5, a step as */2, a list as 1,3%s%s",
+		u.name, field, u.min, u.max, names, hash, u.more)
 }
 
-// idleSteps names the steps that are longer than their field, as */90 minutes.
-func idleSteps(fields []string) []string {
-	var idle []string
-	for i, field := range fields {
-		for one := range strings.SplitSeq(field, ",") {
-			_, text, _ := strings.Cut(one, "/")
-			if step, err := strconv.Atoi(text); err == nil && step > units[i].max-units[i].min {
-				idle = append(idle, fmt.Sprintf("the step of %s %q is longer than the field: only its first value counts", units[i].name, one))
-			}
+// upper folds ASCII only: no other letter is a word of a field.
+func upper(text string) string {
+	return strings.Map(func(r rune) rune {
+		if 'a' <= r && r <= 'z' {
+			return r - 'a' + 'A'
 		}
-	}
-	return idle
+		return r
+	}, text)
 }

@@ -3,9 +3,8 @@ package cronspec
 import (
 	"errors"
 	"fmt"
-	"regexp"
+	"math/bits"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -17,48 +16,79 @@ import (
 const maxExpr = 1000
 
 // unix is a pattern of the unix dialect: five fields, or six with the seconds
-// first. robfig/cron reads the fields and finds the matches; what it leaves
-// unsaid, accepts by mistake or does not know (7 for Sunday) is settled here.
+// first. robfig/cron finds the matches. It does not read the fields: its parser
+// accepts "*-5", knows neither 7 for Sunday nor 22-2, and has panicked on what
+// users wrote.
 type unix struct {
-	spec *cron.SpecSchedule // asked in UTC only, where the clock never jumps
-	idle []string           // steps that reach nothing, for warnings
+	spec  *cron.SpecSchedule // asked in UTC only, where the clock never jumps
+	notes []string           // for warnings
 }
 
-func parseUnix(expr string) (unix, error) {
-	fields, err := splitFields(strings.TrimSpace(expr))
+func parseUnix(expr string, seed uint64) (unix, error) {
+	texts, err := unixFields(expr)
 	if err != nil {
 		return unix{}, err
 	}
-	for i, field := range fields {
-		if !wellFormed(field) {
-			return unix{}, fieldError(i, field)
+	var sets [len(unixUnits)]uint64
+	var p unix
+	for i, u := range unixUnits {
+		f, err := u.read(texts[i], drawing(seed, i))
+		if err != nil {
+			return unix{}, hintQuartz(i, texts[i], err)
 		}
+		sets[i] = f.set()
+		p.notes = append(p.notes, f.notes...)
 	}
-	p := unix{idle: idleSteps(fields)}
-	fields[dayOfWeek] = foldSunday(fields[dayOfWeek])
-	if p.spec, err = compile(fields); err != nil {
-		return unix{}, blame(fields, err)
+	if strings.Contains(expr, "?") && strings.ContainsAny(texts[dayOfWeek], "1234567") {
+		p.notes = append(p.notes, `"?" is of the quartz dialect, where day-of-week 1 is Sunday; in this one 1 is Monday ("dialect": "unix")`)
 	}
-	if p.next(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
-		return unix{}, fmt.Errorf("%q never fires: no month that it names has such a day", expr)
+	p.spec = &cron.SpecSchedule{Second: sets[second], Minute: sets[minute], Hour: sets[hour],
+		Dom: sets[dayOfMonth], Month: sets[month], Dow: sets[dayOfWeek], Location: time.UTC}
+	start := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	if !everFires(texts[month], func(months uint64) bool { return !p.with(months).next(start).IsZero() }) {
+		return unix{}, neverFires(expr, texts[month])
 	}
 	return p, nil
 }
 
-// splitFields returns the six fields of an expression or a descriptor.
-func splitFields(expr string) ([]string, error) {
+// with returns p in other months.
+func (p unix) with(months uint64) unix {
+	spec := *p.spec
+	spec.Month = months
+	p.spec = &spec
+	return p
+}
+
+// neverFires is the error of an expression without a match.
+func neverFires(expr, months string) error {
+	if UsesHash(months) {
+		return fmt.Errorf("%q may never fire: a month that %q may stand for has no such day", expr, months)
+	}
+	return fmt.Errorf("%q never fires: no month that it names has such a day", expr)
+}
+
+// trim returns expr without the space around it, unless it is nothing that any
+// dialect could read.
+func trim(expr string) (string, error) {
+	expr = strings.TrimSpace(expr)
 	switch word, _, _ := strings.Cut(expr, " "); {
 	case expr == "":
-		return nil, errors.New("the expression is empty; want 5 or 6 fields such as \"30 2 * * *\"")
+		return "", errors.New("the expression is empty; want 5 or 6 fields such as \"30 2 * * *\"")
 	case len(expr) > maxExpr:
-		return nil, fmt.Errorf("the expression is %d bytes long; want at most %d", len(expr), maxExpr)
+		return "", fmt.Errorf("the expression is %d bytes long; want at most %d", len(expr), maxExpr)
 	case strings.HasPrefix(expr, "TZ="), strings.HasPrefix(expr, "CRON_TZ="):
-		return nil, fmt.Errorf("%q does not belong to the expression: put the zone into \"timezone\"", word)
+		return "", fmt.Errorf("%q does not belong to the expression: put the zone into \"timezone\"", word)
 	case word == "@every":
-		return nil, errors.New("\"@every\" has no instant to count from: use a schedule of kind \"every\" with an \"interval\"")
+		return "", errors.New("\"@every\" has no instant to count from: use a schedule of kind \"every\" with an \"interval\"")
 	case word == "@reboot":
-		return nil, errors.New("\"@reboot\" has no meaning on a cluster: trigger a job of kind \"manual\" instead")
-	case expr[0] == '@':
+		return "", errors.New("\"@reboot\" has no meaning on a cluster: trigger a job of kind \"manual\" instead")
+	}
+	return expr, nil
+}
+
+// unixFields returns the six fields of an expression or a descriptor.
+func unixFields(expr string) ([]string, error) {
+	if expr[0] == '@' {
 		return descriptor(expr)
 	}
 	fields := strings.Fields(expr)
@@ -68,8 +98,8 @@ func splitFields(expr string) ([]string, error) {
 	case 6:
 		return fields, nil
 	}
-	return nil, fmt.Errorf("%q has %d fields; want 5 (minute hour day-of-month month day-of-week), or 6 with the second first",
-		expr, len(fields))
+	return nil, fmt.Errorf("%q has %d fields; want 5 (minute hour day-of-month month day-of-week), or 6 with the second first; a year needs \"dialect\": %q",
+		expr, len(fields), Quartz)
 }
 
 func descriptor(word string) ([]string, error) {
@@ -88,87 +118,16 @@ func descriptor(word string) ([]string, error) {
 	return nil, fmt.Errorf("%q is not known; want @hourly, @daily, @midnight, @weekly, @monthly, @yearly or @annually", word)
 }
 
-// item is what may stand between the commas of a field. robfig/cron accepts
-// more, such as "*-5", and ignores part of it.
-var item = regexp.MustCompile(`^([*?]|[0-9]{1,2}(-[0-9]{1,2})?|[A-Za-z]{3}(-[A-Za-z]{3})?)(/[0-9]{1,4})?$`)
-
-func wellFormed(field string) bool {
-	for one := range strings.SplitSeq(field, ",") {
-		if !item.MatchString(one) {
-			return false
-		}
+// hintQuartz names the dialect that knows a day field which this one does not.
+func hintQuartz(i int, text string, err error) error {
+	u := quartzUnits[i]
+	if i != dayOfMonth && i != dayOfWeek {
+		return err
 	}
-	return true
-}
-
-// foldSunday writes the day-of-week field without 7, which many a crontab uses
-// for Sunday and robfig/cron refuses.
-func foldSunday(field string) string {
-	items := strings.Split(field, ",")
-	for i, one := range items {
-		span, stepText, stepped := strings.Cut(one, "/")
-		low, high, ranged := strings.Cut(span, "-")
-		if !ranged {
-			high = low
-		}
-		first, last, step := weekday(low), weekday(high), 1
-		if last == 0 && first > 0 {
-			last = 7 // a range up to SUN
-		}
-		if stepped {
-			step, _ = strconv.Atoi(stepText)
-		}
-		if last != 7 || first < 0 || step < 1 {
-			continue
-		}
-		var days []string
-		for day := first; day <= 7; day += step {
-			days = append(days, strconv.Itoa(day%7))
-		}
-		items[i] = strings.Join(days, ",")
+	if _, quartzErr := readDays(u, text, drawing(0, i)); quartzErr != nil {
+		return err
 	}
-	return strings.Join(items, ",")
-}
-
-// weekday reads a day's number 0–7 or its name; −1 if it is neither.
-func weekday(text string) int {
-	if n, err := strconv.Atoi(text); err == nil && n <= 7 {
-		return n
-	}
-	return slices.IndexFunc(dayNames[:7], func(name string) bool { return strings.EqualFold(name[:3], text) })
-}
-
-// compile hands the fields to robfig/cron, whose parser has panicked on user
-// input before.
-func compile(fields []string) (spec *cron.SpecSchedule, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("the cron parser panicked: %v", r)
-		}
-	}()
-	parser := cron.NewParser(cron.Second | cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
-	schedule, err := parser.Parse(strings.Join(fields, " "))
-	if err != nil {
-		return nil, err
-	}
-	spec, ok := schedule.(*cron.SpecSchedule)
-	if !ok {
-		return nil, fmt.Errorf("the cron parser returned a %T", schedule)
-	}
-	spec.Location = time.UTC
-	return spec, nil
-}
-
-// blame finds the field that compile could not read.
-func blame(fields []string, err error) error {
-	for i := range fields {
-		alone := []string{"*", "*", "*", "*", "*", "*"}
-		alone[i] = fields[i]
-		if _, err := compile(alone); err != nil {
-			return fieldError(i, fields[i])
-		}
-	}
-	return err
+	return fmt.Errorf("%s %q: L, W and # need \"dialect\": %q, or list the days", u.name, text, Quartz)
 }
 
 // next looks further than robfig/cron, which gives up after five years: from
@@ -180,4 +139,35 @@ func (p unix) next(wall time.Time) time.Time {
 	return p.spec.Next(time.Date(wall.Year()+6, 1, 1, 0, 0, 0, -1, time.UTC))
 }
 
-func (p unix) everyHour() bool { return units[hour].full(p.spec.Hour) }
+func (p unix) everyHour() bool { return unixUnits[hour].full(p.spec.Hour) }
+
+func (p unix) warnings() []string {
+	list := slices.Clone(p.notes)
+	switch dom, dow := starred(p.spec.Dom), starred(p.spec.Dow); {
+	case !dom && !dow:
+		list = append(list, "day-of-month and day-of-week are both given: a day that fits either one is enough (OR)")
+	case !dom:
+		list = append(list, shortMonths(p.spec.Dom, p.spec.Month)...)
+	}
+	return list
+}
+
+// shortMonths warns of days that none of the days of a set makes up for in the
+// shortest of the months of another.
+func shortMonths(days, months uint64) []string {
+	if first := bits.TrailingZeros64(days); first > shortest(months) {
+		return []string{fmt.Sprintf("not every month has a day %d: those without it are left out", first)}
+	}
+	return nil
+}
+
+// shortest returns the days of the shortest of the months in a set, in a year
+// without 29 February.
+func shortest(months uint64) int {
+	days := 31
+	for months &= 1<<13 - 1; months != 0; months &= months - 1 {
+		m := time.Month(bits.TrailingZeros64(months))
+		days = min(days, time.Date(2001, m+1, 0, 0, 0, 0, 0, time.UTC).Day())
+	}
+	return days
+}

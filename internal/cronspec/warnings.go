@@ -2,8 +2,6 @@ package cronspec
 
 import (
 	"fmt"
-	"math/bits"
-	"slices"
 	"time"
 )
 
@@ -20,8 +18,8 @@ func (s *Spec) Warnings(now time.Time) []string {
 		return list
 	}
 	var gap, repeat string
-	for p := periodAt(now, s.zone); !p.end.IsZero() && p.end.Before(now.Add(outlook)); {
-		next := periodAt(p.end, s.zone)
+	for p := PeriodAt(now, s.zone); !p.End.IsZero() && p.End.Before(now.Add(outlook)); {
+		next := PeriodAt(p.End, s.zone)
 		if gap == "" {
 			gap = s.gapWarning(p, next)
 		}
@@ -39,8 +37,8 @@ func (s *Spec) Warnings(now time.Time) []string {
 }
 
 // gapWarning says what the change from p to next leaves out, "" if nothing.
-func (s *Spec) gapWarning(p, next period) string {
-	from, to := p.wall(p.end), next.wall(p.end)
+func (s *Spec) gapWarning(p, next Period) string {
+	from, to := p.Wall(p.End), next.Wall(p.End)
 	fire, hit := s.firstMatch(from, to)
 	if !hit {
 		return ""
@@ -54,8 +52,8 @@ func (s *Spec) gapWarning(p, next period) string {
 }
 
 // repeatWarning says what the change from p to next brings again, "" if nothing.
-func (s *Spec) repeatWarning(p, next period) string {
-	from, to := next.wall(p.end), p.wall(p.end)
+func (s *Spec) repeatWarning(p, next Period) string {
+	from, to := next.Wall(p.End), p.Wall(p.End)
 	fire, hit := s.firstMatch(from, to)
 	if !hit {
 		return ""
@@ -78,25 +76,3 @@ func (s *Spec) firstMatch(from, to time.Time) (time.Time, bool) {
 }
 
 func showTime(wall time.Time) string { return clock(wall.Clock()) }
-
-func (p unix) warnings() []string {
-	list := slices.Clone(p.idle)
-	switch dom, dow := starred(p.spec.Dom), starred(p.spec.Dow); {
-	case !dom && !dow:
-		list = append(list, "day-of-month and day-of-week are both given: a day that fits either one is enough (OR)")
-	case !dom && bits.TrailingZeros64(p.spec.Dom) > shortestMonth(p.spec.Month):
-		list = append(list, fmt.Sprintf("not every month has a day %d: those without it are left out", bits.TrailingZeros64(p.spec.Dom)))
-	}
-	return list
-}
-
-// shortestMonth returns the days of the shortest of the months in a set,
-// in a year without 29 February.
-func shortestMonth(months uint64) int {
-	shortest := 31
-	for months &= 1<<13 - 1; months != 0; months &= months - 1 {
-		m := time.Month(bits.TrailingZeros64(months))
-		shortest = min(shortest, time.Date(2001, m+1, 0, 0, 0, 0, 0, time.UTC).Day())
-	}
-	return shortest
-}
