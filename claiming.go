@@ -24,7 +24,42 @@ type Claimed struct {
 	Route    Route
 	Delivery Delivery
 	DueAt    time.Time
+	Priority int
 	Trigger  Trigger // Lease is set by the sender
+	// Dispatch is what the job says of its sending beyond Route; nil: nothing.
+	Dispatch *Dispatch
+	// Target is the address that a broadcast's shard is meant for; "" = any.
+	Target string
+	// Last is the executor of the attempt before; "" on the first.
+	Last string
+}
+
+// Dispatch is what a job says of its sending. The zero value says nothing.
+type Dispatch struct {
+	RouteKey   string            `json:"route_key,omitempty"`
+	RouteOrder []string          `json:"route_order,omitempty"`
+	Selector   map[string]string `json:"selector,omitempty"`
+	Exclusive  bool              `json:"exclusive,omitempty"`
+	RetryOn    RetryOn           `json:"retry_on,omitempty"`
+	HTTP       *HTTPCall         `json:"http,omitempty"`
+}
+
+// Dispatch returns what j says of its sending, nil if nothing but its route.
+func (j Job) Dispatch() *Dispatch {
+	d := Dispatch{RouteKey: j.RouteKey, RouteOrder: j.RouteOrder, Selector: j.Selector, Exclusive: j.Exclusive, HTTP: j.HTTP}
+	if j.Retry.On != RetryAny {
+		d.RetryOn = j.Retry.On
+	}
+	if d.RouteKey == "" && d.RouteOrder == nil && d.Selector == nil && !d.Exclusive && d.HTTP == nil && d.RetryOn == "" {
+		return nil
+	}
+	return &d
+}
+
+// Shard is one executor's part of a broadcast.
+type Shard struct {
+	Index   int
+	Address string
 }
 
 // FinishItem is a result and who reports it.
@@ -35,9 +70,27 @@ type FinishItem struct {
 
 // Followed is what a change of executions leads to outside of the store.
 type Followed struct {
-	Announce []Due         // planned again, or let in from the overlap queue: to be announced
-	Plan     []JobID       // jobs whose next fire was just decided: to be planned at once
-	Ended    []ExecutionID // final now: out of the queue
+	Announce  []Due         // planned again, or let in from the overlap queue: to be announced
+	Plan      []JobID       // jobs whose next fire was just decided: to be planned at once
+	Ended     []ExecutionID // final now: out of the queue
+	Cancel    []Cancel      // running attempts that somebody has to be told to end
+	Backfills []BackfillID  // that may go on
+	Admit     bool          // somebody waits for a place, and Admit may let them in before long
+}
+
+// CancelByApp returns the attempts that are to be told to end, by their apps.
+func (f Followed) CancelByApp() map[string][]AttemptRef {
+	byApp := make(map[string][]AttemptRef)
+	for _, c := range f.Cancel {
+		byApp[c.App] = append(byApp[c.App], c.Attempt)
+	}
+	return byApp
+}
+
+// Cancel is an attempt to be cancelled, and the app whose executors may run it.
+type Cancel struct {
+	App     string
+	Attempt AttemptRef
 }
 
 // FinishResult is the outcome of Finish.

@@ -12,16 +12,20 @@ type Code string
 
 // The codes.
 const (
-	CodeInvalid      Code = "invalid"            // a field is faulty; see Error.Fields
-	CodeNotFound     Code = "not_found"          // no such thing
-	CodeConflict     Code = "conflict"           // the thing exists, or its state forbids this
-	CodeKeyReused    Code = "idempotency_reused" // the key was used with another request
-	CodeStale        Code = "stale_token"        // a newer attempt exists
-	CodeUnauthorized Code = "unauthorized"       // no or wrong credentials
-	CodeForbidden    Code = "forbidden"          // the credentials do not reach this
-	CodeTooLarge     Code = "too_large"          // the body exceeds its limit
-	CodeUnavailable  Code = "unavailable"        // a store cannot be reached; try again
-	CodeInternal     Code = "internal"           // ours; logged, not shown
+	CodeInvalid   Code = "invalid"            // a field is faulty; see Error.Fields
+	CodeNotFound  Code = "not_found"          // no such thing
+	CodeConflict  Code = "conflict"           // the thing exists, or its state forbids this
+	CodeKeyReused Code = "idempotency_reused" // the key was used with another request
+	CodeStale     Code = "stale_token"        // a newer attempt exists
+	// CodePreconditionRequired asks for If-Match: a change has to name the
+	// version that it was made for.
+	CodePreconditionRequired Code = "precondition_required"
+	CodePreconditionFailed   Code = "precondition_failed" // the thing has changed since
+	CodeUnauthorized         Code = "unauthorized"        // no or wrong credentials
+	CodeForbidden            Code = "forbidden"           // the credentials do not reach this
+	CodeTooLarge             Code = "too_large"           // the body exceeds its limit
+	CodeUnavailable          Code = "unavailable"         // a store cannot be reached; try again
+	CodeInternal             Code = "internal"            // ours; logged, not shown
 )
 
 // FieldError is one fault in one field.

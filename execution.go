@@ -95,6 +95,27 @@ type Execution struct {
 	Attempts    []Attempt       `json:"attempts,omitempty"`
 	RetryOf     *ExecutionID    `json:"retry_of,omitempty"`
 	Missed      *MissedRange    `json:"missed,omitempty"`
+	Waiting     bool            `json:"waiting,omitempty"` // for its turn: Reason says whose
+	Parent      *ExecutionID    `json:"parent,omitempty"`  // whose end triggered it, whose shard it is, or that it runs again
+	Root        *ExecutionID    `json:"root,omitempty"`    // of the tree that it belongs to, if it has a parent
+	Shard       *ShardOf        `json:"shard,omitempty"`   // of a broadcast
+	Inputs      json.RawMessage `json:"inputs,omitempty"`  // a list of ParentEnd; not in lists of executions
+	Shards      []Execution     `json:"shards,omitempty"`  // of a broadcast, by their number; not in lists of executions
+	Progress    *Progress       `json:"progress,omitempty"`
+}
+
+// ShardOf says which part of a broadcast an execution is.
+type ShardOf struct {
+	Index  int    `json:"index"` // from 0
+	Total  int    `json:"total"`
+	Target string `json:"-"` // the address of the executor that it is meant for
+}
+
+// Progress is what a handler last said of itself.
+type Progress struct {
+	Percent int       `json:"percent"` // 0 to 100
+	Note    string    `json:"note,omitempty"`
+	At      time.Time `json:"at"`
 }
 
 // MissedRange says that one record stands for several fires of a job that were

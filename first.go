@@ -1,6 +1,12 @@
 package firjob
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/firjob/firjob/internal/cronspec"
+)
 
 // FirstFire returns the first fire of a job that is stored at now with anchor
 // as the point that "every" counts from; the zero time means none. The error is
@@ -9,43 +15,95 @@ import "time"
 //	cron, every  the next one after now
 //	at           the instant itself, past or not: the misfire policy decides
 //	             about a past one when it is planned
-//	delay        one interval from now
+//	delay        one interval from now, or as soon as window and calendars permit
 //	manual       none; nor has a paused job any
 func (j Job) FirstFire(now, anchor time.Time) (time.Time, error) {
-	timetable, err := j.Schedule.Timetable(anchor)
+	timetable, err := j.Timetable(anchor)
 	if err != nil || !j.Enabled {
 		return time.Time{}, err
 	}
 	switch j.Schedule.Kind {
 	case ScheduleAt:
-		return j.Schedule.At.Truncate(time.Millisecond), nil
+		return cut(j.Schedule.At), nil
 	case ScheduleDelay:
-		return now.Add(j.Schedule.Interval.Std()).Truncate(time.Millisecond), nil
+		return timetable.open(now.Add(j.Schedule.Interval.Std()).UTC().Truncate(time.Millisecond)), nil
 	}
 	return timetable.Next(now), nil
 }
 
+// DelayedFire returns the fire that follows a run of a delay job that ended at
+// end: one interval later, not before now, so that a result that came late is no
+// misfire, rounded up to the millisecond, so that it is never early, and moved
+// to the next instant that window and calendars permit; the zero time if there
+// is none. The error is Timetable's.
+func (j Job) DelayedFire(end, now time.Time) (time.Time, error) {
+	timetable, err := j.Timetable(time.Time{})
+	if err != nil {
+		return time.Time{}, err
+	}
+	at := end.Add(j.Schedule.Interval.Std())
+	if at.Before(now) {
+		at = now
+	}
+	return timetable.open(at.UTC().Add(time.Millisecond - 1).Truncate(time.Millisecond)), nil
+}
+
 // FireAfterEdit returns the next fire of j, which was old until now; the zero
-// time means none. A new schedule starts afresh, as FirstFire says, with now as
-// its anchor. A job with the same fires goes on where it was. One that is resumed
-// does not make up for what was due while it was paused, nor is an "at" fired
-// that was slept through.
+// time means none. A schedule of another grid starts afresh, as FirstFire says,
+// with now as its anchor. A job with the same fires goes on where it was, and so
+// does a delay job of which an execution is open. One that is resumed does not
+// make up for what was due while it was paused, nor is an "at" fired that was
+// slept through.
 func (j Job) FireAfterEdit(old Job, now, anchor time.Time) (time.Time, error) {
 	switch {
 	case j.SameFires(old):
 		return old.nextFire(), nil
-	case !j.Schedule.Equal(old.Schedule):
+	case !j.Schedule.SameGrid(old.Schedule):
 		return j.FirstFire(now, now)
 	case j.Schedule.Kind == ScheduleAt && !j.Schedule.At.After(now):
 		return time.Time{}, nil
+	case j.Schedule.Kind == ScheduleDelay && j.Enabled && old.Enabled:
+		return j.delayUnderOtherRules(old.nextFire(), now)
 	}
 	return j.FirstFire(now, anchor)
 }
 
+// delayUnderOtherRules returns the fire of a delay job of which nothing but window
+// and calendars has changed and which was to fire at next. While an execution is
+// open next is zero, and stays so: the end brings the following fire. Otherwise
+// it is no later than one interval from now, if the new rules permit that.
+func (j Job) delayUnderOtherRules(next, now time.Time) (time.Time, error) {
+	if next.IsZero() {
+		return next, nil
+	}
+	timetable, err := j.Timetable(time.Time{})
+	if err != nil {
+		return time.Time{}, err
+	}
+	if soonest := now.Add(j.Schedule.Interval.Std()); soonest.Before(next) {
+		next = soonest
+	}
+	return timetable.open(next.UTC().Truncate(time.Millisecond)), nil
+}
+
 // SameFires reports whether j, which was old until now, fires when old did: then
-// what was planned for old is good for j, too.
+// what was planned for old is good for j, too. Another version of a calendar
+// makes other fires, and so does another name where fires are drawn from it.
 func (j Job) SameFires(old Job) bool {
-	return j.Enabled == old.Enabled && j.Schedule.Equal(old.Schedule)
+	return j.Enabled == old.Enabled && j.Schedule.Equal(old.Schedule) &&
+		(!j.Schedule.drawn() || j.seed() == old.seed()) && sameCalendars(j.Calendars, old.Calendars)
+}
+
+// drawn reports whether the fires of s depend on a seed.
+func (s Schedule) drawn() bool {
+	return s.Jitter != 0 || s.Kind == ScheduleCron && cronspec.UsesHash(s.Expr)
+}
+
+// sameCalendars reports whether two lists hold the same versions, in any order.
+func sameCalendars(a, b []Calendar) bool {
+	return len(a) == len(b) && !slices.ContainsFunc(a, func(c Calendar) bool {
+		return !slices.ContainsFunc(b, func(o Calendar) bool { return c.Name == o.Name && c.Version == o.Version })
+	})
 }
 
 func (j Job) nextFire() time.Time {
@@ -55,11 +113,24 @@ func (j Job) nextFire() time.Time {
 	return *j.NextFireAt
 }
 
-// Equal reports whether s and o name the same fires, given the same anchor.
+// Equal reports whether s and o name the same fires, given the same anchor: a
+// default may be written out, and calendars may stand in any order.
 func (s Schedule) Equal(o Schedule) bool {
-	if (s.At == nil) != (o.At == nil) || s.At != nil && !s.At.Equal(*o.At) {
-		return false
-	}
-	s.At, o.At = nil, nil
-	return s == o
+	return s.Kind == o.Kind && s.Expr == o.Expr && sameOr("UTC", s.Timezone, o.Timezone) && sameOr(DialectUnix, s.Dialect, o.Dialect) &&
+		sameOr(cronspec.GapRunAfter, s.Gap, o.Gap) && sameOr(cronspec.OverlapOnce, s.OverlapHour, o.OverlapHour) &&
+		s.Interval == o.Interval && s.Jitter == o.Jitter &&
+		sameInstant(s.At, o.At) && sameInstant(s.StartAt, o.StartAt) && sameInstant(s.EndAt, o.EndAt) &&
+		slices.Equal(slices.Sorted(slices.Values(s.Calendars)), slices.Sorted(slices.Values(o.Calendars)))
 }
+
+// SameGrid reports whether s and o count from the same point in the same steps, so
+// that a change from o to s keeps the anchor: the rest of a schedule only leaves
+// instants out or puts them off.
+func (s Schedule) SameGrid(o Schedule) bool {
+	return s.Kind == o.Kind && s.Interval == o.Interval && sameInstant(s.At, o.At) && sameInstant(s.StartAt, o.StartAt)
+}
+
+// sameOr compares two values of which an absent one stands for the default.
+func sameOr[T ~string](byDefault, a, b T) bool { return cmp.Or(a, byDefault) == cmp.Or(b, byDefault) }
+
+func sameInstant(a, b *time.Time) bool { return a == b || a != nil && b != nil && a.Equal(*b) }

@@ -38,13 +38,21 @@ func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // UnmarshalText reads a kind's name.
 func (k *Kind) UnmarshalText(text []byte) error {
-	for i, name := range kindNames {
-		if name == string(text) {
-			*k = Kind(i)
-			return nil
+	parsed, err := ParseKind(string(text))
+	if err == nil {
+		*k = parsed
+	}
+	return err
+}
+
+// ParseKind reads a kind's name.
+func ParseKind(name string) (Kind, error) {
+	for i, known := range kindNames {
+		if known == name {
+			return Kind(i), nil
 		}
 	}
-	return fmt.Errorf("%q is not a kind of execution", text)
+	return 0, fmt.Errorf("%q is not a kind of execution; want one of %v", name, kindNames)
 }
 
 // ExecutionID is a UUIDv8 that is the identity of a fire: planning the same
@@ -127,6 +135,23 @@ func (id ExecutionID) Job() JobID { return JobID(binary.BigEndian.Uint32(id[12:]
 
 // Kind returns what asked for the execution.
 func (id ExecutionID) Kind() Kind { return Kind(id[8] & 0x3f) }
+
+// Nonce returns the 24 bits that tell executions of one kind and instant apart.
+func (id ExecutionID) Nonce() uint32 {
+	return uint32(id[9])<<16 | uint32(id[10])<<8 | uint32(id[11])
+}
+
+// Ordinal returns 0, or shard i + 1 of a broadcast.
+func (id ExecutionID) Ordinal() int { return int(id[6]&0x0f)<<8 | int(id[7]) }
+
+// MaxShards is how many shards a broadcast can have: ordinals have 12 bits.
+const MaxShards = 1<<12 - 1
+
+// Shard returns the id of shard i, 0 ≤ i < MaxShards, of the broadcast id.
+func (id ExecutionID) Shard(i int) ExecutionID {
+	id[6], id[7] = 0x80|byte((i+1)>>8), byte(i+1)
+	return id
+}
 
 // IsZero reports whether id is no id at all.
 func (id ExecutionID) IsZero() bool { return id == ExecutionID{} }

@@ -32,6 +32,39 @@ func TestRetryWait(t *testing.T) {
 	}
 }
 
+func TestRetryWaitKinds(t *testing.T) {
+	t.Parallel()
+	const second = time.Second
+	for kind, want := range map[firjob.BackoffKind][]time.Duration{
+		firjob.BackoffExponential: {2 * second, 6 * second, 18 * second, 30 * second, 30 * second},
+		firjob.BackoffLinear:      {2 * second, 4 * second, 6 * second, 8 * second, 10 * second},
+		firjob.BackoffFixed:       {2 * second, 2 * second, 2 * second, 2 * second, 2 * second},
+	} {
+		r := firjob.Retry{Kind: kind, Backoff: firjob.Duration(2 * second), Factor: 3, MaxBackoff: firjob.Duration(30 * second)}
+		for i, want := range want {
+			if got := r.Wait(i+1, 0.5); got != want {
+				t.Errorf("%s: the wait after attempt %d is %v, want %v", kind, i+1, got, want)
+			}
+		}
+	}
+}
+
+// The largest rule that is valid overflows nothing.
+func TestRetryWaitDoesNotOverflow(t *testing.T) {
+	t.Parallel()
+	for _, backoff := range []time.Duration{0, 1, firjob.MaxTimeout} {
+		r := firjob.Retry{Kind: firjob.BackoffExponential, Backoff: firjob.Duration(backoff), Factor: firjob.MaxFactor,
+			MaxBackoff: firjob.Duration(firjob.MaxTimeout), Jitter: 1}
+		want := time.Duration(firjob.MaxTimeout)
+		if backoff == 0 {
+			want = 0
+		}
+		if got := r.Wait(firjob.MaxAttempts, 0.5); got != want {
+			t.Errorf("backoff %v: the wait after attempt %d is %v, want %v", backoff, firjob.MaxAttempts, got, want)
+		}
+	}
+}
+
 // Whatever a valid rule says, a wait is never negative, stays within its jitter
 // of the cap, and does not shrink from one attempt to the next.
 func TestRetryWaitBounds(t *testing.T) {
@@ -39,6 +72,7 @@ func TestRetryWaitBounds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		backoff := rapid.Int64Range(0, int64(firjob.MaxTimeout)).Draw(t, "backoff")
 		r := firjob.Retry{
+			Kind:       rapid.SampledFrom([]firjob.BackoffKind{firjob.BackoffExponential, firjob.BackoffLinear, firjob.BackoffFixed}).Draw(t, "kind"),
 			Backoff:    firjob.Duration(backoff),
 			MaxBackoff: firjob.Duration(rapid.Int64Range(backoff, int64(firjob.MaxTimeout)).Draw(t, "max backoff")),
 			Factor:     rapid.Float64Range(1, firjob.MaxFactor).Draw(t, "factor"),
@@ -46,9 +80,11 @@ func TestRetryWaitBounds(t *testing.T) {
 		}
 		n := rapid.IntRange(1, firjob.MaxAttempts).Draw(t, "n")
 		random := rapid.Float64Range(0, 0.999999).Draw(t, "random")
-		wait := r.Wait(n, random)
-		low := time.Duration(float64(r.Backoff)*(1-r.Jitter)) - 1
-		high := time.Duration(float64(r.MaxBackoff)*(1+r.Jitter)) + 1
+		wait, plain := r.Wait(n, random), r.Wait(n, 0.5)
+		if plain < time.Duration(r.Backoff)-1 || plain > time.Duration(r.MaxBackoff)+1 {
+			t.Fatalf("%+v: without jitter Wait(%d) = %v, want it between backoff and cap", r, n, plain)
+		}
+		low, high := time.Duration(float64(plain)*(1-r.Jitter))-2, time.Duration(float64(plain)*(1+r.Jitter))+2
 		if wait < 0 || wait < low || wait > high {
 			t.Fatalf("%+v: Wait(%d, %v) = %v, want %v to %v", r, n, random, wait, low, high)
 		}
@@ -75,6 +111,20 @@ func TestEndedAfter(t *testing.T) {
 		"timed out last":      {firjob.Ended{Outcome: firjob.OutcomeTimedOut, Answered: 3}, firjob.Verdict{State: firjob.StateTimedOut}},
 		"losses do not count": {firjob.Ended{Outcome: firjob.OutcomeFailed, Answered: 1, Lost: 4}, firjob.Verdict{State: planned, Wait: time.Second}},
 		"failed at most once": {firjob.Ended{Outcome: firjob.OutcomeFailed, Answered: 1, Delivery: firjob.AtMostOnce},
+			firjob.Verdict{State: planned, Wait: time.Second}},
+		"permanent": {firjob.Ended{Outcome: firjob.OutcomeFailed, Answered: 1, Permanent: true, Reason: "no such account"},
+			firjob.Verdict{State: firjob.StateFailed, Reason: "no such account; permanent, as the handler said"}},
+		"permanent and retry after": {firjob.Ended{Outcome: firjob.OutcomeFailed, Answered: 1, Permanent: true, RetryAfter: 1, Reason: "no"},
+			firjob.Verdict{State: firjob.StateFailed, Reason: "no; permanent, as the handler said"}},
+		"retry after": {firjob.Ended{Outcome: firjob.OutcomeFailed, Answered: 1, RetryAfter: firjob.Duration(90 * time.Second), Reason: "busy"},
+			firjob.Verdict{State: planned, Wait: 90 * time.Second, Reason: "busy; again after 1m30s, as the handler asked"}},
+		"retry after, sooner than the backoff": {firjob.Ended{Outcome: firjob.OutcomeFailed, Answered: 2, RetryAfter: firjob.Duration(time.Millisecond), Reason: "busy"},
+			firjob.Verdict{State: planned, Wait: time.Millisecond, Reason: "busy; again after 1ms, as the handler asked"}},
+		"retry after a century": {firjob.Ended{Outcome: firjob.OutcomeFailed, Answered: 1, RetryAfter: 1 << 62, Reason: "busy"},
+			firjob.Verdict{State: planned, Wait: firjob.MaxTimeout, Reason: "busy; again after 720h, as the handler asked"}},
+		"retry after the last": {firjob.Ended{Outcome: firjob.OutcomeFailed, Answered: 3, RetryAfter: firjob.Duration(time.Second), Reason: "busy"},
+			firjob.Verdict{State: firjob.StateFailed, Reason: "busy"}},
+		"timed out, permanent": {firjob.Ended{Outcome: firjob.OutcomeTimedOut, Answered: 1, Permanent: true},
 			firjob.Verdict{State: planned, Wait: time.Second}},
 		"lost": {firjob.Ended{Outcome: firjob.OutcomeLost, Lost: 1, Reason: "no beat"},
 			firjob.Verdict{State: planned, Reason: "no beat; sent again"}},

@@ -1,8 +1,10 @@
 package firjob
 
 import (
-	"encoding/json"
 	"fmt"
+	"hash/fnv"
+	"io"
+	"slices"
 	"time"
 
 	"github.com/firjob/firjob/internal/cronspec"
@@ -25,78 +27,110 @@ type Schedule struct {
 	Kind        ScheduleKind         `json:"kind"`
 	Expr        string               `json:"expr,omitempty"`
 	Timezone    string               `json:"timezone,omitempty"`     // IANA name; "UTC" by default
-	Dialect     string               `json:"dialect,omitempty"`      // "unix"
+	Dialect     string               `json:"dialect,omitempty"`      // "unix" or "quartz"
 	Gap         cronspec.Gap         `json:"gap,omitempty"`          // for a local time that does not exist: "run_after" or "skip"
 	OverlapHour cronspec.OverlapHour `json:"overlap_hour,omitempty"` // for a local time that comes twice: "once" or "twice"
 	Interval    Duration             `json:"interval,omitempty"`
 	At          *time.Time           `json:"at,omitempty"`
+	StartAt     *time.Time           `json:"start_at,omitempty"`  // no fire before it; "every" counts from it
+	EndAt       *time.Time           `json:"end_at,omitempty"`    // no fire at or after it
+	Jitter      Duration             `json:"jitter,omitempty"`    // each fire is put off by up to this much, the same on every replica
+	Calendars   []string             `json:"calendars,omitempty"` // names; a fire counts only if each permits it
 }
 
-// MarshalJSON leaves out the interval when there is none.
-func (s Schedule) MarshalJSON() ([]byte, error) {
-	type plain Schedule
-	var interval *Duration
-	if s.Interval != 0 {
-		interval = &s.Interval
-	}
-	return json.Marshal(struct {
-		plain
-		Interval *Duration `json:"interval,omitempty"`
-	}{plain(s), interval})
+// TimetableOptions is what a schedule takes from its job.
+type TimetableOptions struct {
+	Anchor    time.Time  // where "every" counts from, cut to the millisecond
+	Seed      uint64     // what jitter and "H" are drawn from
+	Calendars []Calendar // the definitions of those that the schedule names
 }
 
-// Timetable is a schedule made ready to be asked.
+// Timetable compiles the schedule of j. anchor is where "every" counts from.
+func (j Job) Timetable(anchor time.Time) (*Timetable, error) {
+	return j.Schedule.Timetable(TimetableOptions{Anchor: anchor, Seed: j.seed(), Calendars: j.Calendars})
+}
+
+// seed follows from what a person calls the job, so that it is the same on every
+// replica, in a preview, and for a job that is deleted and made again.
+func (j Job) seed() uint64 {
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, j.App+"\x00"+j.Name) // never fails
+	return h.Sum64()
+}
+
+// Timetable is a schedule made ready to be asked. It does not change and may be
+// used by any number of goroutines.
 type Timetable struct {
 	schedule Schedule
-	anchor   time.Time
+	anchor   time.Time // of every
 	cron     *cronspec.Spec
+	from     time.Time // the window; zero: open
+	until    time.Time
+	gates    []*gate
+	jitter   time.Duration
+	seed     uint64
+	plain    bool // neither window nor gates nor jitter: each base instant is a fire
 }
 
-// Timetable compiles s. anchor is where "every" counts from, cut to the
-// millisecond. The error says what keeps s from being asked; Validate says more.
-func (s Schedule) Timetable(anchor time.Time) (*Timetable, error) {
-	t := &Timetable{schedule: s, anchor: anchor.UTC().Truncate(time.Millisecond)}
-	switch s.Kind {
-	case ScheduleCron:
-		spec, err := cronspec.Parse(s.Expr, cronspec.Options{Timezone: s.Timezone, Gap: s.Gap, OverlapHour: s.OverlapHour})
+// Timetable compiles s. The error says what keeps s from being asked, a calendar
+// that is not among o.Calendars for one; Validate says more.
+func (s Schedule) Timetable(o TimetableOptions) (*Timetable, error) {
+	t := &Timetable{schedule: s, anchor: o.Anchor.UTC().Truncate(time.Millisecond),
+		from: cut(s.StartAt), until: cut(s.EndAt), jitter: s.Jitter.Std(), seed: o.Seed}
+	if err := t.compile(); err != nil {
+		return nil, err
+	}
+	for _, name := range s.Calendars {
+		i := slices.IndexFunc(o.Calendars, func(c Calendar) bool { return c.Name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("calendar %q is not known", name)
+		}
+		g, err := o.Calendars[i].gate(s.Timezone)
 		if err != nil {
 			return nil, err
 		}
-		t.cron = spec
+		t.gates = append(t.gates, g)
+	}
+	t.plain = t.from.IsZero() && t.until.IsZero() && len(t.gates) == 0 && t.jitter == 0
+	return t, nil
+}
+
+// compile makes the base instants ready, those of the kind alone.
+func (t *Timetable) compile() (err error) {
+	s := t.schedule
+	switch s.Kind {
+	case ScheduleCron:
+		t.cron, err = cronspec.Parse(s.Expr, s.cronOptions(t.seed))
+		return err
 	case ScheduleEvery, ScheduleDelay:
 		if err := intervalError(s.Interval); err != nil {
-			return nil, fmt.Errorf("interval %v %w", s.Interval, err)
+			return fmt.Errorf("interval %v %w", s.Interval, err)
+		}
+		switch {
+		case !t.from.IsZero():
+			t.anchor = t.from
+		case t.jitter > 0: // put off, the anchor itself would be a fire to come
+			t.anchor = t.anchor.Add(s.Interval.Std())
 		}
 	case ScheduleManual:
 	case ScheduleAt:
 		if s.At == nil {
-			return nil, fmt.Errorf("a schedule of kind %q needs \"at\"", s.Kind)
+			return fmt.Errorf("a schedule of kind %q needs \"at\"", s.Kind)
 		}
 	default:
-		return nil, fmt.Errorf("%q is not a kind of schedule", s.Kind)
+		return fmt.Errorf("%q is not a kind of schedule", s.Kind)
 	}
-	return t, nil
+	return nil
 }
 
-// Next returns the first fire after the instant after, cut to milliseconds and
-// in UTC, or the zero time when there is none, or none that time alone decides
-// (delay, manual).
-func (t *Timetable) Next(after time.Time) time.Time {
-	switch t.schedule.Kind {
-	case ScheduleCron:
-		return t.cron.Next(after)
-	case ScheduleEvery:
-		if after.Before(t.anchor) {
-			return t.anchor
-		}
-		// In milliseconds: a time.Duration ends at 292 years.
-		interval := t.schedule.Interval.Std().Milliseconds()
-		from := t.anchor.UnixMilli()
-		return time.UnixMilli(from + ((after.UnixMilli()-from)/interval+1)*interval).UTC()
-	case ScheduleAt:
-		if at := t.schedule.At.UTC().Truncate(time.Millisecond); at.After(after) {
-			return at
-		}
+func (s Schedule) cronOptions(seed uint64) cronspec.Options {
+	return cronspec.Options{Dialect: s.Dialect, Timezone: s.Timezone, Seed: seed, Gap: s.Gap, OverlapHour: s.OverlapHour}
+}
+
+// cut returns an instant in whole milliseconds, the zero time for none.
+func cut(at *time.Time) time.Time {
+	if at == nil {
+		return time.Time{}
 	}
-	return time.Time{}
+	return at.UTC().Truncate(time.Millisecond)
 }

@@ -56,7 +56,7 @@ func TestTimetableNext(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			timetable, err := tt.schedule.Timetable(instant(t, anchor))
+			timetable, err := tt.schedule.Timetable(firjob.TimetableOptions{Anchor: instant(t, anchor)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -75,7 +75,7 @@ func TestEveryKeepsItsGrid(t *testing.T) {
 		ms := rapid.Int64Range(0, 2e14)
 		anchor := time.UnixMicro(rapid.Int64Range(0, 4e15).Draw(t, "anchor"))
 		interval := time.Duration(rapid.Int64Range(100, 1e10).Draw(t, "interval")) * time.Millisecond
-		timetable, err := firjob.Schedule{Kind: firjob.ScheduleEvery, Interval: firjob.Duration(interval)}.Timetable(anchor)
+		timetable, err := firjob.Schedule{Kind: firjob.ScheduleEvery, Interval: firjob.Duration(interval)}.Timetable(firjob.TimetableOptions{Anchor: anchor})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,7 +110,7 @@ func TestTimetableErrors(t *testing.T) {
 		{firjob.Schedule{Kind: firjob.ScheduleAt}, `needs "at"`},
 	}
 	for _, tt := range tests {
-		_, err := tt.schedule.Timetable(editNow)
+		_, err := tt.schedule.Timetable(firjob.TimetableOptions{Anchor: editNow})
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%+v: error %v, want one with %q", tt.schedule, err, tt.want)
 		}
@@ -159,7 +159,7 @@ func TestTimetableText(t *testing.T) {
 		{manual, "only when triggered", 0},
 	}
 	for _, tt := range tests {
-		timetable, err := tt.schedule.Timetable(editAnchor)
+		timetable, err := tt.schedule.Timetable(firjob.TimetableOptions{Anchor: editAnchor})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,11 +9,20 @@ import (
 	"github.com/firjob/firjob/internal/cronspec"
 )
 
-// DialectUnix is crontab's: five fields, or six with the second first.
-const DialectUnix = "unix"
+// The dialects of cron.
+const (
+	DialectUnix   = cronspec.Unix   // crontab's: five fields, or six with the second first
+	DialectQuartz = cronspec.Quartz // Quartz's: six fields with the second first, or seven with the year last
+)
 
 // MaxInterval is the longest interval of a schedule: ten years.
 const MaxInterval = 10 * 366 * 24 * time.Hour
+
+// More limits of a schedule.
+const (
+	MaxJitter    = 24 * time.Hour
+	MaxCalendars = 10
+)
 
 // LatestAt returns the latest instant that anything may be scheduled for: a day
 // before the year 10000, which JSON cannot say, begins in any time zone.
@@ -50,12 +59,14 @@ func (s Schedule) Validate(now time.Time) []FieldError {
 }
 
 func (s Schedule) fields(now time.Time) []scheduleField {
-	cron, interval, at := []ScheduleKind{ScheduleCron}, []ScheduleKind{ScheduleEvery, ScheduleDelay}, []ScheduleKind{ScheduleAt}
+	cron, at := []ScheduleKind{ScheduleCron}, []ScheduleKind{ScheduleAt}
+	interval, grid := []ScheduleKind{ScheduleEvery, ScheduleDelay}, []ScheduleKind{ScheduleCron, ScheduleEvery}
+	repeated := []ScheduleKind{ScheduleCron, ScheduleEvery, ScheduleDelay}
 	return []scheduleField{
-		{"expr", s.Expr, s.Expr != "", cron, true, s.checkExpr},
-		{"timezone", s.Timezone, s.Timezone != "", cron, false, s.checkTimezone},
+		{"expr", s.Expr, s.Expr != "", cron, true, func(f *faults, field string) { s.checkExpr(f, field, now) }},
+		{"timezone", s.Timezone, s.Timezone != "", repeated, false, s.checkTimezone},
 		{"dialect", s.Dialect, s.Dialect != "", cron, false, func(f *faults, field string) {
-			oneOf(f, field, s.Dialect, DialectUnix)
+			oneOf(f, field, s.Dialect, DialectUnix, DialectQuartz)
 		}},
 		{"gap", s.Gap, s.Gap != "", cron, false, func(f *faults, field string) {
 			oneOf(f, field, s.Gap, cronspec.GapRunAfter, cronspec.GapSkip)
@@ -65,19 +76,60 @@ func (s Schedule) fields(now time.Time) []scheduleField {
 		}},
 		{"interval", s.Interval, s.Interval != 0, interval, true, s.checkInterval},
 		{"at", s.At, s.At != nil, at, true, func(f *faults, field string) { s.checkAt(f, field, now) }},
+		{"start_at", s.StartAt, s.StartAt != nil, repeated, false, func(f *faults, field string) { notTooLate(f, field, *s.StartAt) }},
+		{"end_at", s.EndAt, s.EndAt != nil, repeated, false, s.checkEndAt},
+		{"jitter", s.Jitter, s.Jitter != 0, grid, false, func(f *faults, field string) {
+			f.span(field, s.Jitter, time.Millisecond, MaxJitter)
+		}},
+		{"calendars", s.Calendars, len(s.Calendars) > 0, repeated, false, s.checkCalendars},
 	}
 }
 
-// checkExpr judges the expression alone: the zone has a fault of its own.
-func (s Schedule) checkExpr(f *faults, field string) {
-	if _, err := cronspec.Parse(s.Expr, cronspec.Options{}); err != nil {
+// checkExpr judges the expression alone: the zone and the dialect have faults of
+// their own.
+func (s Schedule) checkExpr(f *faults, field string, now time.Time) {
+	var o cronspec.Options
+	if s.Dialect == DialectQuartz {
+		o.Dialect = DialectQuartz
+	}
+	if _, err := cronspec.Zone(s.Timezone); err == nil {
+		o.Timezone = s.Timezone
+	}
+	spec, err := cronspec.Parse(s.Expr, o)
+	switch {
+	case err != nil:
 		f.add(field, s.Expr, "%v", err)
+	case spec.Next(now).IsZero():
+		f.add(field, s.Expr, "never fires again: the years that it names are over")
 	}
 }
 
 func (s Schedule) checkTimezone(f *faults, field string) {
-	if _, err := cronspec.Zone(s.Timezone); err != nil {
+	if (s.Kind == ScheduleEvery || s.Kind == ScheduleDelay) && len(s.Calendars) == 0 {
+		f.add(field, s.Timezone, "does not belong to a schedule of kind %q without calendars", s.Kind)
+	} else if _, err := cronspec.Zone(s.Timezone); err != nil {
 		f.add(field, s.Timezone, "%v", err)
+	}
+}
+
+func (s Schedule) checkEndAt(f *faults, field string) {
+	notTooLate(f, field, *s.EndAt)
+	if s.StartAt != nil && !cut(s.StartAt).Before(cut(s.EndAt)) {
+		f.add(field, s.EndAt, "must be later than start_at, which is %s", showInstant(*s.StartAt))
+	}
+}
+
+func (s Schedule) checkCalendars(f *faults, field string) {
+	if len(s.Calendars) > MaxCalendars {
+		f.add(field, nil, "are %d; want at most %d", len(s.Calendars), MaxCalendars)
+		return
+	}
+	for i, name := range s.Calendars {
+		path := fmt.Sprintf("%s[%d]", field, i)
+		f.calendarName(path, name)
+		if slices.Contains(s.Calendars[:i], name) {
+			f.add(path, name, "is listed twice")
+		}
 	}
 }
 
@@ -109,7 +161,13 @@ func (s Schedule) checkAt(f *faults, field string, now time.Time) {
 		f.add(field, nil, "is missing: the instant of a schedule of kind %q", s.Kind)
 	case s.At.Before(now.Add(-MaxBacklog)):
 		f.add(field, s.At, "lies more than %d days in the past", int(MaxBacklog.Hours()/24))
-	case s.At.After(LatestAt()):
-		f.add(field, s.At, "must not be later than %s", LatestAt().Format(time.RFC3339))
+	default:
+		notTooLate(f, field, *s.At)
+	}
+}
+
+func notTooLate(f *faults, field string, at time.Time) {
+	if at.After(LatestAt()) {
+		f.add(field, at, "must not be later than %s", LatestAt().Format(time.RFC3339))
 	}
 }

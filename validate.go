@@ -26,30 +26,38 @@ func (j Job) Validate(now time.Time) []FieldError {
 		f[i].Field = "app"
 	}
 	f.name("name", j.Name)
-	f.name("handler", j.Handler)
+	f.target(j)
 	f = append(f, ValidateParams(j.Params)...)
 	f = append(f, j.Schedule.Validate(now)...)
 	f.policies(j)
 	f.retry(j.Retry)
+	f.routing(j)
+	f.parents(j)
+	f.contradictions(j)
 	return f
 }
 
 func (f *faults) policies(j Job) {
 	oneOf(f, "misfire.policy", j.Misfire.Policy, MisfireFireOnce, MisfireSkip, MisfireFireAll)
 	f.span("misfire.grace", j.Misfire.Grace, 0, MaxGrace)
-	oneOf(f, "overlap", j.Overlap, OverlapAllow, OverlapSkip, OverlapQueue)
-	oneOf(f, "route", j.Route, RouteRoundRobin, RouteRandom, RouteLeastBusy)
+	f.count("misfire.max_catch_up", j.Misfire.MaxCatchUp, 1, MaxCatchUp)
+	f.span("start_deadline", j.StartDeadline, 0, MaxTimeout)
+	oneOf(f, "overlap", j.Overlap, OverlapAllow, OverlapSkip, OverlapQueue, OverlapReplace)
+	f.count("max_running", j.MaxRunning, 0, MaxRunning)
+	f.count("queue_limit", j.QueueLimit, 1, MaxQueueLimit)
+	f.span("replace_after", j.ReplaceAfter, 0, MaxTimeout)
+	oneOf(f, "route", j.Route, Routes()...)
 	oneOf(f, "delivery", j.Delivery, AtLeastOnce, AtMostOnce)
 	f.span("timeout", j.Timeout, 0, MaxTimeout)
-	if j.Priority < MinPriority || j.Priority > MaxPriority {
-		f.add("priority", j.Priority, "must be %d to %d", MinPriority, MaxPriority)
-	}
+	f.count("priority", j.Priority, MinPriority, MaxPriority)
 }
 
 func (f *faults) retry(r Retry) {
 	if r.MaxAttempts < 1 || r.MaxAttempts > MaxAttempts {
 		f.add("retry.max_attempts", r.MaxAttempts, "must be 1 (no retry) to %d", MaxAttempts)
 	}
+	oneOf(f, "retry.kind", r.Kind, BackoffExponential, BackoffLinear, BackoffFixed)
+	oneOf(f, "retry.on", r.On, RetryAny, RetryOther, RetrySame)
 	f.span("retry.backoff", r.Backoff, 0, MaxTimeout)
 	if !(r.Factor >= 1 && r.Factor <= MaxFactor) {
 		f.add("retry.factor", r.Factor, "must be 1 (the same wait each time) to %d", MaxFactor)
@@ -59,6 +67,13 @@ func (f *faults) retry(r Retry) {
 	}
 	if !(r.Jitter >= 0 && r.Jitter <= 1) {
 		f.add("retry.jitter", r.Jitter, "must be 0 (none) to 1 (anything up to twice the wait)")
+	}
+}
+
+// count finds fault with a number outside [low, high].
+func (f *faults) count(field string, n, low, high int) {
+	if n < low || n > high {
+		f.add(field, n, "must be %d to %d", low, high)
 	}
 }
 

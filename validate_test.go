@@ -1,6 +1,7 @@
 package firjob_test
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -54,7 +55,27 @@ func TestValidateGoodJobs(t *testing.T) {
 		"manual":        func(j *firjob.Job) { j.Schedule = manual },
 		"the limits": func(j *firjob.Job) {
 			j.Misfire.Grace, j.Timeout, j.Priority = span(firjob.MaxGrace), span(firjob.MaxTimeout), firjob.MinPriority
-			j.Retry = firjob.Retry{MaxAttempts: firjob.MaxAttempts, Factor: firjob.MaxFactor, Jitter: 1}
+			j.Retry = firjob.Retry{MaxAttempts: firjob.MaxAttempts, Kind: firjob.BackoffFixed, Factor: firjob.MaxFactor, Jitter: 1, On: firjob.RetrySame}
+			j.Misfire.MaxCatchUp, j.MaxRunning, j.QueueLimit = 1, firjob.MaxRunning, firjob.MaxQueueLimit
+			j.StartDeadline, j.ReplaceAfter = span(firjob.MaxTimeout), 0
+		},
+		"a call": func(j *firjob.Job) {
+			j.Handler, j.HTTP = "", goodCall()
+		},
+		"a call of the least": func(j *firjob.Job) {
+			j.Handler, j.HTTP = "", &firjob.HTTPCall{Method: "GET", URL: "http://[::1]:8080/${params.path}?id=${id}", Timeout: span(time.Second)}
+		},
+		"failover": func(j *firjob.Job) {
+			j.Route, j.RouteOrder = firjob.RouteFailover, []string{"10.0.0.7:9999", "worker-1:9999"}
+		},
+		"a key": func(j *firjob.Job) { j.Route, j.RouteKey = firjob.RouteConsistentHash, "customer" },
+		"a selector": func(j *firjob.Job) {
+			j.Selector = map[string]string{"topology.example.org/zone": "eu-1", "gpu": "yes"}
+		},
+		"exclusive, one at a time": func(j *firjob.Job) { j.Exclusive, j.MaxRunning = true, 1 },
+		"exclusive, replacing":     func(j *firjob.Job) { j.Exclusive, j.Overlap = true, firjob.OverlapReplace },
+		"parents": func(j *firjob.Job) {
+			j.Schedule, j.Parents = manual, &firjob.Parents{Join: firjob.JoinAny, Of: []firjob.Parent{{Job: 1, On: firjob.OnEnd}, {Job: 2, On: firjob.OnFailure}}}
 		},
 	}
 	for name, change := range tests {
@@ -95,8 +116,15 @@ func TestValidateEachRuleOfAJob(t *testing.T) {
 		"misfire policy":      {func(j *firjob.Job) { j.Misfire.Policy = "" }, "misfire.policy", `must be "fire_once", "skip" or "fire_all"`},
 		"negative grace":      {func(j *firjob.Job) { j.Misfire.Grace = -1 }, "misfire.grace", "must be 0s to 24h"},
 		"long grace":          {func(j *firjob.Job) { j.Misfire.Grace = span(25 * time.Hour) }, "misfire.grace", "must be 0s to 24h"},
-		"overlap":             {func(j *firjob.Job) { j.Overlap = "x" }, "overlap", `must be "allow", "skip" or "queue"`},
-		"route":               {func(j *firjob.Job) { j.Route = "x" }, "route", `must be "round_robin", "random" or "least_busy"`},
+		"no catch-up":         {func(j *firjob.Job) { j.Misfire.MaxCatchUp = 0 }, "misfire.max_catch_up", "must be 1 to 1000"},
+		"negative deadline":   {func(j *firjob.Job) { j.StartDeadline = -1 }, "start_deadline", "must be 0s to 720h"},
+		"overlap":             {func(j *firjob.Job) { j.Overlap = "x" }, "overlap", `must be "allow", "skip", "queue" or "replace"`},
+		"many at a time":      {func(j *firjob.Job) { j.MaxRunning = firjob.MaxRunning + 1 }, "max_running", "must be 0 to 1000"},
+		"no queue":            {func(j *firjob.Job) { j.QueueLimit = 0 }, "queue_limit", "must be 1 to 100000"},
+		"long replacement":    {func(j *firjob.Job) { j.ReplaceAfter = span(firjob.MaxTimeout + time.Second) }, "replace_after", "must be 0s to 720h"},
+		"route":               {func(j *firjob.Job) { j.Route = "x" }, "route", `must be "round_robin", "random", "least_busy", `},
+		"backoff kind":        {func(j *firjob.Job) { j.Retry.Kind = "x" }, "retry.kind", `must be "exponential", "linear" or "fixed"`},
+		"retry on":            {func(j *firjob.Job) { j.Retry.On = "x" }, "retry.on", `must be "any", "other" or "same"`},
 		"delivery":            {func(j *firjob.Job) { j.Delivery = "exactly_once" }, "delivery", `must be "at_least_once" or "at_most_once"`},
 		"negative timeout":    {func(j *firjob.Job) { j.Timeout = span(-time.Second) }, "timeout", "must be 0s to 720h"},
 		"fine timeout":        {func(j *firjob.Job) { j.Timeout = 1 }, "timeout", "in whole milliseconds"},
@@ -112,6 +140,126 @@ func TestValidateEachRuleOfAJob(t *testing.T) {
 		"jitter above 1":      {func(j *firjob.Job) { j.Retry.Jitter = 1.01 }, "retry.jitter", "must be 0"},
 		"negative jitter":     {func(j *firjob.Job) { j.Retry.Jitter = -0.1 }, "retry.jitter", "must be 0"},
 		"priority":            {func(j *firjob.Job) { j.Priority = 11 }, "priority", "must be -10 to 10"},
+	})
+}
+
+func TestValidateEachRuleOfRouting(t *testing.T) {
+	t.Parallel()
+	failover := func(order ...string) func(*firjob.Job) {
+		return func(j *firjob.Job) { j.Route, j.RouteOrder = firjob.RouteFailover, order }
+	}
+	labels := func(labels map[string]string) func(*firjob.Job) {
+		return func(j *firjob.Job) { j.Selector = labels }
+	}
+	many := map[string]string{}
+	for i := range firjob.MaxLabels + 1 {
+		many[fmt.Sprint("label", i)] = "x"
+	}
+	eachBreach(t, map[string]breach{
+		"key of another route":   {func(j *firjob.Job) { j.RouteKey = "customer" }, "route_key", `belongs to route "consistent_hash"`},
+		"key with a line break":  {func(j *firjob.Job) { j.Route, j.RouteKey = firjob.RouteConsistentHash, "a\nb" }, "route_key", "cannot be printed"},
+		"order of another route": {func(j *firjob.Job) { j.RouteOrder = []string{"10.0.0.7:9999"} }, "route_order", `belongs to route "failover"`},
+		"no address":             {failover("10.0.0.7:9999", "10.0.0.8"), "route_order[1]", "must be host:port"},
+		"an address twice":       {failover("10.0.0.7:9999", "10.0.0.7:9999"), "route_order[1]", "stands there twice"},
+		"many addresses":         {failover(make([]string, firjob.MaxRouteOrder+1)...), "route_order", "has 101 entries; want at most 100"},
+		"name of a label":        {labels(map[string]string{"a b": "x"}), "selector", "is not the name of a label"},
+		"empty label":            {labels(map[string]string{"zone": ""}), "selector.zone", "is missing"},
+		"many labels":            {labels(many), "selector", "has 33 labels; want at most 32"},
+	})
+}
+
+func goodCall() *firjob.HTTPCall {
+	return &firjob.HTTPCall{Method: "PUT", URL: "https://reports.example.org/run?day=${scheduled_at}", Headers: map[string]string{"X-Region": "eu"},
+		Body: "${params}", Expect: []int{202, 409}, Timeout: span(firjob.MaxCallTimeout), Sign: true}
+}
+
+func TestValidateEachRuleOfACall(t *testing.T) {
+	t.Parallel()
+	call := func(change func(c *firjob.HTTPCall)) func(*firjob.Job) {
+		return func(j *firjob.Job) {
+			j.Handler, j.HTTP = "", goodCall()
+			change(j.HTTP)
+		}
+	}
+	url := func(text string) func(*firjob.Job) { return call(func(c *firjob.HTTPCall) { c.URL = text }) }
+	header := func(name, value string) func(*firjob.Job) {
+		return call(func(c *firjob.HTTPCall) { c.Headers = map[string]string{name: value} })
+	}
+	eachBreach(t, map[string]breach{
+		"beside a handler":     {func(j *firjob.Job) { j.HTTP = goodCall() }, "handler", `contradicts "http": a job has one of the two`},
+		"method":               {call(func(c *firjob.HTTPCall) { c.Method = "BREW" }), "http.method", `must be "GET", "HEAD", `},
+		"no URL":               {url(""), "http.url", "is missing"},
+		"a path":               {url("/run"), "http.url", "absolute"},
+		"another scheme":       {url("file:///etc/passwd"), "http.url", "absolute http or https"},
+		"no host":              {url("https://:443/run"), "http.url", "absolute"},
+		"credentials":          {url("https://user:hunter2@example.org"), "http.url", "they belong to a header"},
+		"a variable host":      {url("https://${params.host}/run"), "http.url", "absolute"},
+		"a half variable one":  {url("https://$host.example.org/run"), "http.url", "must name its host"},
+		"long URL":             {url("https://example.org/" + strings.Repeat("a", firjob.MaxURL)), "http.url", "want at most 2000"},
+		"header's name":        {header("X Region", "eu"), "http.headers", "is not the name of a header"},
+		"header of ours":       {header("webhook-signature", "x"), "http.headers.webhook-signature", "is set by the server"},
+		"header in lines":      {header("X-A", "b\r\nHost: c"), "http.headers.X-A", "must be one line"},
+		"header that controls": {header("X-A", "b\x1b[2J"), "http.headers.X-A", "without control characters"},
+		"header twice": {call(func(c *firjob.HTTPCall) { c.Headers = map[string]string{"X-A": "1", "x-a": "2"} }),
+			"http.headers.x-a", "stands there twice"},
+		"long header": {header("X-A", strings.Repeat("b", firjob.MaxHeaderValue+1)), "http.headers.X-A", "want at most 4000"},
+		"many headers": {call(func(c *firjob.HTTPCall) {
+			for i := range firjob.MaxHeaders {
+				c.Headers[fmt.Sprint("X-", i)] = "a"
+			}
+		}), "http.headers", "has 51 entries; want at most 50"},
+		"body of a GET": {call(func(c *firjob.HTTPCall) { c.Method = "GET" }), "http.body", "does not belong to a GET"},
+		"large body":    {call(func(c *firjob.HTTPCall) { c.Body = strings.Repeat("a", firjob.MaxCallBody+1) }), "http.body", "want at most 65536"},
+		"status":        {call(func(c *firjob.HTTPCall) { c.Expect = []int{200, 101} }), "http.expect[1]", "must be 200 to 599"},
+		"many statuses": {call(func(c *firjob.HTTPCall) { c.Expect = make([]int, firjob.MaxExpect+1) }), "http.expect", "want at most 50"},
+		"no time":       {call(func(c *firjob.HTTPCall) { c.Timeout = 0 }), "http.timeout", "must be 1ms to 1h"},
+		"long time":     {call(func(c *firjob.HTTPCall) { c.Timeout = span(2 * time.Hour) }), "http.timeout", "must be 1ms to 1h"},
+	})
+}
+
+func TestValidateEachRuleOfParents(t *testing.T) {
+	t.Parallel()
+	of := func(list ...firjob.Parent) func(*firjob.Job) {
+		return func(j *firjob.Job) {
+			j.ID, j.Schedule, j.Parents = 7, manual, &firjob.Parents{Join: firjob.JoinAll, Of: list}
+		}
+	}
+	first := firjob.Parent{Job: 1, On: firjob.OnSuccess}
+	eachBreach(t, map[string]breach{
+		"join": {func(j *firjob.Job) {
+			j.Schedule, j.Parents = manual, &firjob.Parents{Join: "most", Of: []firjob.Parent{first}}
+		}, "parents.join", `must be "all" or "any"`},
+		"none":      {of(), "parents.of", "must name 1 to 50 jobs"},
+		"many":      {of(make([]firjob.Parent, firjob.MaxParents+1)...), "parents.of", "must name 1 to 50 jobs"},
+		"no number": {of(first, firjob.Parent{On: firjob.OnEnd}), "parents.of[1].job", "is missing"},
+		"itself":    {of(first, firjob.Parent{Job: 7, On: firjob.OnEnd}), "parents.of[1].job", "is the job itself"},
+		"one twice": {of(first, firjob.Parent{Job: 1, On: firjob.OnEnd}), "parents.of[1].job", "stands there twice"},
+		"condition": {of(first, firjob.Parent{Job: 2, On: "lunch"}), "parents.of[1].on", `must be "success", "failure" or "end"`},
+	})
+}
+
+func TestValidateNamesContradictions(t *testing.T) {
+	t.Parallel()
+	call := func(change func(j *firjob.Job)) func(*firjob.Job) {
+		return func(j *firjob.Job) {
+			j.Handler, j.HTTP = "", goodCall()
+			change(j)
+		}
+	}
+	eachBreach(t, map[string]breach{
+		"exclusive broadcast": {func(j *firjob.Job) { j.Route, j.Exclusive, j.Overlap = firjob.RouteBroadcast, true, firjob.OverlapSkip },
+			"exclusive", `contradicts route "broadcast"`},
+		"shards elsewhere":    {func(j *firjob.Job) { j.Route, j.Retry.On = firjob.RouteBroadcast, firjob.RetryOther }, "retry.on", `contradicts route "broadcast"`},
+		"broadcast of a call": {call(func(j *firjob.Job) { j.Route = firjob.RouteBroadcast }), "route", `contradicts "http"`},
+		"exclusive call":      {call(func(j *firjob.Job) { j.Exclusive, j.MaxRunning = true, 1 }), "exclusive", `contradicts "http"`},
+		"selector of a call":  {call(func(j *firjob.Job) { j.Selector = map[string]string{"zone": "a"} }), "selector", `contradicts "http"`},
+		"retry of a call":     {call(func(j *firjob.Job) { j.Retry.On = firjob.RetrySame }), "retry.on", `contradicts "http"`},
+		"replace several":     {func(j *firjob.Job) { j.Overlap, j.MaxRunning = firjob.OverlapReplace, 2 }, "max_running", `contradicts overlap "replace"`},
+		"exclusive, many":     {func(j *firjob.Job) { j.Exclusive = true }, "exclusive", `contradicts overlap "allow"`},
+		"exclusive, some":     {func(j *firjob.Job) { j.Exclusive, j.Overlap, j.MaxRunning = true, firjob.OverlapQueue, 3 }, "exclusive", `contradicts "max_running"`},
+		"a child with schedule": {func(j *firjob.Job) {
+			j.Parents = &firjob.Parents{Join: firjob.JoinAll, Of: []firjob.Parent{{Job: 1, On: firjob.OnEnd}}}
+		}, "schedule.kind", `contradicts "parents"`},
 	})
 }
 
@@ -134,7 +282,7 @@ func TestValidateEachRuleOfASchedule(t *testing.T) {
 		"zone in expression": {cron(func(s *firjob.Schedule) { s.Expr = "TZ=UTC 0 0 * * *" }), "schedule.expr", `put the zone into "timezone"`},
 		"30 February":        {cron(func(s *firjob.Schedule) { s.Expr = "0 0 30 2 *" }), "schedule.expr", "never fires"},
 		"unknown zone":       {cron(func(s *firjob.Schedule) { s.Timezone = "Mars" }), "schedule.timezone", `"Mars" is not a known time zone`},
-		"unknown dialect":    {cron(func(s *firjob.Schedule) { s.Dialect = "quartz" }), "schedule.dialect", `must be "unix"`},
+		"unknown dialect":    {cron(func(s *firjob.Schedule) { s.Dialect = "vixie" }), "schedule.dialect", `must be "unix" or "quartz"`},
 		"unknown gap":        {cron(func(s *firjob.Schedule) { s.Gap = "x" }), "schedule.gap", `must be "run_after" or "skip"`},
 		"unknown overlap":    {cron(func(s *firjob.Schedule) { s.OverlapHour = "x" }), "schedule.overlap_hour", `must be "once" or "twice"`},
 		"cron with interval": {cron(func(s *firjob.Schedule) { s.Interval = span(time.Second) }), "schedule.interval", `does not belong to a schedule of kind "cron"`},
@@ -168,8 +316,8 @@ func eachBreach(t *testing.T, tests map[string]breach) {
 
 func TestValidateNamesEveryFaultAtOnce(t *testing.T) {
 	t.Parallel()
-	policies := []string{"misfire.policy", "misfire.grace", "overlap", "route", "delivery", "timeout", "priority",
-		"retry.max_attempts", "retry.backoff", "retry.factor", "retry.max_backoff", "retry.jitter"}
+	policies := []string{"misfire.policy", "misfire.grace", "misfire.max_catch_up", "overlap", "queue_limit", "route", "delivery", "timeout", "priority",
+		"retry.max_attempts", "retry.kind", "retry.on", "retry.backoff", "retry.factor", "retry.max_backoff", "retry.jitter"}
 	tests := map[string]struct {
 		schedule firjob.Schedule
 		want     []string

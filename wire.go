@@ -14,6 +14,8 @@ import (
 //	executor → server    POST /executor/v1/register, /heartbeat   Beat → BeatReply
 //	                     POST /executor/v1/callback               Callback → CallbackReply
 //	                     POST /executor/v1/leave                  Beat → 204
+//	                     POST /executor/v1/start                  Start → StartReply
+//	                     POST /executor/v1/report                 Report → ReportReply
 //
 // The server signs its requests with the app's key (see Sign). The executor
 // authenticates by the app's name and secret in a Basic Authorization header.
@@ -31,6 +33,8 @@ const (
 	PathHeartbeat = "/executor/v1/heartbeat"
 	PathCallback  = "/executor/v1/callback"
 	PathLeave     = "/executor/v1/leave"
+	PathStart     = "/executor/v1/start"
+	PathReport    = "/executor/v1/report"
 )
 
 // HeaderIncarnation names the process a batch is meant for. An executor of
@@ -49,8 +53,11 @@ type Trigger struct {
 	ScheduledAt time.Time       `json:"scheduled_at"`
 	Attempt     int             `json:"attempt"`
 	Token       int64           `json:"token"`
-	Timeout     Duration        `json:"timeout,omitempty"` // 0 = none
-	Lease       Duration        `json:"lease"`             // the executor must renew it, by its beats, before this has passed since it got the trigger
+	Timeout     Duration        `json:"timeout,omitempty"`   // 0 = none
+	Lease       Duration        `json:"lease"`               // the executor must renew it, by its beats, before this has passed since it got the trigger
+	Exclusive   bool            `json:"exclusive,omitempty"` // ask PathStart before the handler begins
+	Shard       *ShardOf        `json:"shard,omitempty"`     // of a broadcast
+	Inputs      json.RawMessage `json:"inputs,omitempty"`    // a list of ParentEnd: how the parents ended
 }
 
 // TriggerBatch is what one request carries to one executor.
@@ -120,6 +127,11 @@ type BeatReply struct {
 	Lease    Duration     `json:"lease"`            // how long the attempts named now are held
 	Cancel   []AttemptRef `json:"cancel,omitempty"` // attempts to cancel
 	Stale    []AttemptRef `json:"stale,omitempty"`  // attempts that are not current any more: stop them
+	// Unconfirmed means that the store is away and could not renew the leases.
+	// Nobody can give the attempts up meanwhile, so work goes on; but a server
+	// that alone is cut off from the store cannot know. Exclusive attempts are
+	// therefore not renewed by this answer.
+	Unconfirmed bool `json:"unconfirmed,omitempty"`
 }
 
 // Result is how one attempt ended, as the executor tells it.
@@ -131,6 +143,8 @@ type Result struct {
 	Result     json.RawMessage `json:"result,omitempty"`
 	StartedAt  time.Time       `json:"started_at"` // by the executor's estimate of the server's clock, never before TriggerBatch.SentAt
 	FinishedAt time.Time       `json:"finished_at"`
+	Permanent  bool            `json:"permanent,omitempty"`   // of a failure: another attempt would fail, too
+	RetryAfter Duration        `json:"retry_after,omitempty"` // of a failure: not before this has passed; 0 = the job's backoff
 }
 
 // Callback is a batch of results of one executor.
@@ -159,9 +173,69 @@ type CallbackReply struct {
 	Results []Receipt `json:"results"`
 }
 
+// Start asks, before the handler of an exclusive job begins, whether each of the
+// attempts still is the current one.
+type Start struct {
+	App         string       `json:"app"`
+	Address     string       `json:"address"`
+	Incarnation string       `json:"incarnation"`
+	Attempts    []AttemptRef `json:"attempts"`
+}
+
+// StartReply answers a Start; Granted is in its order. One that is not granted
+// must not begin: a newer attempt exists, or the execution has ended.
+type StartReply struct {
+	Granted []bool   `json:"granted"`
+	Lease   Duration `json:"lease"` // how long the granted ones are held
+}
+
+// Report is what running handlers say of themselves: lines of log and progress.
+// It is advice for people; losing it costs no result.
+type Report struct {
+	App         string          `json:"app"`
+	Address     string          `json:"address"`
+	Incarnation string          `json:"incarnation"`
+	Logs        []LogChunk      `json:"logs,omitempty"`
+	Progress    []ProgressEntry `json:"progress,omitempty"`
+}
+
+// LogChunk is consecutive lines of one attempt. A repeat of a chunk (the same
+// attempt and First) is stored once.
+type LogChunk struct {
+	AttemptRef
+	First int64     `json:"first"` // number of the first line, from 1
+	Lines []LogLine `json:"lines"`
+}
+
+// LogLine is one line of an attempt's log.
+type LogLine struct {
+	At    time.Time       `json:"at"`
+	Level string          `json:"level"` // DEBUG, INFO, WARN or ERROR, or slog's forms in between
+	Text  string          `json:"text"`
+	Attrs json.RawMessage `json:"attrs,omitempty"` // an object
+}
+
+// ProgressEntry is the latest progress of one attempt.
+type ProgressEntry struct {
+	AttemptRef
+	Percent int    `json:"percent"` // 0 to 100
+	Note    string `json:"note,omitempty"`
+}
+
+// ReportReply answers a Report.
+type ReportReply struct {
+	// Cut names attempts whose log has reached its limit: of what they say from
+	// now on the oldest is dropped.
+	Cut []AttemptRef `json:"cut,omitempty"`
+}
+
 // Limits of the wire.
 const (
 	MaxBatch        = 512      // triggers or results in one request
 	MaxCallbackBody = 16 << 20 // bytes
 	MaxTriggerBody  = 40 << 20 // bytes: a full batch of the largest params
+	MaxReportBody   = 4 << 20  // bytes
+	MaxLogLine      = 16 << 10 // bytes of one line's text and attributes
+	MaxLog          = 1 << 20  // bytes that are kept of one execution's log, unless the server says otherwise
+	MaxNote         = 500      // bytes of a progress note
 )

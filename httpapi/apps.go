@@ -16,11 +16,18 @@ import (
 func (s *server) routeApps() {
 	register(s, operation{id: "create-app", method: http.MethodPost, path: "/apps", tag: "Apps",
 		summary: "Make an app", description: "This answer is the only place where the secret is ever shown.",
-		created: true, body: reflect.TypeFor[appInput]()}, s.createApp)
+		created: true, secret: true, body: reflect.TypeFor[appInput]()}, s.createApp)
 	register(s, operation{id: "list-apps", method: http.MethodGet, path: "/apps", tag: "Apps",
 		summary: "List apps, by name"}, s.listApps)
-	register(s, operation{id: "list-executors", method: http.MethodGet, path: "/apps/{app}/executors", tag: "Apps",
-		summary: "List the live executors of an app"}, s.listExecutors)
+	register(s, operation{id: "get-app", method: http.MethodGet, path: "/apps/{app}", tag: "Apps",
+		summary: "Show an app"}, s.getApp)
+	register(s, operation{id: "edit-app", method: http.MethodPatch, path: "/apps/{app}", tag: "Apps",
+		summary: "Change the limits of an app",
+		description: "A JSON merge patch (RFC 7396): fields that are absent stay, null lifts the limit. What runs goes on; " +
+			"from then on nothing starts beyond the limits. If-Match is required.",
+		body: reflect.TypeFor[limitsInput]()}, s.editApp)
+	s.routeQueue()
+	s.routeAppExecutors()
 }
 
 type appInput struct {
@@ -29,8 +36,15 @@ type appInput struct {
 }
 
 type appBody struct {
-	Name      string  `json:"name" example:"billing"`
-	CreatedAt instant `json:"created_at"`
+	Name         string  `json:"name" example:"billing"`
+	MaxRunning   int     `json:"max_running" doc:"Attempts that may run at a time, over all servers; 0: no limit" example:"10"`
+	MaxPerSecond float64 `json:"max_per_second" doc:"Attempts that may start in a second, after a burst of one second's worth; 0: no limit" example:"2.5"`
+	Version      int     `json:"version" doc:"Grows with each change; the ETag is this number in quotes" example:"3"`
+	CreatedAt    instant `json:"created_at"`
+}
+
+func bodyOfApp(a firjob.App) appBody {
+	return appBody{Name: a.Name, MaxRunning: a.MaxRunning, MaxPerSecond: a.MaxPerSecond, Version: a.Version, CreatedAt: instant(a.CreatedAt)}
 }
 
 type newAppBody struct {
@@ -84,48 +98,82 @@ func newSecret() string {
 	return hex.EncodeToString(b[:])
 }
 
-func (s *server) listApps(ctx context.Context, _ *struct{}) (*answer[list[appBody]], error) {
-	apps, err := s.Store.Apps(ctx)
+type appQuery struct {
+	Query     string `query:"q" doc:"Apps with this in their name, case ignored"`
+	PageSize  int    `query:"page_size" minimum:"1" maximum:"500" default:"50"`
+	PageToken string `query:"page_token" doc:"next_page_token of the page before"`
+}
+
+func (s *server) listApps(ctx context.Context, in *appQuery) (*answer[list[appBody]], error) {
+	after, err := nameOfToken(in.PageToken)
+	if err != nil {
+		return nil, err
+	}
+	apps, next, err := s.Store.Apps(ctx, firjob.AppFilter{Query: in.Query, After: after, PageSize: in.PageSize})
 	if err != nil {
 		return nil, fmt.Errorf("list apps: %w", err)
 	}
-	out := &answer[list[appBody]]{list[appBody]{Items: []appBody{}}}
+	out := &answer[list[appBody]]{list[appBody]{Items: []appBody{}, NextPageToken: tokenOfName(next)}}
 	for _, a := range apps {
-		out.Body.Items = append(out.Body.Items, appBody{Name: a.Name, CreatedAt: instant(a.CreatedAt)})
+		out.Body.Items = append(out.Body.Items, bodyOfApp(a))
 	}
 	return out, nil
-}
-
-type executorBody struct {
-	App         string               `json:"app" example:"billing"`
-	Address     string               `json:"address" example:"10.0.0.7:9999"`
-	Incarnation string               `json:"incarnation" doc:"Fresh at each start"`
-	Version     string               `json:"version" doc:"The program, as it calls itself"`
-	Capacity    int                  `json:"capacity" doc:"Handlers that run at a time"`
-	Queue       int                  `json:"queue" doc:"Triggers it holds beyond those"`
-	Running     int                  `json:"running" doc:"Handlers running or waiting at the last beat"`
-	State       firjob.ExecutorState `json:"state" enum:"active,draining"`
-	StartedAt   instant              `json:"started_at"`
-	LastBeat    instant              `json:"last_beat"`
 }
 
 type appPath struct {
 	App string `path:"app" doc:"The app's name" example:"billing"`
 }
 
-func (s *server) listExecutors(ctx context.Context, in *appPath) (*answer[list[executorBody]], error) {
-	if _, err := s.Store.AppAuthHash(ctx, in.App); err != nil { // CodeNotFound for an unknown app
-		return nil, fmt.Errorf("find app %q: %w", in.App, err)
-	}
-	executors, err := s.Scheduler.Executors(ctx, in.App)
+func (s *server) getApp(ctx context.Context, in *appPath) (*tagged[appBody], error) {
+	app, err := s.Store.App(ctx, in.App)
 	if err != nil {
-		return nil, fmt.Errorf("list executors of app %q: %w", in.App, err)
+		return nil, fmt.Errorf("read app %q: %w", in.App, err)
 	}
-	out := &answer[list[executorBody]]{list[executorBody]{Items: []executorBody{}}}
-	for _, e := range executors {
-		out.Body.Items = append(out.Body.Items, executorBody{App: e.App, Address: e.Address, Incarnation: e.Incarnation,
-			Version: e.Version, Capacity: e.Capacity, Queue: e.Queue, Running: e.Running, State: e.State,
-			StartedAt: instant(e.StartedAt), LastBeat: instant(e.LastBeat)})
+	return &tagged[appBody]{ETag: entityTag(app.Version), Body: bodyOfApp(app)}, nil
+}
+
+type limitsInput struct {
+	MaxRunning   *int     `json:"max_running,omitempty" minimum:"0" maximum:"100000" doc:"Attempts that may run at a time, over all servers; 0: no limit" example:"10"`
+	MaxPerSecond *float64 `json:"max_per_second,omitempty" minimum:"0" maximum:"1000000" doc:"Attempts that may start in a second, after a burst of one second's worth; 0: no limit" example:"2.5"`
+}
+
+type appRequest struct {
+	App     string `path:"app" doc:"The app's name" example:"billing"`
+	IfMatch string `header:"If-Match" doc:"The ETag of what is to be changed, or *" example:"\"3\""`
+	RawBody []byte
+}
+
+func (s *server) editApp(ctx context.Context, in *appRequest) (*tagged[appBody], error) {
+	patch, err := parseBody(in.RawBody)
+	if err != nil {
+		return nil, err
 	}
-	return out, nil
+	app, err := s.Store.UpdateApp(ctx, in.App, func(app *firjob.App) error {
+		if err := checkMatch(in.IfMatch, app.Version); err != nil {
+			return err
+		}
+		return s.patchLimits(&app.AppLimits, patch)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("change app %q: %w", in.App, err)
+	}
+	return &tagged[appBody]{ETag: entityTag(app.Version), Body: bodyOfApp(app)}, nil
+}
+
+// patchLimits applies a merge patch.
+func (s *server) patchLimits(limits *firjob.AppLimits, patch json.RawMessage) error {
+	f := &faults{}
+	in := decode[limitsInput](s, patch, f)
+	if fields, ok := numbersKept(patch).(map[string]any); ok {
+		if v, named := fields["max_running"]; named && v == nil {
+			limits.MaxRunning = 0
+		}
+		if v, named := fields["max_per_second"]; named && v == nil {
+			limits.MaxPerSecond = 0
+		}
+	}
+	put(&limits.MaxRunning, in.MaxRunning)
+	put(&limits.MaxPerSecond, in.MaxPerSecond)
+	f.also(limits.Validate())
+	return f.err()
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"iter"
 	"net/http"
 	"reflect"
@@ -92,7 +93,8 @@ func (f *faults) also(list []firjob.FieldError) {
 
 func covered(list []firjob.FieldError, field string) bool {
 	for _, e := range list {
-		if e.Field == "" || e.Field == field || strings.HasPrefix(field, e.Field+".") {
+		below, ok := strings.CutPrefix(field, e.Field)
+		if ok && (e.Field == "" || below == "" || below[0] == '.' || below[0] == '[') {
 			return true
 		}
 	}
@@ -120,6 +122,24 @@ func (f *faults) shape(registry huma.Registry, schema *huma.Schema, at string, v
 		f.add(at, scalar(v), mistyped(v, schema.Type))
 	case schema.Type == huma.TypeObject:
 		f.fields(registry, schema, at, v)
+	case schema.Type == huma.TypeArray:
+		f.elements(registry, schema.Items, at, v)
+	}
+}
+
+// elements judges the members of a list, until there are more faults than an answer
+// lists. A null is no member.
+func (f *faults) elements(registry huma.Registry, schema *huma.Schema, at string, list json.RawMessage) {
+	for i, v := range elements(list) {
+		if len(f.list) > maxFaults {
+			return
+		}
+		field := fmt.Sprintf("%s[%d]", at, i)
+		if typeOf(v) == typeNull {
+			f.add(field, nil, "must not be null")
+			continue
+		}
+		f.shape(registry, schema, field, v)
 	}
 }
 
@@ -134,6 +154,9 @@ func (f *faults) fields(registry huma.Registry, schema *huma.Schema, at string, 
 		}
 		field := strings.TrimPrefix(at+"."+name, ".")
 		property, known := schema.Properties[name]
+		if rest, ok := schema.AdditionalProperties.(*huma.Schema); ok && !known {
+			property, known = rest, true
+		}
 		switch {
 		case !known:
 			f.add(field, nil, "is not a known field; there are "+strings.Join(sortedKeys(schema.Properties), ", "))
@@ -143,6 +166,20 @@ func (f *faults) fields(registry huma.Registry, schema *huma.Schema, at string, 
 			f.shape(registry, property, field, v)
 		}
 		seen[name] = true
+	}
+}
+
+// elements yields the members of a valid JSON array in their order.
+func elements(list json.RawMessage) iter.Seq2[int, json.RawMessage] {
+	return func(yield func(int, json.RawMessage) bool) {
+		dec := json.NewDecoder(bytes.NewReader(list))
+		_, _ = dec.Token() // the bracket
+		for i := 0; dec.More(); i++ {
+			var v json.RawMessage
+			if dec.Decode(&v) != nil || !yield(i, v) {
+				return
+			}
+		}
 	}
 }
 

@@ -8,8 +8,8 @@ import (
 
 // coming returns the first fire of j after now, zero if there is none or it is
 // not known. It is not the stored one, which runs ahead by what is recorded
-// already; but that is all there is to know of a delay job, and of an "at" that
-// is past and not recorded yet.
+// already; but that is all there is to know of a delay job, of an "every" with
+// jitter, and of an "at" that is past and not recorded yet.
 func coming(j firjob.Job, now time.Time) time.Time {
 	if !j.Enabled {
 		return time.Time{}
@@ -18,7 +18,8 @@ func coming(j firjob.Job, now time.Time) time.Time {
 	case firjob.ScheduleCron:
 		return comingFrom(j, now, now)
 	case firjob.ScheduleEvery:
-		if j.NextFireAt != nil { // the stored fire is on the grid, as the anchor is
+		// The stored fire is on the grid, as the anchor is, unless jitter put it off.
+		if j.NextFireAt != nil && j.Schedule.Jitter == 0 {
 			return comingFrom(j, gridPoint(*j.NextFireAt, j.Schedule.Interval.Std(), now), now)
 		}
 	case firjob.ScheduleAt:
@@ -35,7 +36,7 @@ func coming(j firjob.Job, now time.Time) time.Time {
 // comingFrom asks the timetable. A job that was stored has one; should it not
 // any more, because a zone left the zone database, nothing is known to come.
 func comingFrom(j firjob.Job, anchor, now time.Time) time.Time {
-	timetable, err := j.Schedule.Timetable(anchor)
+	timetable, err := j.Timetable(anchor)
 	if err != nil {
 		return time.Time{}
 	}

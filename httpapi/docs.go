@@ -121,7 +121,7 @@ func operationsOf(doc *huma.OpenAPI, tag string) []operationView {
 	var list []operationView
 	for _, path := range sortedKeys(doc.Paths) {
 		item := doc.Paths[path]
-		for _, op := range []*huma.Operation{item.Get, item.Post, item.Patch, item.Delete} {
+		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
 			if op != nil && slices.Contains(op.Tags, tag) {
 				list = append(list, operationViewOf(op))
 			}

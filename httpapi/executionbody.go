@@ -30,6 +30,34 @@ type executionBody struct {
 	Attempts    []attemptBody       `json:"attempts" nullable:"false" doc:"Each sending of it, the present one last"`
 	RetryOf     *firjob.ExecutionID `json:"retry_of,omitempty" format:"uuid" doc:"The execution that this one runs again"`
 	Missed      *missedBody         `json:"missed,omitempty" doc:"The fires that this one record stands for"`
+	Waiting     bool                `json:"waiting,omitempty" doc:"It waits for its turn; the reason says whose"`
+	Parent      *firjob.ExecutionID `json:"parent,omitempty" format:"uuid" doc:"The execution whose end triggered it, whose shard it is, or that it runs again"`
+	Root        *firjob.ExecutionID `json:"root,omitempty" format:"uuid" doc:"The root of the tree that it belongs to, if it has a parent"`
+	Shard       *shardPlaceBody     `json:"shard,omitempty" doc:"Which part of a broadcast it is"`
+	Shards      []shardBody         `json:"shards,omitempty" nullable:"false" doc:"The parts of a broadcast; not in lists"`
+	Inputs      json.RawMessage     `json:"inputs,omitempty" doc:"How its parents ended: a list of job_id, job, execution_id, state, result, note; not in lists"`
+	Progress    *progressBody       `json:"progress,omitempty" doc:"What the present attempt last said of itself"`
+}
+
+type shardPlaceBody struct {
+	Index  int    `json:"index" doc:"From 0"`
+	Total  int    `json:"total"`
+	Target string `json:"target" doc:"The executor that it is meant for; another one gets it if that is gone" example:"10.0.0.7:9999"`
+}
+
+type shardBody struct {
+	Index    int                `json:"index" doc:"From 0"`
+	ID       firjob.ExecutionID `json:"id" format:"uuid" doc:"It is an execution"`
+	State    firjob.State       `json:"state" enum:"planned,running,succeeded,failed,timed_out,cancelled,lost,skipped,missed,superseded"`
+	Executor string             `json:"executor" doc:"Where it runs or ran; before that, the one it is meant for" example:"10.0.0.7:9999"`
+	Reason   string             `json:"reason"`
+	Attempt  int                `json:"attempt"`
+}
+
+type progressBody struct {
+	Percent int     `json:"percent"`
+	Note    string  `json:"note"`
+	At      instant `json:"at"`
 }
 
 type attemptBody struct {
@@ -64,7 +92,26 @@ func bodyOfExecution(e firjob.Execution) executionBody {
 	if e.Missed != nil {
 		b.Missed = &missedBody{Until: instant(e.Missed.Until), Count: e.Missed.Count}
 	}
+	if e.Progress != nil {
+		b.Progress = &progressBody{Percent: e.Progress.Percent, Note: e.Progress.Note, At: instant(e.Progress.At)}
+	}
+	b.place(e)
 	return b
+}
+
+// place shows where e stands in its tree.
+func (b *executionBody) place(e firjob.Execution) {
+	b.Waiting, b.Parent, b.Root, b.Inputs = e.Waiting, e.Parent, e.Root, e.Inputs
+	if e.Shard != nil {
+		b.Shard = &shardPlaceBody{Index: e.Shard.Index, Total: e.Shard.Total, Target: e.Shard.Target}
+	}
+	for _, s := range e.Shards {
+		shard := shardBody{Index: s.ID.Ordinal() - 1, ID: s.ID, State: s.State, Executor: s.Executor, Reason: s.Reason, Attempt: s.Attempt}
+		if shard.Executor == "" && s.Shard != nil {
+			shard.Executor = s.Shard.Target
+		}
+		b.Shards = append(b.Shards, shard)
+	}
 }
 
 // attemptsOf returns every attempt of e. The store keeps those before the

@@ -41,7 +41,7 @@ func (s *server) leave(w http.ResponseWriter, r *http.Request) error {
 
 // callback records results. It answers only after the commit.
 func (s *server) callback(w http.ResponseWriter, r *http.Request) error {
-	c, err := readWire[firjob.Callback](w, r)
+	c, err := readWire[firjob.Callback](w, r, firjob.MaxCallbackBody)
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func statusOfReceipts(receipts []firjob.Receipt) int {
 }
 
 func readBeat(w http.ResponseWriter, r *http.Request) (firjob.Beat, error) {
-	beat, err := readWire[firjob.Beat](w, r)
+	beat, err := readWire[firjob.Beat](w, r, firjob.MaxCallbackBody)
 	if err != nil {
 		return beat, err
 	}

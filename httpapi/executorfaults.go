@@ -22,9 +22,8 @@ func faultsOfBeat(b firjob.Beat, now time.Time) []firjob.FieldError {
 	if len(b.Version) > firjob.MaxName || !printable(b.Version) {
 		f.add("version", nil, fmt.Sprintf("must have at most %d bytes, all printable", firjob.MaxName))
 	}
-	if b.State != firjob.ExecutorActive && b.State != firjob.ExecutorDraining {
-		f.add("state", string(b.State), "must be active or draining")
-	}
+	f.list = append(f.list, firjob.ValidateExecutorState("state", b.State)...)
+	f.list = append(f.list, firjob.ValidateLabels("labels", b.Labels)...)
 	if at := b.StartedAt; !at.IsZero() && (at.UTC().Year() < 2000 || at.After(now.Add(24*time.Hour))) {
 		f.add("started_at", at, "must lie between the year 2000 and tomorrow; is the executor's clock right?")
 	}

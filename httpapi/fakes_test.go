@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,15 +13,22 @@ import (
 // memory is a Store that keeps everything in memory. It knows just enough of the
 // rules to let the surface be seen; the real store is tested on its own.
 type memory struct {
+	recovery
 	mu         sync.Mutex
 	apps       map[string][]byte
 	jobs       map[firjob.JobID]firjob.Job
 	executions map[firjob.ExecutionID]firjob.Execution
 	keys       map[string]firjob.ExecutionID
-	followed   firjob.Followed        // of every change
-	filter     firjob.ExecutionFilter // of the last call
+	calendars  []firjob.Calendar
+	answers    map[string]firjob.Answer // by key and operation, behind the fingerprint
+	limited    map[string]firjob.App    // apps that were edited
+	waiters    []firjob.Waiter          // of every queue
+	waiting    firjob.QueueFilter       // of the last call
+	followed   firjob.Followed          // of every change
+	filter     firjob.ExecutionFilter   // of the last call
 	jobFilter  firjob.JobFilter
 	down       error // returned by every method while set
+	log        journal
 }
 
 func newMemory() *memory {
@@ -44,14 +52,14 @@ func (m *memory) CreateApp(_ context.Context, name string, authHash, _ []byte) (
 	return firjob.App{Name: name, CreatedAt: someday}, m.down
 }
 
-func (m *memory) Apps(context.Context) ([]firjob.App, error) {
+func (m *memory) Apps(context.Context, firjob.AppFilter) ([]firjob.App, string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var list []firjob.App
 	for name := range m.apps {
 		list = append(list, firjob.App{Name: name, CreatedAt: someday})
 	}
-	return list, m.down
+	return list, "", m.down
 }
 
 func (m *memory) AppAuthHash(_ context.Context, app string) ([]byte, error) {
@@ -66,7 +74,15 @@ func (m *memory) AppAuthHash(_ context.Context, app string) ([]byte, error) {
 	return m.apps[app], nil
 }
 
-func (m *memory) CreateJob(_ context.Context, j firjob.Job, first func(time.Time) (time.Time, error)) (firjob.Job, error) {
+func (m *memory) MarkExecutor(ctx context.Context, mark firjob.Mark) (firjob.Mark, error) {
+	if _, err := m.AppAuthHash(ctx, mark.App); err != nil {
+		return mark, err
+	}
+	mark.CreatedAt = someday
+	return mark, nil
+}
+
+func (m *memory) CreateJob(_ context.Context, j firjob.Job) (firjob.Job, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.down != nil {
@@ -75,7 +91,15 @@ func (m *memory) CreateJob(_ context.Context, j firjob.Job, first func(time.Time
 	if m.apps[j.App] == nil {
 		return j, firjob.Invalid([]firjob.FieldError{{Field: "app", Message: "is not known", Value: j.App}})
 	}
-	next, err := first(time.Now())
+	for _, name := range j.Schedule.Calendars {
+		c, err := m.calendar(name)
+		if err != nil {
+			return j, err
+		}
+		j.Calendars = append(j.Calendars, *c)
+	}
+	now := time.Now()
+	next, err := j.FirstFire(now, now)
 	if err != nil {
 		return j, err
 	}
@@ -92,17 +116,17 @@ func (m *memory) store(j firjob.Job, next time.Time) {
 	m.jobs[j.ID] = j
 }
 
-func (m *memory) Job(_ context.Context, id firjob.JobID) (firjob.Job, error) {
+func (m *memory) Job(_ context.Context, id firjob.JobID) (firjob.Job, time.Time, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	j, ok := m.jobs[id]
 	if m.down != nil {
-		return j, m.down
+		return j, someday, m.down
 	}
 	if !ok {
-		return j, firjob.Errorf(firjob.CodeNotFound, "there is no job %d", id)
+		return j, someday, firjob.Errorf(firjob.CodeNotFound, "there is no job %d", id)
 	}
-	return j, nil
+	return j, someday, nil
 }
 
 func (m *memory) Jobs(_ context.Context, filter firjob.JobFilter) ([]firjob.Job, firjob.JobID, error) {
@@ -119,14 +143,18 @@ func (m *memory) Jobs(_ context.Context, filter firjob.JobFilter) ([]firjob.Job,
 	return list, 0, m.down
 }
 
-func (m *memory) UpdateJob(_ context.Context, id firjob.JobID, change func(now, anchor time.Time, j *firjob.Job) (time.Time, error)) (firjob.Job, firjob.Followed, error) {
+func (m *memory) UpdateJob(_ context.Context, id firjob.JobID, change func(now time.Time, j *firjob.Job) error) (firjob.Job, firjob.Followed, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	j, ok := m.jobs[id]
 	if !ok {
 		return j, firjob.Followed{}, firjob.Errorf(firjob.CodeNotFound, "there is no job %d", id)
 	}
-	next, err := change(time.Now(), someday, &j)
+	old, now := j, time.Now()
+	if err := change(now, &j); err != nil {
+		return firjob.Job{}, firjob.Followed{}, err
+	}
+	next, err := j.FireAfterEdit(old, now, someday)
 	if err != nil {
 		return firjob.Job{}, firjob.Followed{}, err
 	}
@@ -135,17 +163,18 @@ func (m *memory) UpdateJob(_ context.Context, id firjob.JobID, change func(now, 
 	return m.jobs[id], m.followed, nil
 }
 
-func (m *memory) DeleteJob(_ context.Context, id firjob.JobID) (firjob.Followed, error) {
+func (m *memory) DeleteJob(_ context.Context, id firjob.JobID, check func(firjob.Job) error) (firjob.Followed, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if _, ok := m.jobs[id]; !ok {
 		return firjob.Followed{}, firjob.Errorf(firjob.CodeNotFound, "there is no job %d", id)
 	}
+	if err := check(m.jobs[id]); err != nil {
+		return firjob.Followed{}, err
+	}
 	delete(m.jobs, id)
 	return m.followed, nil
 }
-
-func (m *memory) Anchor(context.Context, firjob.JobID) (time.Time, error) { return someday, nil }
 
 func (m *memory) Trigger(_ context.Context, t firjob.TriggerRequest) (firjob.Execution, bool, error) {
 	m.mu.Lock()
@@ -238,8 +267,13 @@ type calls struct {
 	made     []string
 	receipts []firjob.Receipt
 	results  []firjob.Result // of the last callback
+	start    firjob.Start    // the last one
+	report   firjob.Report   // the last one
+	away     error           // of Start and Report
 	status   firjob.Status
 	panics   bool
+
+	executors []firjob.ExecutorView // nil: a plain one
 }
 
 func (c *calls) note(format string, args ...any) {
@@ -248,12 +282,18 @@ func (c *calls) note(format string, args ...any) {
 	c.made = append(c.made, fmt.Sprintf(format, args...))
 }
 
-func (c *calls) JobChanged(_ context.Context, id firjob.JobID) { c.note("job %d changed", id) }
+func (c *calls) JobChanged(_ context.Context, ids ...firjob.JobID) {
+	for _, id := range ids {
+		c.note("job %d changed", id)
+	}
+}
 
 func (c *calls) Announce(_ context.Context, due ...firjob.Due) { c.note("announce %v", due[0].ID) }
 
-func (c *calls) Cancel(_ context.Context, app string, a firjob.AttemptRef) {
-	c.note("cancel %s %v %d", app, a.ID, a.Token)
+func (c *calls) Cancel(_ context.Context, app string, attempts ...firjob.AttemptRef) {
+	for _, a := range attempts {
+		c.note("cancel %s %v %d", app, a.ID, a.Token)
+	}
 }
 
 func (c *calls) Horizon() time.Duration { return time.Minute }
@@ -274,9 +314,16 @@ func (c *calls) Finish(_ context.Context, cb firjob.Callback) ([]firjob.Receipt,
 	return c.receipts, nil
 }
 
-func (c *calls) Executors(_ context.Context, app string) ([]firjob.Executor, error) {
-	return []firjob.Executor{{App: app, Address: "10.0.0.7:9999", Incarnation: "a", Capacity: 4,
-		State: firjob.ExecutorActive, StartedAt: someday, LastBeat: someday}}, nil
+func (c *calls) Executors(_ context.Context, app string, filter firjob.ExecutorFilter) ([]firjob.ExecutorView, error) {
+	if c.executors == nil {
+		return []firjob.ExecutorView{{Executor: firjob.Executor{App: app, Address: "10.0.0.7:9999", Incarnation: "a", Capacity: 4,
+			State: firjob.ExecutorActive, StartedAt: someday, LastBeat: someday}, Counts: firjob.ExecutorActive, Live: true}}, nil
+	}
+	return slices.DeleteFunc(slices.Clone(c.executors), func(v firjob.ExecutorView) bool { return !filter.Selects(v) }), nil
+}
+
+func (c *calls) ExecutorMarked(_ context.Context, m firjob.Mark) {
+	c.note("mark %s %s %s %q", m.App, m.Address, m.State, m.Reason)
 }
 
 func (c *calls) Status(context.Context) (firjob.Status, error) {

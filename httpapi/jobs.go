@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -18,9 +19,12 @@ import (
 // the 32 bits of a firjob.JobID.
 type jobNumber int64
 
-// TransformSchema adds the bounds, which are those of Postgres's integer.
+// maxJobNumber is the largest of Postgres's integer.
+const maxJobNumber = math.MaxInt32
+
+// TransformSchema adds the bounds.
 func (jobNumber) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
-	s.Minimum, s.Maximum = new(1.0), new(float64(math.MaxInt32))
+	s.Minimum, s.Maximum = new(1.0), new(float64(maxJobNumber))
 	s.Description, s.Examples = "A job's number", []any{42}
 	return s
 }
@@ -32,7 +36,13 @@ type jobPath struct {
 // jobRequest names a job and brings a body.
 type jobRequest struct {
 	ID      jobNumber `path:"id"`
+	IfMatch string    `header:"If-Match" doc:"The ETag of what is to be changed, or *" example:"\"3\""`
 	RawBody []byte
+}
+
+type jobDelete struct {
+	ID      jobNumber `path:"id"`
+	IfMatch string    `header:"If-Match" doc:"The ETag of what is to be changed, or *" example:"\"3\""`
 }
 
 func locationOfJob(id firjob.JobID) string { return fmt.Sprintf("/api/v1/jobs/%d", id) }
@@ -48,11 +58,11 @@ func (s *server) routeJobs() {
 	register(s, operation{id: "edit-job", method: http.MethodPatch, path: "/jobs/{id}", tag: "Jobs",
 		summary: "Change a job",
 		description: "A JSON merge patch (RFC 7396): fields that are absent stay, null restores the default. " +
-			"A schedule of a new kind starts empty. With a new schedule the planned executions of the old one are superseded; " +
-			"every other change counts for them, too.",
+			"A schedule of a new kind starts empty, and lists are replaced as a whole. With a new schedule the planned executions " +
+			"of the old one are superseded; every other change counts for them, too. If-Match is required.",
 		body: reflect.TypeFor[jobPatch]()}, s.editJob)
 	register(s, operation{id: "delete-job", method: http.MethodDelete, path: "/jobs/{id}", tag: "Jobs",
-		summary: "Delete a job", description: "Planned executions are superseded; history stays."}, s.deleteJob)
+		summary: "Delete a job", description: "Planned executions are superseded; history stays. Refused while it triggers other jobs. If-Match is required."}, s.deleteJob)
 	register(s, operation{id: "pause-job", method: http.MethodPost, path: "/jobs/{id}/pause", tag: "Jobs",
 		summary: "Pause a job", body: reflect.TypeFor[pauseInput](), bodyOptional: true}, s.pauseJob)
 	register(s, operation{id: "resume-job", method: http.MethodPost, path: "/jobs/{id}/resume", tag: "Jobs",
@@ -60,7 +70,7 @@ func (s *server) routeJobs() {
 		body: reflect.TypeFor[pauseInput](), bodyOptional: true}, s.resumeJob)
 }
 
-func (s *server) createJob(ctx context.Context, in *struct{ RawBody []byte }) (*created[jobBody], error) {
+func (s *server) createJob(ctx context.Context, in *struct{ RawBody []byte }) (*createdTagged[jobBody], error) {
 	body, err := parseBody(in.RawBody)
 	if err != nil {
 		return nil, err
@@ -71,12 +81,12 @@ func (s *server) createJob(ctx context.Context, in *struct{ RawBody []byte }) (*
 	if err := s.withUnknownApp(ctx, f, job.App).err(); err != nil {
 		return nil, err
 	}
-	job, err = s.Store.CreateJob(ctx, job, func(now time.Time) (time.Time, error) { return job.FirstFire(now, now) })
+	job, err = s.Store.CreateJob(ctx, job)
 	if err != nil {
 		return nil, fmt.Errorf("create job: %w", err)
 	}
 	s.Scheduler.JobChanged(ctx, job.ID)
-	return &created[jobBody]{Location: locationOfJob(job.ID), Body: bodyOfJob(job, time.Now())}, nil
+	return &createdTagged[jobBody]{Location: locationOfJob(job.ID), ETag: entityTag(job.Version), Body: bodyOfJob(job, time.Now())}, nil
 }
 
 // withUnknownApp adds the one fault that only the store knows of, if the job has
@@ -94,12 +104,17 @@ type jobQuery struct {
 	App       string `query:"app" doc:"Jobs of this app"`
 	Query     string `query:"q" doc:"Jobs with this in their name or handler, case ignored"`
 	Enabled   string `query:"enabled" enum:"true,false" doc:"Jobs that are on, or paused"`
+	Kind      string `query:"kind" enum:"cron,every,delay,at,manual" doc:"Jobs whose schedule is of this kind"`
+	Route     string `query:"route" enum:"round_robin,random,least_busy,least_recently_used,least_frequently_used,consistent_hash,first,last,failover,sticky,broadcast" doc:"Jobs with this route"`
+	Calendar  string `query:"calendar" doc:"Jobs whose schedule names this calendar"`
+	Parent    int64  `query:"parent" minimum:"1" maximum:"2147483647" doc:"Jobs that this one triggers"`
 	PageSize  int    `query:"page_size" minimum:"1" maximum:"500" default:"50"`
 	PageToken string `query:"page_token" doc:"next_page_token of the page before"`
 }
 
 func (s *server) listJobs(ctx context.Context, in *jobQuery) (*answer[list[jobBody]], error) {
-	filter := firjob.JobFilter{App: in.App, Query: in.Query, PageSize: in.PageSize}
+	filter := firjob.JobFilter{App: in.App, Query: in.Query, Kind: firjob.ScheduleKind(in.Kind), Route: firjob.Route(in.Route),
+		Calendar: in.Calendar, Parent: firjob.JobID(in.Parent), PageSize: in.PageSize}
 	if in.Enabled != "" {
 		filter.Enabled = new(in.Enabled == "true")
 	}
@@ -119,16 +134,20 @@ func (s *server) listJobs(ctx context.Context, in *jobQuery) (*answer[list[jobBo
 	return out, nil
 }
 
-func (s *server) getJob(ctx context.Context, in *jobPath) (*answer[jobBody], error) {
-	job, err := s.Store.Job(ctx, firjob.JobID(in.ID))
+func (s *server) getJob(ctx context.Context, in *jobPath) (*tagged[jobBody], error) {
+	job, _, err := s.Store.Job(ctx, firjob.JobID(in.ID))
 	if err != nil {
 		return nil, fmt.Errorf("read job %d: %w", in.ID, err)
 	}
-	return &answer[jobBody]{bodyOfJob(job, time.Now())}, nil
+	return taggedJob(job), nil
 }
 
-func (s *server) deleteJob(ctx context.Context, in *jobPath) (*struct{}, error) {
-	followed, err := s.Store.DeleteJob(ctx, firjob.JobID(in.ID))
+func taggedJob(j firjob.Job) *tagged[jobBody] {
+	return &tagged[jobBody]{ETag: entityTag(j.Version), Body: bodyOfJob(j, time.Now())}
+}
+
+func (s *server) deleteJob(ctx context.Context, in *jobDelete) (*struct{}, error) {
+	followed, err := s.Store.DeleteJob(ctx, firjob.JobID(in.ID), func(j firjob.Job) error { return checkMatch(in.IfMatch, j.Version) })
 	if err != nil {
 		return nil, fmt.Errorf("delete job %d: %w", in.ID, err)
 	}
@@ -141,22 +160,22 @@ type pauseInput struct {
 	Reason *string `json:"reason,omitempty" maxLength:"200" doc:"Why, for whoever looks at the job" example:"upstream is down"`
 }
 
-func (s *server) pauseJob(ctx context.Context, in *jobRequest) (*answer[jobBody], error) {
+func (s *server) pauseJob(ctx context.Context, in *jobRequest) (*tagged[jobBody], error) {
 	reason, err := s.pauseReason(in.RawBody)
 	if err != nil {
 		return nil, err
 	}
-	return s.changeJob(ctx, firjob.JobID(in.ID), func(_ time.Time, j *firjob.Job) error {
+	return s.changeJob(ctx, firjob.JobID(in.ID), cmp.Or(in.IfMatch, anyVersion), func(_ time.Time, j *firjob.Job) error {
 		j.Enabled, j.PausedReason = false, reason
 		return nil
 	})
 }
 
-func (s *server) resumeJob(ctx context.Context, in *jobRequest) (*answer[jobBody], error) {
+func (s *server) resumeJob(ctx context.Context, in *jobRequest) (*tagged[jobBody], error) {
 	if _, err := s.pauseReason(in.RawBody); err != nil {
 		return nil, err
 	}
-	return s.changeJob(ctx, firjob.JobID(in.ID), func(_ time.Time, j *firjob.Job) error {
+	return s.changeJob(ctx, firjob.JobID(in.ID), cmp.Or(in.IfMatch, anyVersion), func(_ time.Time, j *firjob.Job) error {
 		j.Enabled, j.PausedReason = true, ""
 		return nil
 	})
@@ -178,19 +197,19 @@ func (s *server) pauseReason(raw []byte) (string, error) {
 	return strings.TrimSpace(*in.Reason), f.err()
 }
 
-// changeJob edits a job in the store, then tells the scheduler.
-func (s *server) changeJob(ctx context.Context, id firjob.JobID, edit func(now time.Time, j *firjob.Job) error) (*answer[jobBody], error) {
-	job, followed, err := s.Store.UpdateJob(ctx, id, func(now, anchor time.Time, j *firjob.Job) (time.Time, error) {
-		old := *j
-		if err := edit(now, j); err != nil {
-			return time.Time{}, err
+// changeJob edits a job in the store, if it is of the version that match names,
+// then tells the scheduler.
+func (s *server) changeJob(ctx context.Context, id firjob.JobID, match string, edit func(now time.Time, j *firjob.Job) error) (*tagged[jobBody], error) {
+	job, followed, err := s.Store.UpdateJob(ctx, id, func(now time.Time, j *firjob.Job) error {
+		if err := checkMatch(match, j.Version); err != nil {
+			return err
 		}
-		return j.FireAfterEdit(old, now, anchor)
+		return edit(now, j)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("change job %d: %w", id, err)
 	}
 	followed.Plan = []firjob.JobID{id} // no other's fires change
 	s.follow(ctx, followed)
-	return &answer[jobBody]{bodyOfJob(job, time.Now())}, nil
+	return taggedJob(job), nil
 }

@@ -55,12 +55,21 @@ func TestJobJSON(t *testing.T) {
 			"misfire":{"policy":"skip","grace":"1m30s"},"overlap":"queue","route":"least_busy","delivery":"at_most_once",
 			"timeout":"1h","retry":{"max_attempts":3,"backoff":"2s","factor":1.5,"max_backoff":"1m","jitter":0},
 			"priority":-3,"enabled":true}`,
+		"job-policies.json": `{"app":"billing","name":"n","handler":"h",
+			"schedule":{"kind":"cron","expr":"0 0 18 LW * ?","dialect":"quartz","start_at":"2098-12-01T00:00:00Z","end_at":"2099-02-01T00:00:00Z","jitter":"2m","calendars":["holidays"]},
+			"misfire":{"policy":"fire_all","max_catch_up":5},"start_deadline":"10m","overlap":"queue","max_running":3,"queue_limit":9,
+			"route":"failover","route_order":["10.0.0.7:9999","10.0.0.8:9999"],"selector":{"zone":"a","gpu":"yes"},
+			"retry":{"max_attempts":3,"kind":"linear","on":"other"}}`,
+		"job-call.json": `{"app":"billing","name":"n","http":{"url":"https://example.org/run?day=${scheduled_at}","headers":{"Authorization":"Bearer abc"},
+			"body":"{\"id\":\"${id}\"}","expect":[202],"sign":true},"schedule":{"kind":"manual"},"overlap":"replace","replace_after":"1m",
+			"parents":{"of":[{"job":41},{"job":42,"on":"failure"}]}}`,
 		"job-cron-paused.json": strings.Replace(goodJob, `"handler"`, `"enabled":false,"handler"`, 1),
 	}
 	for file, body := range jobs {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
 			s := newSurface(t)
+			s.store.calendars = []firjob.Calendar{{Name: "holidays"}}
 			created := s.call("POST", "/api/v1/jobs", body).want(http.StatusCreated)
 			if got := created.header.Get("Location"); got != "/api/v1/jobs/1" {
 				t.Errorf("Location: %q", got)
@@ -116,21 +125,28 @@ func TestPatch(t *testing.T) {
 		patch string
 		want  map[string]any // of the job afterwards, by dotted path
 	}{
-		"nothing":          {`{}`, map[string]any{"name": "nightly-report", "version": 2.0}},
-		"one field":        {`{"timeout":"5s"}`, map[string]any{"timeout": "5s", "schedule.expr": "0 0 2 * * *"}},
-		"nested field":     {`{"schedule":{"expr":"@daily"}}`, map[string]any{"schedule.expr": "@daily", "schedule.timezone": "Asia/Shanghai"}},
-		"null is default":  {`{"schedule":{"timezone":null},"params":null,"retry":null}`, map[string]any{"schedule.timezone": "UTC", "params": nil, "retry.max_attempts": 1.0}},
-		"params merge":     {`{"params":{"region":null,"n":9007199254740993}}`, map[string]any{"params.region": nil, "params.n": 9007199254740993.0}},
-		"params replaced":  {`{"params":[1]}`, map[string]any{"params": []any{1.0}}},
-		"another kind":     {`{"schedule":{"kind":"every","interval":"5s"}}`, map[string]any{"schedule.kind": "every", "schedule.expr": nil, "schedule.timezone": nil}},
-		"paused":           {`{"enabled":false}`, map[string]any{"enabled": false, "next_fire_at": nil}},
+		"nothing":         {`{}`, map[string]any{"name": "nightly-report", "version": 2.0}},
+		"one field":       {`{"timeout":"5s"}`, map[string]any{"timeout": "5s", "schedule.expr": "0 0 2 * * *"}},
+		"nested field":    {`{"schedule":{"expr":"@daily"}}`, map[string]any{"schedule.expr": "@daily", "schedule.timezone": "Asia/Shanghai"}},
+		"null is default": {`{"schedule":{"timezone":null},"params":null,"retry":null}`, map[string]any{"schedule.timezone": "UTC", "params": nil, "retry.max_attempts": 1.0}},
+		"params merge":    {`{"params":{"region":null,"n":9007199254740993}}`, map[string]any{"params.region": nil, "params.n": 9007199254740993.0}},
+		"params replaced": {`{"params":[1]}`, map[string]any{"params": []any{1.0}}},
+		"another kind":    {`{"schedule":{"kind":"every","interval":"5s"}}`, map[string]any{"schedule.kind": "every", "schedule.expr": nil, "schedule.timezone": nil}},
+		"paused":          {`{"enabled":false}`, map[string]any{"enabled": false, "next_fire_at": nil}},
+		"a label":         {`{"selector":{"zone":"b","gpu":null,"disk":"ssd"}}`, map[string]any{"selector": map[string]any{"zone": "b", "disk": "ssd"}}},
+		"no label":        {`{"selector":null}`, map[string]any{"selector": nil}},
+		"a call": {`{"handler":null,"selector":null,"http":{"url":"https://example.org","headers":{"A":"b"}}}`,
+			map[string]any{"handler": nil, "http.method": "POST", "http.timeout": "30s", "http.headers.A": "b"}},
+		"parents": {`{"schedule":{"kind":"manual"},"parents":{"of":[{"job":7}]}}`,
+			map[string]any{"parents.join": "all", "parents.of": []any{map[string]any{"job": 7.0, "on": "success"}}}},
+		"limits":           {`{"max_running":3,"overlap":"queue","start_deadline":"1m"}`, map[string]any{"max_running": 3.0, "start_deadline": "1m"}},
 		"same app is fine": {`{"app":"billing"}`, map[string]any{"app": "billing"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSurface(t)
-			path := s.job(strings.Replace(goodJob, `"handler"`, `"retry":{"max_attempts":4},"handler"`, 1))
+			path := s.job(strings.Replace(goodJob, `"handler"`, `"retry":{"max_attempts":4},"selector":{"zone":"a","gpu":"yes"},"handler"`, 1))
 			var job map[string]any
 			s.call("PATCH", path, tt.patch, "Content-Type", "application/merge-patch+json").want(http.StatusOK).into(&job)
 			for at, want := range tt.want {
@@ -260,7 +276,7 @@ func TestPagesOfJobs(t *testing.T) {
 			Items []struct{ Name string }
 			Next  string `json:"next_page_token"`
 		}
-		s.call("GET", "/api/v1/jobs?page_size=2&enabled=true&q=jo&app=billing&page_token="+token, "").want(http.StatusOK).into(&page)
+		s.call("GET", "/api/v1/jobs?page_size=2&enabled=true&q=jo&app=billing&kind=cron&route=sticky&calendar=holidays&parent=7&page_token="+token, "").want(http.StatusOK).into(&page)
 		for _, j := range page.Items {
 			names = append(names, j.Name)
 		}
@@ -271,7 +287,8 @@ func TestPagesOfJobs(t *testing.T) {
 	if want := []string{"job-0", "job-1", "job-2", "job-3", "job-4"}; !slices.Equal(names, want) {
 		t.Errorf("got %v, want %v", names, want)
 	}
-	want := firjob.JobFilter{App: "billing", Query: "jo", Enabled: new(true), After: 4, PageSize: 2}
+	want := firjob.JobFilter{App: "billing", Query: "jo", Enabled: new(true), Kind: "cron", Route: "sticky", Calendar: "holidays", Parent: 7,
+		After: 4, PageSize: 2}
 	if diff := cmp.Diff(want, s.store.jobFilter); diff != "" {
 		t.Errorf("the last filter differs (-want +got):\n%s", diff)
 	}
@@ -295,6 +312,30 @@ func TestPreview(t *testing.T) {
 	}
 }
 
+func TestPreviewAsksCalendars(t *testing.T) {
+	t.Parallel()
+	s := newSurface(t)
+	s.store.calendars = []firjob.Calendar{{Name: "sundays", Mode: firjob.CalendarInclude, Weekdays: []string{"sun"}}}
+	var preview struct {
+		Fires  []time.Time
+		WhyNot *string `json:"why_not"`
+	}
+	body := `{"schedule":{"kind":"cron","expr":"30 4 * * *","calendars":["sundays"]},"count":3,"app":"billing","name":"n","at":"2099-01-05T04:30:00Z"}`
+	s.call("POST", "/api/v1/schedules/preview", body).want(http.StatusOK).into(&preview)
+	for _, at := range preview.Fires {
+		if at.Weekday() != time.Sunday {
+			t.Errorf("fires on %v", at)
+		}
+	}
+	if len(preview.Fires) != 3 || preview.WhyNot == nil || !strings.Contains(*preview.WhyNot, "sundays") { // a Monday
+		t.Errorf("got %+v, want 3 fires and the calendar as the reason", preview)
+	}
+	p := s.call("POST", "/api/v1/schedules/preview", strings.Replace(body, "sundays", "nobody", 1)).want(422).problem()
+	if got := p.locations(); !slices.Equal(got, []string{"body.schedule.calendars[0]"}) {
+		t.Errorf("got faults at %v, want the calendar", got)
+	}
+}
+
 func TestApps(t *testing.T) {
 	t.Parallel()
 	s := newSurface(t)
@@ -312,5 +353,4 @@ func TestApps(t *testing.T) {
 	if strings.Contains(list, "secret") || !strings.Contains(list, `"mail"`) {
 		t.Errorf("the list is %s", list)
 	}
-	golden(t, "testdata/executors.json", s.call("GET", "/api/v1/apps/billing/executors", "").want(http.StatusOK).indented())
 }

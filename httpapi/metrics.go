@@ -30,7 +30,7 @@ func (m *requestMetrics) observe(method, route string, status int, took time.Dur
 // knownMethod bounds the label: a client may send any word as its method.
 func knownMethod(method string) string {
 	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete:
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
 		return method
 	}
 	return "other"

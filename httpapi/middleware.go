@@ -26,7 +26,14 @@ const (
 	handleTimeout = 15 * time.Second
 	readTimeout   = 20 * time.Second
 	writeTimeout  = 30 * time.Second
+
+	batchHandleTimeout = time.Minute
+	batchReadTimeout   = 65 * time.Second
+	batchWriteTimeout  = 90 * time.Second
 )
+
+// batchSuffix ends the paths that take thousands of things at once.
+const batchSuffix = ":batch"
 
 // Headers that the surface reads.
 const (
@@ -136,13 +143,30 @@ func (s *server) sameOrigin(next http.Handler) http.Handler {
 // deadlines of its connections, as in tests, does without.
 func deadlines(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		read, handle, write := timeouts(r.URL.Path)
 		conn, now := http.NewResponseController(w), time.Now()
-		_ = conn.SetReadDeadline(now.Add(readTimeout))
-		_ = conn.SetWriteDeadline(now.Add(writeTimeout))
-		ctx, cancel := context.WithTimeout(r.Context(), handleTimeout)
+		_ = conn.SetReadDeadline(now.Add(read))
+		_ = conn.SetWriteDeadline(now.Add(write))
+		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), unhurriedKey{}, r.Context()), handle)
 		defer cancel()
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
+}
+
+type unhurriedKey struct{}
+
+// unhurried returns the context of a request without the bound of deadlines: it
+// ends when the client goes away.
+func unhurried(ctx context.Context) context.Context {
+	whole, _ := ctx.Value(unhurriedKey{}).(context.Context)
+	return whole
+}
+
+func timeouts(path string) (read, handle, write time.Duration) {
+	if strings.HasSuffix(path, batchSuffix) {
+		return batchReadTimeout, batchHandleTimeout, batchWriteTimeout
+	}
+	return readTimeout, handleTimeout, writeTimeout
 }
 
 // printableRequest refuses parameters that no text in the store can equal, and
@@ -177,7 +201,7 @@ func notFound(http.ResponseWriter, *http.Request) error {
 
 func (s *server) methodNotAllowed(_ http.ResponseWriter, r *http.Request) error {
 	header := http.Header{}
-	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete} {
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
 		if s.router.Match(chi.NewRouteContext(), method, r.URL.Path) {
 			header.Add("Allow", method)
 		}

@@ -37,7 +37,7 @@ func (s *server) humaConfig() huma.Config {
 					securityExecutor: {Type: "http", Scheme: "basic", Description: "An app's name and secret"},
 				},
 			},
-			Tags: []*huma.Tag{{Name: "Jobs"}, {Name: "Schedules"}, {Name: "Executions"}, {Name: "Apps"}, {Name: "Stats"},
+			Tags: []*huma.Tag{{Name: "Jobs"}, {Name: "Schedules"}, {Name: "Calendars"}, {Name: "Executions"}, {Name: "Apps"}, {Name: "Stats"},
 				{Name: "Executor", Description: "What executors call"}, {Name: "Health"}},
 		},
 		Formats:                      map[string]huma.Format{jsonType: jsonFormat, "json": jsonFormat}, // "json" is of problem+json
@@ -66,6 +66,7 @@ func (w heedless) Write(p []byte) (int, error) {
 // finishOpenAPI adds the routes that bypass huma to the document.
 func (s *server) finishOpenAPI() {
 	doc := s.api.OpenAPI()
+	s.describeLogs(doc)
 	s.describeExecutors(doc)
 	s.describeHealth(doc)
 	// huma registers its own error model with each operation; ours took its place.
@@ -91,6 +92,12 @@ func (s *server) describeExecutors(doc *huma.OpenAPI) {
 			"409, with the same body, if a result was stale or unknown: the others are recorded all the same.", firjob.MaxBatch, firjob.MaxDepth),
 		request: reflect.TypeFor[firjob.Callback](), reply: reflect.TypeFor[firjob.CallbackReply](),
 		also: []int{http.StatusConflict}})
+	s.describe(doc, wireOperation{id: "executor-start", path: firjob.PathStart, summary: "Ask which attempts of exclusive jobs may begin",
+		description: fmt.Sprintf("Answers after the commit, in the order of the attempts, %d at most.", firjob.MaxBatch),
+		request:     reflect.TypeFor[firjob.Start](), reply: reflect.TypeFor[firjob.StartReply]()})
+	s.describe(doc, wireOperation{id: "executor-report", path: firjob.PathReport, summary: "Send lines of log and progress",
+		description: fmt.Sprintf("Up to %d chunks and %d bytes; a faulty one refuses the whole. A repeat of a chunk is stored once.", firjob.MaxBatch, firjob.MaxReportBody),
+		request:     reflect.TypeFor[firjob.Report](), reply: reflect.TypeFor[firjob.ReportReply]()})
 	s.describe(doc, wireOperation{id: "executor-leave", path: firjob.PathLeave, summary: "Take an executor out", request: beat})
 }
 

@@ -9,9 +9,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// maxBody bounds the body of a request under /api/v1, in bytes.
-const maxBody = 1 << 20
-
 // operation describes a route of the API.
 type operation struct {
 	id, method, path string
@@ -20,6 +17,22 @@ type operation struct {
 	created          bool         // answers 201 with a Location
 	body             reflect.Type // of the request; nil = none
 	bodyOptional     bool
+	batch            bool // takes a large body, and its time
+	ownKeys          bool // keeps its idempotency keys itself
+	secret           bool // its answer holds one, and is never kept
+}
+
+// Bounds of the body of a request under /api/v1, in bytes.
+const (
+	maxBody      = 1 << 20
+	maxBatchBody = 64 << 20
+)
+
+func (op operation) bodyLimit() int64 {
+	if op.batch {
+		return maxBatchBody
+	}
+	return maxBody
 }
 
 // register adds a route whose errors become problems. Bodies reach the handler
@@ -30,9 +43,12 @@ func register[I, O any](s *server, op operation, serve func(context.Context, *I)
 		Tags: []string{op.tag}, Summary: op.summary, Description: op.description,
 		Responses:        map[string]*huma.Response{"default": s.problemResponse()},
 		Security:         []map[string][]string{{securityAdmin: {}}},
-		MaxBodyBytes:     maxBody,
+		MaxBodyBytes:     op.bodyLimit(),
 		SkipValidateBody: true,
+		Parameters:       op.commonParameters(),
 	}
+	described.BodyReadTimeout, _, _ = timeouts(described.Path)
+	s.operations[op.method+" "+described.Path] = op
 	if op.created {
 		described.DefaultStatus = http.StatusCreated
 	}
@@ -56,6 +72,20 @@ func register[I, O any](s *server, op operation, serve func(context.Context, *I)
 	}
 }
 
+// commonParameters are those that middleware reads.
+func (op operation) commonParameters() []*huma.Param {
+	var list []*huma.Param
+	if writes(op.method) {
+		list = append(list, &huma.Param{Name: queryDryRun, In: "query", Schema: &huma.Schema{Type: huma.TypeBoolean, Default: false},
+			Description: "Do everything but store it: the answer is what it would be"})
+	}
+	if op.method == http.MethodPost && !op.ownKeys {
+		list = append(list, &huma.Param{Name: headerKey, In: "header", Schema: &huma.Schema{Type: huma.TypeString, MaxLength: new(maxKey)},
+			Description: "Makes a repeat of this call within 24 hours harmless: it gets the answer of the first"})
+	}
+	return list
+}
+
 const jsonType = "application/json"
 
 func (s *server) schemaOf(t reflect.Type) *huma.Schema {
@@ -76,9 +106,22 @@ type answer[T any] struct {
 	Body T
 }
 
+// tagged is a body and the version that it shows.
+type tagged[T any] struct {
+	ETag string `header:"ETag" doc:"The version, for If-Match"`
+	Body T
+}
+
 // created is a body and where to find it again.
 type created[T any] struct {
 	Location string `header:"Location" doc:"The path of what was made"`
+	Body     T
+}
+
+// createdTagged is both.
+type createdTagged[T any] struct {
+	Location string `header:"Location" doc:"The path of what was made"`
+	ETag     string `header:"ETag" doc:"The version, for If-Match"`
 	Body     T
 }
 

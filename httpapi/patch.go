@@ -28,12 +28,12 @@ func (jobPatch) TransformSchema(r huma.Registry, _ *huma.Schema) *huma.Schema {
 	return &patch
 }
 
-func (s *server) editJob(ctx context.Context, in *jobRequest) (*answer[jobBody], error) {
+func (s *server) editJob(ctx context.Context, in *jobRequest) (*tagged[jobBody], error) {
 	patch, err := parseBody(in.RawBody)
 	if err != nil {
 		return nil, err
 	}
-	return s.changeJob(ctx, firjob.JobID(in.ID), func(now time.Time, j *firjob.Job) error {
+	return s.changeJob(ctx, firjob.JobID(in.ID), in.IfMatch, func(now time.Time, j *firjob.Job) error {
 		edited, err := s.patched(*j, patch, now)
 		if err == nil {
 			*j = edited
@@ -58,26 +58,44 @@ func (s *server) patched(j firjob.Job, patch json.RawMessage, now time.Time) (fi
 	if _, named := fields["params"]; !named {
 		to.Params = j.Params
 	}
-	f.also(to.Validate(now))
-	if to.App != j.App {
-		f.also([]firjob.FieldError{{Field: "app", Value: to.App, Message: fmt.Sprintf("cannot change from %q: make a new job", j.App)}})
-	}
-	if err := f.err(); err != nil {
-		return j, err
-	}
 	to.ID, to.Version, to.NextFireAt = j.ID, j.Version, j.NextFireAt
 	to.CreatedAt, to.UpdatedAt = j.CreatedAt, j.UpdatedAt
 	if !to.Enabled {
 		to.PausedReason = j.PausedReason
 	}
-	return to, nil
+	f.also(to.Validate(now))
+	f.unchanged("app", j.App, to.App, "make a new job")
+	return to, f.err()
+}
+
+// patchedCalendar does the same for a calendar.
+func (s *server) patchedCalendar(c firjob.Calendar, patch json.RawMessage) (firjob.Calendar, error) {
+	f := &faults{}
+	judge[calendarInput](s, patch, f)
+	fields, _ := numbersKept(patch).(map[string]any)
+	whole, err := merged(inputOfCalendar(c), fields)
+	if err != nil {
+		return c, err
+	}
+	to := fill[calendarInput](whole, f).calendar()
+	to.Version, to.CreatedAt, to.UpdatedAt = c.Version, c.CreatedAt, c.UpdatedAt
+	f.also(to.Validate())
+	f.unchanged("name", c.Name, to.Name, "make a new calendar")
+	return to, f.err()
+}
+
+// unchanged finds fault with another value of a field that cannot change.
+func (f *faults) unchanged(field, old, edited, instead string) {
+	if edited != old {
+		f.also([]firjob.FieldError{{Field: field, Value: edited, Message: fmt.Sprintf("cannot change from %q: %s", old, instead)}})
+	}
 }
 
 // merged returns the JSON of in after a patch.
-func merged(in jobInput, patch map[string]any) (json.RawMessage, error) {
+func merged(in any, patch map[string]any) (json.RawMessage, error) {
 	text, err := json.Marshal(in)
 	if err != nil {
-		return nil, fmt.Errorf("write the job to be patched: %w", err)
+		return nil, fmt.Errorf("write what is to be patched: %w", err)
 	}
 	base := numbersKept(text)
 	startAfresh(base, patch)
@@ -85,7 +103,7 @@ func merged(in jobInput, patch map[string]any) (json.RawMessage, error) {
 	enc := json.NewEncoder(&whole)
 	enc.SetEscapeHTML(false) // params may be full of <, and are bounded
 	if err := enc.Encode(mergePatch(base, patch)); err != nil {
-		return nil, fmt.Errorf("write the patched job: %w", err)
+		return nil, fmt.Errorf("write what was patched: %w", err)
 	}
 	return whole.Bytes(), nil
 }

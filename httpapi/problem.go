@@ -21,7 +21,7 @@ type problem struct {
 	Title     string      `json:"title" doc:"The status in words" example:"Unprocessable Entity"`
 	Status    int         `json:"status" example:"422"`
 	Detail    string      `json:"detail" doc:"What went wrong, for a person" example:"the request has faulty fields"`
-	Code      firjob.Code `json:"code" doc:"What went wrong, for a program; stable" enum:"invalid,not_found,conflict,idempotency_reused,stale_token,unauthorized,forbidden,too_large,unavailable,internal"`
+	Code      firjob.Code `json:"code" doc:"What went wrong, for a program; stable" enum:"invalid,not_found,conflict,idempotency_reused,stale_token,precondition_required,precondition_failed,unauthorized,forbidden,too_large,unavailable,internal"`
 	RequestID string      `json:"request_id" doc:"Names the request in the server's log" example:"5f1c7a90d3e84b26"`
 	Errors    []fault     `json:"errors,omitempty" nullable:"false" doc:"Every faulty field"`
 
@@ -45,6 +45,10 @@ func statusOf(code firjob.Code) int {
 		return http.StatusNotFound
 	case firjob.CodeConflict, firjob.CodeStale:
 		return http.StatusConflict
+	case firjob.CodePreconditionRequired:
+		return http.StatusPreconditionRequired
+	case firjob.CodePreconditionFailed:
+		return http.StatusPreconditionFailed
 	case firjob.CodeUnauthorized:
 		return http.StatusUnauthorized
 	case firjob.CodeForbidden:
@@ -153,7 +157,8 @@ func faultAt(location, message string, value any) fault {
 // secretive reports whether a field's value is never to be shown.
 func secretive(field string) bool {
 	field = strings.ToLower(field)
-	return strings.Contains(field, "secret") || strings.Contains(field, "token") || strings.Contains(field, "password")
+	return strings.Contains(field, "secret") || strings.Contains(field, "token") || strings.Contains(field, "password") ||
+		strings.Contains(field, "headers.")
 }
 
 // brief cuts text to size bytes.
@@ -196,7 +201,7 @@ func (s *server) transform(ctx huma.Context, _ string, v any) (any, error) {
 	p := &problem{Status: found.Status, Detail: found.Detail, Code: firjob.CodeInvalid, RequestID: requestIDOf(ctx.Context())}
 	switch {
 	case found.Status == http.StatusRequestEntityTooLarge:
-		p.Code, p.Detail = firjob.CodeTooLarge, fmt.Sprintf("the body is larger than %d bytes", maxBody)
+		p.Code, p.Detail = firjob.CodeTooLarge, fmt.Sprintf("the body is larger than %d bytes", bodyLimitOf(ctx.Operation()))
 	case found.Status == http.StatusUnprocessableEntity:
 		p.Detail = "the request has faulty fields"
 	case found.Status >= http.StatusInternalServerError:
@@ -208,6 +213,13 @@ func (s *server) transform(ctx huma.Context, _ string, v any) (any, error) {
 	}
 	s.complete(p)
 	return p, nil
+}
+
+func bodyLimitOf(op *huma.Operation) int64 {
+	if op == nil || op.MaxBodyBytes == 0 {
+		return maxBody
+	}
+	return op.MaxBodyBytes
 }
 
 // plain puts what huma says of a parameter in the words of this API.

@@ -27,51 +27,73 @@ func (s *server) routeSchedules() {
 type previewInput struct {
 	Schedule *scheduleInput `json:"schedule,omitempty" required:"true"`
 	Count    *int           `json:"count,omitempty" minimum:"1" maximum:"100" default:"10"`
+	App      *string        `json:"app,omitempty" doc:"With name: the job that jitter and H are drawn for" example:"billing"`
+	Name     *string        `json:"name,omitempty" example:"nightly-report"`
+	At       *string        `json:"at,omitempty" format:"date-time" doc:"An instant to be told about in why_not"`
 }
 
 type previewBody struct {
 	Fires    []instant `json:"fires" nullable:"false" doc:"The coming fires, as far as time alone decides them"`
 	Warnings []string  `json:"warnings" nullable:"false" doc:"What a reader may get wrong about the schedule"`
 	Text     string    `json:"text" doc:"The schedule in English" example:"at 02:00:00, in Asia/Shanghai"`
+	WhyNot   *string   `json:"why_not,omitempty" doc:"Which rule keeps the asked instant from being a fire; empty if it is one"`
 }
 
-func (s *server) preview(_ context.Context, in *struct{ RawBody []byte }) (*answer[previewBody], error) {
+func (s *server) preview(ctx context.Context, in *struct{ RawBody []byte }) (*answer[previewBody], error) {
 	body, err := parseBody(in.RawBody)
 	if err != nil {
 		return nil, err
 	}
 	now := time.Now()
-	schedule, count, err := s.previewOf(body, now)
+	asked, err := s.previewOf(ctx, body, now)
 	if err != nil {
 		return nil, err
 	}
-	timetable, err := schedule.Timetable(now)
+	timetable, err := asked.job.Timetable(now)
 	if err != nil {
 		return nil, faulty("body.schedule", nil, err.Error())
 	}
-	return &answer[previewBody]{previewBody{
-		Fires:    fires(timetable, now, count),
+	out := &answer[previewBody]{previewBody{
+		Fires:    fires(timetable, now, asked.count),
 		Warnings: append([]string{}, timetable.Warnings(now)...),
 		Text:     timetable.Text(),
-	}}, nil
+	}}
+	if asked.at != nil {
+		out.Body.WhyNot = new(timetable.WhyNot(*asked.at))
+	}
+	return out, nil
 }
 
-func (s *server) previewOf(body json.RawMessage, now time.Time) (firjob.Schedule, int, error) {
+// previewed is a schedule, as if it were a job's, and what is asked of it.
+type previewed struct {
+	job   firjob.Job
+	count int
+	at    *time.Time
+}
+
+func (s *server) previewOf(ctx context.Context, body json.RawMessage, now time.Time) (previewed, error) {
 	f := &faults{}
 	in := decode[previewInput](s, body, f)
-	var schedule firjob.Schedule
+	p := previewed{count: defaultFires}
 	if in.Schedule != nil {
-		schedule = in.Schedule.schedule("schedule.", f)
+		p.job.Schedule = in.Schedule.schedule("schedule.", f)
 	}
-	f.also(schedule.Validate(now))
-	count := defaultFires
-	if in.Count != nil {
-		count = *in.Count
+	f.also(p.job.Schedule.Validate(now))
+	set(&p.job.App, in.App)
+	set(&p.job.Name, in.Name)
+	put(&p.count, in.Count)
+	if p.count < 1 || p.count > maxFires {
+		f.add("count", p.count, fmt.Sprintf("must be 1 to %d", maxFires))
 	}
-	if count < 1 || count > maxFires {
-		f.add("count", count, fmt.Sprintf("must be 1 to %d", maxFires))
+	p.at = timeOf(in.At, "at", f)
+	if err := f.err(); err != nil {
+		return p, err
 	}
-	return schedule, count, f.err()
+	var err error
+	if p.job.Calendars, err = s.Store.Calendars(ctx, p.job.Schedule.Calendars); err != nil {
+		return p, fmt.Errorf("read the calendars of a schedule: %w", err)
+	}
+	return p, nil
 }
 
 type nextQuery struct {
@@ -84,7 +106,7 @@ type nextBody struct {
 }
 
 func (s *server) nextFires(ctx context.Context, in *nextQuery) (*answer[nextBody], error) {
-	job, err := s.Store.Job(ctx, firjob.JobID(in.ID))
+	job, anchor, err := s.Store.Job(ctx, firjob.JobID(in.ID))
 	if err != nil {
 		return nil, fmt.Errorf("read job %d: %w", in.ID, err)
 	}
@@ -92,11 +114,7 @@ func (s *server) nextFires(ctx context.Context, in *nextQuery) (*answer[nextBody
 	if !job.Enabled {
 		return out, nil
 	}
-	anchor, err := s.Store.Anchor(ctx, firjob.JobID(in.ID))
-	if err != nil {
-		return nil, fmt.Errorf("read the anchor of job %d: %w", in.ID, err)
-	}
-	timetable, err := job.Schedule.Timetable(anchor)
+	timetable, err := job.Timetable(anchor)
 	if err != nil {
 		return nil, fmt.Errorf("compile the schedule of job %d: %w", in.ID, err)
 	}

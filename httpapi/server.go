@@ -27,6 +27,11 @@ type Options struct {
 	// Metrics is served on /metrics and takes the surface's own metrics. A
 	// registry takes them once, hence one registry for each New. Default: a new one.
 	Metrics *prometheus.Registry
+	// Followers bounds the logs that are streamed at a time. Default: 100.
+	Followers int
+	// Stopping is closed when the server is about to stop: streams end, so that
+	// their clients connect elsewhere. Default: never.
+	Stopping <-chan struct{}
 	// Version is served on /version. Fields left empty default to what the
 	// toolchain wrote into the program.
 	Version VersionInfo
@@ -48,6 +53,10 @@ type server struct {
 	admin   tokenHash
 	apps    *credentialCache
 	metrics *requestMetrics
+	// followers holds a place for each log that is streamed.
+	followers chan struct{}
+	// operations are those of the API, by method and path.
+	operations map[string]operation
 }
 
 // New returns the HTTP surface. It is safe for any number of goroutines.
@@ -58,6 +67,9 @@ func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Followers == 0 {
+		o.Followers = defaultFollowers
+	}
 	o.Version = o.Version.withBuild()
 	s := &server{
 		Options: o,
@@ -66,7 +78,11 @@ func New(o Options) http.Handler {
 		admin:   hashToken(o.AdminToken),
 		apps:    newCredentialCache(),
 		metrics: newRequestMetrics(o.Metrics),
+
+		followers:  make(chan struct{}, o.Followers),
+		operations: map[string]operation{},
 	}
+	s.Scheduler = silent{o.Scheduler}
 	s.router.Use(s.requestID, s.observe, s.recoverPanic, securityHeaders, s.sameOrigin, s.printableRequest,
 		deadlines, middleware.GetHead)
 	s.router.NotFound(s.handle(notFound))
@@ -81,12 +97,18 @@ func New(o Options) http.Handler {
 
 // routeAPI adds what people and programs call, under /api/v1.
 func (s *server) routeAPI() {
-	s.api = humachi.New(s.router.With(s.requireAdmin), s.humaConfig())
+	s.api = humachi.New(s.router.With(s.requireAdmin, s.dryRun, s.idempotent), s.humaConfig())
 	s.routeApps()
 	s.routeJobs()
+	s.routeBatches()
 	s.routeTriggers()
 	s.routeSchedules()
+	s.routeCalendars()
+	s.routeBackfills()
 	s.routeExecutions()
+	s.routeDeadLetters()
+	s.routeExplain()
+	s.routeLogs()
 	s.routeStats()
 }
 
@@ -98,6 +120,8 @@ func (s *server) routeExecutors() {
 	r.Post(firjob.PathHeartbeat, s.handle(s.beat))
 	r.Post(firjob.PathCallback, s.handle(s.callback))
 	r.Post(firjob.PathLeave, s.handle(s.leave))
+	r.Post(firjob.PathStart, s.handle(s.start))
+	r.Post(firjob.PathReport, s.handle(s.report))
 }
 
 func (s *server) routeHealth() {

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -20,14 +21,15 @@ func (s *server) routeTriggers() {
 	register(s, operation{id: "trigger-job", method: http.MethodPost, path: "/jobs/{id}/trigger", tag: "Jobs",
 		summary: "Run a job once, now or at a later time",
 		description: "Also a paused job runs. The same Idempotency-Key with the same request answers with " +
-			"the execution of the first call.",
-		created: true, body: reflect.TypeFor[triggerInput](), bodyOptional: true}, s.triggerJob)
+			"the execution of the first call. Until it begins it can be cancelled like any execution.",
+		created: true, body: reflect.TypeFor[triggerInput](), bodyOptional: true, ownKeys: true}, s.triggerJob)
 }
 
 // triggerInput says how a run differs from the job.
 type triggerInput struct {
 	Params json.RawMessage `json:"params,omitempty" doc:"In place of the job's; any JSON up to 64 KiB"`
 	At     *string         `json:"at,omitempty" format:"date-time" doc:"When; now if absent" example:"2027-01-01T00:00:00Z"`
+	Delay  *string         `json:"delay,omitempty" format:"duration" doc:"How long from now, by the store's clock; in place of at" example:"15m"`
 }
 
 type triggerRequest struct {
@@ -37,11 +39,17 @@ type triggerRequest struct {
 }
 
 func (s *server) triggerJob(ctx context.Context, in *triggerRequest) (*created[executionBody], error) {
-	request, err := s.triggerOf(in)
+	body, err := parseBody(in.RawBody)
 	if err != nil {
 		return nil, err
 	}
-	e, due, err := s.Store.Trigger(ctx, request)
+	f := &faults{}
+	t, err := s.triggerOf(firjob.JobID(in.ID), decode[triggerInput](s, body, f), f)
+	if err = cmp.Or(f.err(), err); err != nil {
+		return nil, err
+	}
+	t.Key = in.Key
+	e, due, err := s.Store.Trigger(ctx, t)
 	if err != nil {
 		return nil, fmt.Errorf("trigger job %d: %w", in.ID, err)
 	}
@@ -51,18 +59,16 @@ func (s *server) triggerJob(ctx context.Context, in *triggerRequest) (*created[e
 	return &created[executionBody]{Location: locationOfExecution(e.ID), Body: bodyOfExecution(e)}, nil
 }
 
-func (s *server) triggerOf(in *triggerRequest) (firjob.TriggerRequest, error) {
-	body, err := parseBody(in.RawBody)
-	if err != nil {
-		return firjob.TriggerRequest{}, err
-	}
-	f := &faults{}
-	input := decode[triggerInput](s, body, f)
-	t := firjob.TriggerRequest{Job: firjob.JobID(in.ID), Key: in.Key, Horizon: s.Scheduler.Horizon()}
+// triggerOf returns what the store is asked for; faults of the input are in f.
+func (s *server) triggerOf(job firjob.JobID, input triggerInput, f *faults) (firjob.TriggerRequest, error) {
+	t := firjob.TriggerRequest{Job: job, Horizon: s.Scheduler.Horizon()}
 	if string(input.Params) != "null" {
 		t.Params = input.Params
 	}
 	f.also(firjob.ValidateParams(t.Params))
+	if input.At != nil && input.Delay != nil {
+		f.add("delay", *input.Delay, "contradicts \"at\": give one of the two")
+	}
 	if at := timeOf(input.At, "at", f); at != nil {
 		t.At = *at
 		switch {
@@ -72,11 +78,22 @@ func (s *server) triggerOf(in *triggerRequest) (firjob.TriggerRequest, error) {
 			f.add("at", *input.At, "must not be later than "+firjob.LatestAt().Format(time.RFC3339))
 		}
 	}
-	if err := f.err(); err != nil {
-		return t, err
+	t.Delay = f.delay(input.Delay)
+	if len(f.list) > 0 {
+		return t, nil
 	}
+	var err error
 	t.Params, err = compact(t.Params)
 	return t, err
+}
+
+func (f *faults) delay(text *string) time.Duration {
+	var d firjob.Duration
+	setDuration(&d, text, "delay", f)
+	if d < 0 || d.Std() > firjob.MaxBacklog {
+		f.add("delay", *text, fmt.Sprintf("must be 0s to %v", firjob.Duration(firjob.MaxBacklog)))
+	}
+	return d.Std()
 }
 
 // compact takes the spaces out of valid params: a repeated request is the same

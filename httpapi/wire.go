@@ -16,11 +16,11 @@ import (
 	"github.com/firjob/firjob"
 )
 
-// readWire decodes a message of an executor. Fields it does not know are passed
-// over: the executor may be newer than the server.
-func readWire[T any](w http.ResponseWriter, r *http.Request) (T, error) {
+// readWire decodes a message of an executor, of maxBytes at most. Fields it does
+// not know are passed over: the executor may be newer than the server.
+func readWire[T any](w http.ResponseWriter, r *http.Request, maxBytes int64) (T, error) {
 	var message T
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, firjob.MaxCallbackBody))
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBytes))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -71,6 +71,9 @@ func misfit(v json.RawMessage, t reflect.Type, at string) (string, json.RawMessa
 
 // wireField returns the type of a message's field by its name in JSON.
 func wireField(t reflect.Type, name string) (reflect.Type, bool) {
+	if t.Kind() == reflect.Map {
+		return t.Elem(), true
+	}
 	for _, field := range reflect.VisibleFields(t) {
 		if tag, _, _ := strings.Cut(field.Tag.Get("json"), ","); tag != "" && strings.EqualFold(tag, name) {
 			return field.Type, true
@@ -88,7 +91,7 @@ func wireType(t reflect.Type) string {
 		return huma.TypeString
 	}
 	switch t.Kind() {
-	case reflect.Struct:
+	case reflect.Struct, reflect.Map:
 		return huma.TypeObject
 	case reflect.Slice:
 		return huma.TypeArray

@@ -2,7 +2,7 @@
 -- is in it, and every script that needs the key fails for as long as it stays.
 --
 -- KEYS   1 fj:…: any key of ours
--- ARGV   1 the type that it should have: zset or hash
+-- ARGV   1 the type that it should have: zset, hash or string
 -- Reply  the type that it had, if it was removed, or else ""
 -- Cap    one key
 

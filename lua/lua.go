@@ -24,6 +24,8 @@ type Scripts struct {
 	Announce, Claim, Return, Reap Script
 	// The registry of executors.
 	Beat, Leave, Executors Script
+	// What routes remember of a job.
+	LRU, LFU, Sticky Script
 	// The replicas and the index's life.
 	Replica, Epoch Script
 	// What is not ours.
@@ -45,6 +47,12 @@ var (
 	leave string
 	//go:embed executors.lua
 	executors string
+	//go:embed lru.lua
+	lru string
+	//go:embed lfu.lua
+	lfu string
+	//go:embed sticky.lua
+	sticky string
 	//go:embed replica.lua
 	replica string
 	//go:embed epoch.lua
@@ -63,6 +71,9 @@ func All() Scripts {
 		Beat:      script("beat", beat),
 		Leave:     script("leave", leave),
 		Executors: script("executors", executors),
+		LRU:       script("lru", lru),
+		LFU:       script("lfu", lfu),
+		Sticky:    script("sticky", sticky),
 		Replica:   script("replica", replica),
 		Epoch:     script("epoch", epoch),
 		Evict:     script("evict", evict),

@@ -95,7 +95,7 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 	return c, nil
 }
 
-// Close ends every channel of Wakes and closes the connections. It is called
+// Close ends every channel of Wakes and Nudges and closes the connections. It is called
 // once; no call may follow it.
 func (c *Client) Close() error {
 	close(c.closed)

@@ -64,6 +64,10 @@ func inUse(t *testing.T, c *redisq.Client) {
 	must(t, c.Beat(ctx, executor("billing", "10.0.0.7:9999", "a", at)))
 	_, _, err = c.BeatReplica(ctx, "r1", time.Minute)
 	must(t, err)
+	_, err = c.Turns(ctx, map[firjob.Ring]int{{App: "billing"}: 1})
+	must(t, err)
+	_, err = c.Choose(ctx, choicesOf(job, "10.0.0.7:9999"))
+	must(t, err)
 }
 
 // runShell runs a line, for a moment only if it does not end by itself.

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/firjob/firjob"
 )
 
 // keys names every key. The part in braces is the hash tag: keys that share it
@@ -16,9 +18,14 @@ import (
 //	fj:{s0}:lease           zset    claim; Ack, announce, return     until acknowledged or reaped
 //	fj:beats:{app}          zset    beat, leave                      members: an hour after the last beat
 //	fj:executor:{app}:addr  hash    beat, leave                      a minute after the last beat
+//	fj:turn:{app}           string  Turns                            for good; of a selector: a day
+//	fj:lru:{app}:42         zset    lru                              a day after the last use
+//	fj:lfu:{app}:42         zset    lfu                              a day after the first use
+//	fj:sticky:{app}:42      string  sticky                           a day after the last use
 //	fj:replicas             zset    replica; ForgetReplica           members: until forgotten
 //	fj:meta                 hash    epoch                            for good
 //	fj:wake                 channel Announce, Return, Reap
+//	fj:nudge                channel Nudge
 type keys struct{ prefix string }
 
 // due is a sorted set: execution id by due time. Tag {sN}, N the shard.
@@ -35,6 +42,29 @@ func (k keys) executor(app, address string) string {
 	return k.prefix + ":executor:{" + app + "}:" + address
 }
 
+// turn is a number: how many turns were taken among the executors of an app, or
+// among those of them that a selector names. Tag {app}.
+func (k keys) turn(ring firjob.Ring) string {
+	key := k.prefix + ":turn:{" + ring.App + "}"
+	if ring.Selector != "" {
+		key += ":" + ring.Selector
+	}
+	return key
+}
+
+// lru is a sorted set: address by the last use for the job. Tag {app}.
+func (k keys) lru(app string, job firjob.JobID) string { return k.ofJob("lru", app, job) }
+
+// lfu is a sorted set: address by the number of uses for the job. Tag {app}.
+func (k keys) lfu(app string, job firjob.JobID) string { return k.ofJob("lfu", app, job) }
+
+// sticky is the address that a job is bound to. Tag {app}.
+func (k keys) sticky(app string, job firjob.JobID) string { return k.ofJob("sticky", app, job) }
+
+func (k keys) ofJob(what, app string, job firjob.JobID) string {
+	return k.prefix + ":" + what + ":{" + app + "}:" + strconv.FormatUint(uint64(job), 10)
+}
+
 // replicas is a sorted set: replica by last beat. Alone in its slot.
 func (k keys) replicas() string { return k.prefix + ":replicas" }
 
@@ -44,10 +74,16 @@ func (k keys) meta() string { return k.prefix + ":meta" }
 // wake is a channel of "shard due": a shard has a new earlier head, due then.
 func (k keys) wake() string { return k.prefix + ":wake" }
 
+// nudge is a channel of apps whose executors are to be looked at.
+func (k keys) nudge() string { return k.prefix + ":nudge" }
+
 // kind returns the type that a key of ours has.
 func (k keys) kind(key string) string {
-	if key == k.meta() || strings.HasPrefix(key, k.prefix+":executor:") {
+	switch own := strings.TrimPrefix(key, k.prefix); {
+	case key == k.meta(), strings.HasPrefix(own, ":executor:"):
 		return "hash"
+	case strings.HasPrefix(own, ":turn:"), strings.HasPrefix(own, ":sticky:"):
+		return "string"
 	}
 	return "zset"
 }

@@ -44,6 +44,8 @@ func obstructedKeys(t *testing.T, h harness) {
 		{"BeatReplica", "replicas", func() error { _, _, err := h.BeatReplica(ctx, "r", time.Minute); return err }},
 		{"ForgetReplica", "replicas", func() error { return h.ForgetReplica(ctx, "r") }},
 		{"Epoch", "meta", func() error { _, _, err := h.Epoch(ctx); return err }},
+		{"Choose by lru", "lru:{billing}:42", func() error { _, err := h.Choose(ctx, choicesOf(42, "a:1")[:1]); return err }},
+		{"Choose by lfu", "lfu:{billing}:42", func() error { _, err := h.Choose(ctx, choicesOf(42, "a:1")[1:2]); return err }},
 	}
 	for i, tt := range tests {
 		key := h.key(tt.key)

@@ -29,6 +29,7 @@ func every(ctx context.Context, c *redisq.Client) map[string]error {
 		"Beat":          c.Beat(ctx, e),
 		"Leave":         c.Leave(ctx, e.Key()),
 		"ForgetReplica": c.ForgetReplica(ctx, "r"),
+		"Nudge":         c.Nudge(ctx, "billing"),
 	}
 	_, errs["Claim"] = c.Claim(ctx, allShards(), 1, 0, time.Minute)
 	_, errs["Reap"] = c.Reap(ctx, allShards(), 1)
@@ -36,6 +37,8 @@ func every(ctx context.Context, c *redisq.Client) map[string]error {
 	_, _, errs["Depth"] = c.Depth(ctx)
 	_, errs["Executors"] = c.Executors(ctx, []string{"billing"}, time.Minute)
 	_, _, errs["BeatReplica"] = c.BeatReplica(ctx, "r", time.Minute)
+	_, errs["Turns"] = c.Turns(ctx, map[firjob.Ring]int{{App: "billing"}: 1, {App: "billing", Selector: "zone=eu"}: 1})
+	_, errs["Choose"] = c.Choose(ctx, choicesOf(42, "a:1"))
 	_, errs["Check"] = c.Check(ctx)
 	_, errs["Now"] = c.Now(ctx)
 	return errs

@@ -2,7 +2,9 @@ package redisq
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -22,10 +24,23 @@ func (c *Client) Beat(ctx context.Context, e firjob.Executor) error {
 	if err := checkApp(e.App); err != nil {
 		return fmt.Errorf("beat executor: %w", err)
 	}
-	_, err := c.runOne(ctx, c.lua.Beat, c.executorKeys(e.Key()),
+	labels, err := labelsText(e.Labels)
+	if err != nil {
+		return fmt.Errorf("beat executor: %w", err)
+	}
+	_, err = c.runOne(ctx, c.lua.Beat, c.executorKeys(e.Key()),
 		e.Address, e.Incarnation, startText(e.StartedAt), e.Version,
-		e.Capacity, e.Queue, e.Running, string(e.State), firjob.DeadAfter.Milliseconds())
+		e.Capacity, e.Queue, e.Running, string(e.State), labels, firjob.DeadAfter.Milliseconds())
 	return c.failed(err, "beat executor %s of %s to redis", e.Address, e.App)
+}
+
+// labelsText writes labels as the hash holds them: a JSON object, "" for none.
+func labelsText(labels map[string]string) (string, error) {
+	if len(labels) == 0 {
+		return "", nil
+	}
+	text, err := json.Marshal(labels)
+	return string(text), err
 }
 
 // startText writes a start as all replicas can read it. An executor whose clock
@@ -129,11 +144,16 @@ func readFields(e *firjob.Executor, fields map[string]string) (err error) {
 	e.Incarnation = fields["incarnation"]
 	e.Version = fields["version"]
 	e.State = firjob.ExecutorState(fields["state"])
-	if e.Incarnation == "" || e.State != firjob.ExecutorActive && e.State != firjob.ExecutorDraining {
+	if e.Incarnation == "" || !slices.Contains(firjob.ExecutorStates(), e.State) {
 		return fmt.Errorf("executor %s of %s has no incarnation or no state", e.Address, e.App)
 	}
 	if e.StartedAt, err = time.Parse(time.RFC3339, fields["started_at"]); err != nil {
 		return fmt.Errorf("started_at: %w", err)
+	}
+	if labels := fields["labels"]; labels != "" {
+		if err := json.Unmarshal([]byte(labels), &e.Labels); err != nil {
+			return fmt.Errorf("labels: %w", err)
+		}
 	}
 	for name, into := range map[string]*int{"capacity": &e.Capacity, "queue": &e.Queue, "running": &e.Running} {
 		if *into, err = strconv.Atoi(fields[name]); err != nil {

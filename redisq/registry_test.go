@@ -18,6 +18,7 @@ func TestRegistry(t *testing.T) {
 	t.Parallel()
 	everywhere(t, map[string]func(*testing.T, harness){
 		"beat and read":                   beatAndRead,
+		"labels are the latest":           labelsReplaced,
 		"the silent are left out":         silentLeftOut,
 		"a late beat changes nothing":     lateBeat,
 		"a late beat replaces the silent": lateBeatOfSilent,
@@ -60,7 +61,8 @@ func beatAndRead(t *testing.T, h harness) {
 		executor("billing", "[::1]:9999", "b", time.Now().Add(-time.Hour)),
 		executor("e-mail.v2_x", "10.0.0.7:9999", "c", time.Now()),
 	}
-	want[1].State = firjob.ExecutorDraining
+	want[1].State, want[2].State = firjob.ExecutorDraining, firjob.ExecutorCordoned
+	want[1].Labels = map[string]string{"zone": "eu", "gpu": `"a" {b}`}
 	before := time.Now().Truncate(time.Millisecond)
 	for _, e := range want {
 		must(t, h.Beat(ctx, e))
@@ -78,6 +80,18 @@ func beatAndRead(t *testing.T, h harness) {
 	ttl := h.raw.PTTL(ctx, h.key("executor:{billing}:10.0.0.7:9999")).Val()
 	if ttl <= 0 || ttl > time.Minute {
 		t.Errorf("the hash lives %v, want up to a minute", ttl)
+	}
+}
+
+// A beat replaces the labels of the beat before, also by none.
+func labelsReplaced(t *testing.T, h harness) {
+	e := executor("billing", "a:1", "a", time.Now())
+	for _, labels := range []map[string]string{{"zone": "eu"}, {"zone": "us", "gpu": "yes"}, nil} {
+		e.Labels = labels
+		must(t, h.Beat(t.Context(), e))
+		if diff := cmp.Diff([]firjob.Executor{e}, h.executors(t, "billing"), bare); diff != "" {
+			t.Errorf("executors after a beat with labels %v (-want +got):\n%s", labels, diff)
+		}
 	}
 }
 
@@ -165,7 +179,7 @@ func strangeExecutors(t *testing.T, h harness) {
 	ctx := t.Context()
 	good := executor("billing", "good:1", "a", time.Now())
 	must(t, h.Beat(ctx, good))
-	for field, value := range map[string]string{"capacity": "many", "state": "odd", "incarnation": "", "started_at": "noon"} {
+	for field, value := range map[string]string{"capacity": "many", "state": "odd", "incarnation": "", "started_at": "noon", "labels": "[1]"} {
 		must(t, h.Beat(ctx, executor("billing", field, "a", time.Now())))
 		must(t, h.raw.HSet(ctx, h.key("executor:{billing}:"+field), field, value).Err())
 	}

@@ -7,14 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/firjob/firjob"
 )
-
-// wakeBuffer is how many signals wait for a slow reader. It need not follow
-// every one: after a full buffer it looks at the queue anyway.
-const wakeBuffer = 256
 
 // Wakes delivers a signal for each change that gave a shard an earlier head.
 // The channel is closed when ctx or the client ends. It returns at once and
@@ -22,38 +16,7 @@ const wakeBuffer = 256
 // that come while there is none are lost, and so are those that find the
 // channel's 256 places taken: that costs punctuality only.
 func (c *Client) Wakes(ctx context.Context) <-chan firjob.Wake {
-	out := make(chan firjob.Wake, wakeBuffer)
-	c.loops.Go(func() {
-		defer close(out)
-		sub := c.rdb.Subscribe(ctx, c.keys.wake())
-		defer sub.Close()
-		c.forward(ctx, sub.Channel(redis.WithChannelSize(wakeBuffer)), out)
-	})
-	return out
-}
-
-func (c *Client) forward(ctx context.Context, in <-chan *redis.Message, out chan<- firjob.Wake) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-c.closed:
-			return
-		case m, open := <-in:
-			if !open {
-				return
-			}
-			wake, err := c.parseWake(m.Payload)
-			if err != nil {
-				c.log.WarnContext(ctx, "ignored a strange wake-up", "error", err)
-				continue
-			}
-			select {
-			case out <- wake:
-			default:
-			}
-		}
-	}
+	return subscribe(ctx, c, c.keys.wake(), c.parseWake)
 }
 
 func (c *Client) parseWake(payload string) (firjob.Wake, error) {

@@ -7,11 +7,11 @@ import (
 	"github.com/firjob/firjob"
 )
 
-// JobChanged plans the job at once if it is due within the horizon. An error is
-// logged: the scan finds the job anyway.
-func (s *Scheduler) JobChanged(ctx context.Context, id firjob.JobID) {
-	if err := s.planner.jobs(context.WithoutCancel(ctx), []firjob.JobID{id}); err != nil {
-		s.log.WarnContext(ctx, "a job cannot be planned at once; the scan will", "job", id, "error", err)
+// JobChanged plans those of the jobs at once that are due within the horizon. An
+// error is logged: the scan finds the jobs anyway.
+func (s *Scheduler) JobChanged(ctx context.Context, ids ...firjob.JobID) {
+	if err := s.planner.jobs(context.WithoutCancel(ctx), ids); err != nil {
+		s.log.WarnContext(ctx, "jobs cannot be planned at once; the scan will", "job", ids[0], "jobs", len(ids), "error", err)
 	}
 }
 
@@ -22,6 +22,9 @@ func (s *Scheduler) Announce(ctx context.Context, due ...firjob.Due) {
 
 // Horizon is how far ahead executions are recorded.
 func (s *Scheduler) Horizon() time.Duration { return s.options.Horizon }
+
+// Retention is how long executions are kept.
+func (s *Scheduler) Retention() time.Duration { return s.options.Retention }
 
 // Drain makes Draining true before Run's context ends, so that load balancers
 // turn away first.

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/firjob/firjob"
@@ -15,8 +16,11 @@ const beatTimeout = 300 * time.Millisecond
 func (s *Scheduler) Beat(ctx context.Context, beat firjob.Beat) (firjob.BeatReply, error) {
 	executor := beat.Executor
 	executor.LastBeat = s.clock.Now()
-	s.executors.seenNow(ctx, executor)
+	turned := s.executors.seenNow(ctx, executor)
 	s.beatRedis(ctx, executor)
+	if turned {
+		s.executors.nudge(ctx, executor.App)
+	}
 	reply := firjob.BeatReply{
 		Interval: firjob.Duration(firjob.BeatInterval),
 		// The store renews a lease when less than two thirds of it are left, so
@@ -35,7 +39,8 @@ func (s *Scheduler) Beat(ctx context.Context, beat firjob.Beat) (firjob.BeatRepl
 	for i, a := range beat.Holding {
 		held[i] = firjob.Held{Executor: executor.Key(), Attempt: a, Waiting: waiting[a]}
 	}
-	answers, err := s.holdOrTrust(ctx, held)
+	answers, confirmed, err := s.holdOrTrust(ctx, held)
+	reply.Unconfirmed = !confirmed
 	if err != nil {
 		return firjob.BeatReply{}, err
 	}
@@ -64,16 +69,26 @@ const storeAway = 3 * clockInterval
 // every lease had been renewed. Postgres is away when it does not even tell the
 // time; while it is only busy, a lease that was not renewed counts as such. A
 // replica that alone is cut off from Postgres says so in vain: the next beat
-// goes to another one, which knows better.
-func (s *Scheduler) holdOrTrust(ctx context.Context, held []firjob.Held) ([]heldAnswer, error) {
+// goes to another one, which knows better. It also says that nothing is
+// confirmed, by which exclusive attempts are not renewed.
+func (s *Scheduler) holdOrTrust(ctx context.Context, held []firjob.Held) (answers []heldAnswer, confirmed bool, err error) {
 	bounded, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	answers, err := s.holds.Do(bounded, held)
+	answers, err = s.holds.Do(bounded, held)
 	s.troubles.report(ctx, "renew leases; meanwhile executors go on without", err)
 	if err != nil && s.clock.Silent() > storeAway {
-		return make([]heldAnswer, len(held)), nil
+		return make([]heldAnswer, len(held)), false, nil
 	}
-	return answers, err
+	return answers, err == nil, err
+}
+
+// holdCalls renews the leases of calls that this replica makes. It trusts
+// nothing: a replica that is cut off from Postgres is the last to hear that
+// another one has given its calls up.
+func (s *Scheduler) holdCalls(ctx context.Context, held []firjob.Held) ([]heldAnswer, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	return s.holds.Do(ctx, held)
 }
 
 func (s *Scheduler) beatRedis(ctx context.Context, executor firjob.Executor) {
@@ -128,27 +143,29 @@ func (s *Scheduler) Leave(ctx context.Context, key firjob.ExecutorKey) error {
 		return err
 	}
 	s.executors.remove(context.WithoutCancel(ctx), key, "the executor left")
+	s.executors.nudge(ctx, key.App)
 	return nil
 }
 
-// Executors returns the live executors of an app.
-func (s *Scheduler) Executors(_ context.Context, app string) ([]firjob.Executor, error) {
-	return s.executors.list(app), nil
+// Executors returns those of the live executors of an app, and of the addresses
+// at which there is none but a mark, that the filter selects.
+func (s *Scheduler) Executors(_ context.Context, app string, filter firjob.ExecutorFilter) ([]firjob.ExecutorView, error) {
+	return slices.DeleteFunc(s.executors.view(app), func(v firjob.ExecutorView) bool { return !filter.Selects(v) }), nil
 }
 
-// Cancel asks the app's executors to cancel an attempt; those that do not run
-// it ignore that. If none can be reached the reply to the next beat of the one
-// that has it says it again.
-func (s *Scheduler) Cancel(ctx context.Context, app string, attempt firjob.AttemptRef) {
+// Cancel asks the app's executors to cancel attempts; those that do not run one
+// ignore that. If none can be reached the reply to the next beat of the one that
+// has it says it again.
+func (s *Scheduler) Cancel(ctx context.Context, app string, attempts ...firjob.AttemptRef) {
 	key, ok := s.executors.key(app)
-	if !ok {
+	if !ok || len(attempts) == 0 {
 		return
 	}
 	for _, to := range s.executors.list(app) {
 		s.background.Go(func() {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupTimeout)
 			defer cancel()
-			if err := s.sender.Cancel(ctx, to, key, s.clock.Now(), []firjob.AttemptRef{attempt}); err != nil {
+			if err := s.sender.Cancel(ctx, to, key, s.clock.Now(), attempts); err != nil {
 				s.log.InfoContext(ctx, "an executor could not be asked to cancel; its next beat is told", "app", app, "executor", to.Address, "error", err)
 			}
 		})

@@ -38,19 +38,35 @@ type executors struct {
 	apps     map[string][]*executor // the same, by app, sorted by address
 	keys     map[string][]byte      // signing keys by app
 	keysAt   time.Time
-	turn     map[string]uint64                      // of round robin, by app
+	marks    map[place]firjob.Mark
+	marked   int                                    // how often marks were set by this very replica
 	degraded bool                                   // what the last refresh read
 	unsaved  map[firjob.ExecutorKey]firjob.Executor // beats not yet in the snapshot
-	fit      []*executor                            // scratch of pick
+
+	routes map[firjob.Route]route
+	turns  turns
+	memory memory
+	ready  map[string][]*executor // scratch of pick, by app
+	fit    []*executor            // scratch of pick
+
+	// reading is held while the registry or the marks are read and entered, so
+	// that what was read first is entered first.
+	reading sync.Mutex
 }
 
 // executor is one entry of the view. Its fields are guarded by executors.mu.
 type executor struct {
 	firjob.Executor
-	seen   time.Time // local instant of the last sign of life
-	sent   int       // triggers sent since the last beat
+	seen   time.Time            // local instant of the last sign of life
+	sent   int                  // triggers sent since the last beat
+	mark   firjob.Mark          // what somebody has set about its address; the zero value: nothing
+	counts firjob.ExecutorState // the stricter of its own state and the mark's
+	hash   uint64               // of its address
 	outbox *outbox
 }
+
+// takes reports whether the executor takes triggers at all.
+func (e *executor) takes() bool { return e.counts == firjob.ExecutorActive }
 
 // free returns how many more triggers the executor is likely to take.
 func (e *executor) free() int { return e.Capacity + e.Queue - e.Running - e.sent }
@@ -74,27 +90,35 @@ func newExecutors(o executorsOptions) *executors {
 		live:    make(map[firjob.ExecutorKey]*executor),
 		apps:    make(map[string][]*executor),
 		unsaved: make(map[firjob.ExecutorKey]firjob.Executor),
-		turn:    make(map[string]uint64),
+		routes:  routes(),
+		turns:   make(turns),
+		ready:   make(map[string][]*executor),
 	}
 }
 
-// seenNow takes a beat that came to this replica. The first one of a new app
+// seenNow takes a beat that came to this replica, and reports whether the
+// executor says another state of itself than before. The first beat of a new app
 // comes before the app's key was read.
-func (x *executors) seenNow(ctx context.Context, e firjob.Executor) {
+func (x *executors) seenNow(ctx context.Context, e firjob.Executor) (turned bool) {
 	if _, known := x.key(e.App); !known {
 		x.Troubles.report(ctx, "read the apps' keys", x.refreshKeys(ctx, 0))
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	before := firjob.ExecutorActive
+	if have, known := x.live[e.Key()]; known {
+		before = have.State
+	}
 	x.put(e, x.Clock.local())
 	x.unsaved[e.Key()] = e
+	return e.State != before
 }
 
 // put enters a sign of life; mu is held.
 func (x *executors) put(e firjob.Executor, seen time.Time) {
 	have, ok := x.live[e.Key()]
 	if !ok {
-		have = &executor{outbox: &outbox{to: e}}
+		have = &executor{outbox: &outbox{to: e}, hash: hashOf(e.Address), mark: x.marks[place{e.App, e.Address}]}
 		x.live[e.Key()] = have
 		x.apps[e.App] = append(x.apps[e.App], have)
 	}
@@ -103,6 +127,7 @@ func (x *executors) put(e firjob.Executor, seen time.Time) {
 			have.sent = 0
 		}
 		have.Executor, have.seen = e, seen
+		have.count()
 	}
 	if !ok {
 		slices.SortFunc(x.apps[e.App], func(a, b *executor) int { return cmp.Compare(a.Address, b.Address) })
@@ -112,12 +137,23 @@ func (x *executors) put(e firjob.Executor, seen time.Time) {
 // refresh reads the registry, asks those in doubt, and reports who is gone.
 func (x *executors) refresh(ctx context.Context) {
 	x.Troubles.report(ctx, "read the apps' keys", x.refreshKeys(ctx, keysInterval))
-	list, degraded, err := x.read(ctx)
+	x.refreshMarks(ctx)
+	if _, degraded, ok := x.reread(ctx, x.appNames()); ok {
+		x.bury(ctx, x.doubtful(), degraded)
+	}
+}
+
+// reread reads the executors of apps and enters them. It returns what it read,
+// whether that came from the snapshot, and whether it went well.
+func (x *executors) reread(ctx context.Context, apps []string) (list []firjob.Alive, degraded, ok bool) {
+	x.reading.Lock()
+	defer x.reading.Unlock()
+	list, degraded, err := x.read(ctx, apps)
 	if !x.Troubles.report(ctx, "read the executors", err) {
-		return
+		return nil, degraded, false
 	}
 	x.merge(list, degraded)
-	x.bury(ctx, degraded)
+	return list, degraded, true
 }
 
 // refreshKeys reads the apps' keys again if what is known is older than maxAge.
@@ -138,10 +174,11 @@ func (x *executors) refreshKeys(ctx context.Context, maxAge time.Duration) error
 	return nil
 }
 
-// read returns the executors that Redis or, while it is away, Postgres knows.
-func (x *executors) read(ctx context.Context) (list []firjob.Alive, degraded bool, err error) {
+// read returns the executors of apps that Redis knows or, while it is away, those
+// of all apps that Postgres knows.
+func (x *executors) read(ctx context.Context, apps []string) (list []firjob.Alive, degraded bool, err error) {
 	if !x.Queue.degraded.Load() {
-		list, err = x.Registry.Executors(ctx, x.appNames(), firjob.DeadAfter)
+		list, err = x.Registry.Executors(ctx, apps, firjob.DeadAfter)
 		if err == nil {
 			return list, false, nil
 		}
@@ -187,13 +224,13 @@ func (x *executors) merge(list []firjob.Alive, degraded bool) {
 
 // bury asks executors that are in doubt whether they live and takes out those
 // that are gone.
-func (x *executors) bury(ctx context.Context, degraded bool) {
+func (x *executors) bury(ctx context.Context, doubtful []doubt, degraded bool) {
 	deadAfter := firjob.DeadAfter
 	if degraded {
 		deadAfter = degradedDeadAfter
 	}
 	var wait sync.WaitGroup
-	for _, e := range x.doubtful() {
+	for _, e := range doubtful {
 		wait.Go(func() {
 			if reason := x.verdict(ctx, e, deadAfter); reason != "" && ctx.Err() == nil {
 				x.remove(ctx, e.Key(), reason)
@@ -296,18 +333,4 @@ func (x *executors) key(app string) ([]byte, bool) {
 	defer x.mu.Unlock()
 	key, ok := x.keys[app]
 	return key, ok
-}
-
-// target returns the outbox of the executor that a flight is to go to: the one
-// it is bound to, or one that its route picks; nil if there is none.
-func (x *executors) target(f *flight) *outbox {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if f.pinned == nil {
-		return x.pick(f)
-	}
-	if e, ok := x.live[*f.pinned]; ok {
-		return e.outbox
-	}
-	return nil
 }

@@ -15,14 +15,18 @@ const maxFires = 64
 const maxCounted = 10_000
 
 // expansion is the rule that turns a job into the fires to record. It is pure:
-// the same job at the same instants gives the same plan on every replica.
+// the same job at the same instants gives the same plan on every replica. Fires
+// are what the timetable names: calendars and window are observed, and a fire
+// that jitter has put off is late from the instant to which it was.
 type expansion struct {
-	times    *firjob.Timetable
-	now      time.Time
-	until    time.Time // the horizon
-	deadline time.Time // fires before it are beyond the grace
-	misfire  firjob.MisfirePolicy
+	times   *firjob.Timetable
+	now     time.Time
+	until   time.Time // the horizon
+	misfire firjob.Misfire
 }
+
+// deadline is the instant before which fires are beyond the grace.
+func (e expansion) deadline() time.Time { return e.now.Add(-e.misfire.Grace.Std()) }
 
 // plan returns the fires from next on, the first not recorded yet:
 //
@@ -31,10 +35,10 @@ type expansion struct {
 //	  │ policy        │ always  │        │
 func (e expansion) plan(next time.Time) firjob.Plan {
 	var p firjob.Plan
-	if next.Before(e.deadline) {
+	if deadline := e.deadline(); next.Before(deadline) {
 		p.Fires, p.Missed = e.late(next)
-		next = e.times.Next(e.deadline.Add(-time.Nanosecond))
-		if e.misfire == firjob.MisfireFireOnce && len(p.Fires) > 0 && !next.IsZero() && !next.After(e.now) {
+		next = e.times.Next(deadline.Add(-time.Nanosecond))
+		if e.misfire.Policy == firjob.MisfireFireOnce && len(p.Fires) > 0 && !next.IsZero() && !next.After(e.now) {
 			// A fire within the grace runs anyway; one is enough.
 			p.Missed = e.withMissed(p.Missed, p.Fires[0])
 			p.Fires = nil
@@ -54,14 +58,14 @@ func (e expansion) plan(next time.Time) firjob.Plan {
 // late applies the misfire policy to the fires from first to the deadline.
 func (e expansion) late(first time.Time) (run []time.Time, missed *firjob.Missed) {
 	keep := 0
-	switch e.misfire {
+	switch e.misfire.Policy {
 	case firjob.MisfireFireOnce:
 		keep = 1
 	case firjob.MisfireFireAll:
-		keep = firjob.MaxCatchUp
+		keep = e.misfire.MaxCatchUp
 	}
-	run = lastFires(e.times, first, e.deadline, keep)
-	end := e.deadline
+	end := e.deadline()
+	run = e.times.Last(first, end, keep)
 	if len(run) > 0 {
 		end = run[0]
 	}
@@ -78,16 +82,29 @@ func (e expansion) missedRange(first, end time.Time) *firjob.Missed {
 		m.Until = f
 		m.Count++
 	}
-	atLeast := ""
-	if m.Count == maxCounted {
-		atLeast = "at least "
-		m.Until = lastFires(e.times, first, end, 1)[0]
+	count := fmt.Sprintf("%d fires were", m.Count)
+	switch m.Count {
+	case 1:
+		count = "this fire was"
+	case maxCounted:
+		count = fmt.Sprintf("at least %d fires were", m.Count)
+		if last := e.times.Last(m.Until, end, 1); len(last) > 0 {
+			m.Until = last[0]
+		}
 	}
-	m.Reason = fmt.Sprintf("%s%d fires were later than the grace when they were planned; misfire policy %s", atLeast, m.Count, e.misfire)
-	if m.Count == 1 {
-		m.Reason = fmt.Sprintf("later than the grace when it was planned; misfire policy %s", e.misfire)
-	}
+	m.Reason = fmt.Sprintf("%s later than the grace of %v when the servers came to plan: misfire policy %s", count, e.misfire.Grace, e.rule())
 	return m
+}
+
+// rule says in words which of the late fires run.
+func (e expansion) rule() string {
+	switch e.misfire.Policy {
+	case firjob.MisfireFireOnce:
+		return "fire_once runs one fire for all of them"
+	case firjob.MisfireFireAll:
+		return fmt.Sprintf("fire_all runs the latest %d only (max_catch_up)", e.misfire.MaxCatchUp)
+	}
+	return "skip runs none"
 }
 
 // withMissed adds the fire at to the end of m.
@@ -98,43 +115,12 @@ func (e expansion) withMissed(m *firjob.Missed, at time.Time) *firjob.Missed {
 	return e.missedRange(m.From, at.Add(time.Nanosecond))
 }
 
-// lastFires returns the last n fires t with first ≤ t < end, ascending. It
-// looks at windows that end there and grow until they hold enough, so that a
-// year's backlog costs no more than what is kept.
-func lastFires(times *firjob.Timetable, first, end time.Time, n int) []time.Time {
-	if n == 0 || !first.Before(end) {
-		return nil
-	}
-	for window := time.Minute; ; window *= 4 {
-		from := end.Add(-window)
-		whole := !from.After(first)
-		if whole {
-			from = first
-		}
-		fires := firesBetween(times, from, end)
-		if whole || len(fires) >= n {
-			return fires[max(0, len(fires)-n):]
-		}
-	}
-}
-
-func firesBetween(times *firjob.Timetable, from, end time.Time) []time.Time {
-	var fires []time.Time
-	for f := times.Next(from.Add(-time.Nanosecond)); !f.IsZero() && f.Before(end); f = times.Next(f) {
-		fires = append(fires, f)
-	}
-	return fires
-}
-
 // planDelay plans the one fire of a job that counts from its last end. What
 // comes after it is decided when that execution ends, or now if it is missed.
-func (e expansion) planDelay(next time.Time, interval time.Duration) firjob.Plan {
-	if next.Before(e.deadline) && e.misfire == firjob.MisfireSkip {
-		return firjob.Plan{
-			Missed: &firjob.Missed{From: next, Until: next, Count: 1,
-				Reason: "later than the grace when it was planned; misfire policy skip"},
-			Next: e.now.Truncate(time.Millisecond).Add(interval),
-		}
+func (e expansion) planDelay(job firjob.Job, next time.Time) (firjob.Plan, error) {
+	if !next.Before(e.deadline()) || e.misfire.Policy != firjob.MisfireSkip {
+		return firjob.Plan{Fires: []time.Time{next}}, nil
 	}
-	return firjob.Plan{Fires: []time.Time{next}}
+	after, err := job.DelayedFire(e.now, e.now)
+	return firjob.Plan{Missed: e.missedRange(next, next.Add(time.Nanosecond)), Next: after}, err
 }

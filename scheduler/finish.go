@@ -40,6 +40,13 @@ func (s *Scheduler) finish(ctx context.Context, items []firjob.FinishItem) ([]fi
 // follow does what a committed change leads to outside of the store, beside
 // the caller. All of it is advice: the sweep would find it, only later.
 func (s *Scheduler) follow(ctx context.Context, f firjob.Followed) {
+	s.backfills.nudge(f.Backfills)
+	if f.Admit {
+		s.admission.nudge()
+	}
+	for app, attempts := range f.CancelByApp() {
+		s.Cancel(ctx, app, attempts...)
+	}
 	if len(f.Ended)+len(f.Announce)+len(f.Plan) == 0 {
 		return
 	}

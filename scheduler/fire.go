@@ -41,10 +41,10 @@ type fire struct {
 	store    Store
 	queue    *guardedQueue
 	clock    *storeClock
-	hold     *hold
 	peers    *peers
 	replica  string
 	lease    time.Duration
+	enter    func(context.Context, []*flight) // into the hold
 	follow   func(context.Context, firjob.Followed)
 	metrics  *metrics
 	troubles *troubles
@@ -194,7 +194,7 @@ func (f *fire) commitBatch(ctx context.Context, ids []firjob.ExecutionID) {
 		flights[i] = &flight{Claimed: c, claimedAt: began, leaseEnd: began.Add(ahead + f.lease)}
 	}
 	f.flights.Add(int64(len(flights)))
-	f.hold.add(flights) // first: Redis, which follows, may hang
+	f.enter(ctx, flights) // first: Redis, which follows, may hang
 	f.follow(ctx, result.Followed)
 	f.queue.Ack(ctx, result.Dropped)
 	f.queue.Return(ctx, f.corrected(result.Early))

@@ -1,6 +1,8 @@
 package scheduler
 
 import (
+	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -14,9 +16,25 @@ type flight struct {
 	firjob.Claimed
 	claimedAt time.Time // local; before the claim was asked for
 	leaseEnd  time.Time // local; counted from claimedAt
-	tried     []firjob.ExecutorKey
+	tried     []refusal
 	pinned    *firjob.ExecutorKey // the one who may have it: the outcome of a send is unknown
 	resendAt  time.Time           // store's clock: when a pinned flight is sent again
+	known     routing
+}
+
+// refusal is an executor's definite answer that it does not take a flight.
+type refusal struct {
+	by   firjob.ExecutorKey
+	full bool // for want of room: later it might
+}
+
+// routing is what was found out once about a flight for its route.
+type routing struct {
+	ring             firjob.Ring // of round robin; no app: not found out yet
+	turn             uint64      // of round robin
+	hash             uint64      // of consistent hashing
+	hasTurn, hasHash bool
+	chosen           string // address, picked by what is remembered of the job in Redis
 }
 
 // ref names the attempt.
@@ -32,4 +50,53 @@ func (f *flight) at() time.Time {
 	return f.DueAt
 }
 
-func (f *flight) hasTried(key firjob.ExecutorKey) bool { return slices.Contains(f.tried, key) }
+// refused reports whether an executor does not take the flight, now or ever.
+func (f *flight) refused(by firjob.ExecutorKey) (now, ever bool) {
+	for _, r := range f.tried {
+		if r.by == by {
+			now, ever = true, ever || !r.full
+		}
+	}
+	return now, ever
+}
+
+func (f *flight) selector() map[string]string {
+	if f.Dispatch == nil {
+		return nil
+	}
+	return f.Dispatch.Selector
+}
+
+func (f *flight) retryOn() firjob.RetryOn {
+	if f.Dispatch == nil || f.Last == "" {
+		return firjob.RetryAny
+	}
+	return f.Dispatch.RetryOn
+}
+
+// ring returns the executors among which the flight takes its turn.
+func (f *flight) ring() firjob.Ring {
+	if f.known.ring.App == "" {
+		f.known.ring = firjob.Ring{App: f.App, Selector: firjob.SelectorText(f.selector())}
+	}
+	return f.known.ring
+}
+
+// byRank orders flights by the instant that they were meant for, brought forward
+// by their priority.
+func byRank(a, b *flight) int { return cmp.Compare(a.rank(), b.rank()) }
+
+func (f *flight) rank() int64 { return firjob.Rank(f.Trigger.ScheduledAt, f.Priority) }
+
+// inOrder puts flights in the order of their ranks. Mostly they are: what is due
+// at one instant with one priority has one rank.
+func inOrder(flights []*flight) {
+	for i, before := 0, int64(math.MinInt64); i < len(flights); i++ {
+		rank := flights[i].rank()
+		if rank < before {
+			slices.SortStableFunc(flights, byRank)
+			return
+		}
+		before = rank
+	}
+}

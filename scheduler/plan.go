@@ -100,15 +100,9 @@ func (p *planner) expand(horizon time.Duration, capped *atomic.Bool) firjob.Expa
 		if job.NextFireAt == nil {
 			return firjob.Plan{}, nil
 		}
-		e := expansion{
-			times:    times,
-			now:      now,
-			until:    now.Add(horizon),
-			deadline: now.Add(-job.Misfire.Grace.Std()),
-			misfire:  job.Misfire.Policy,
-		}
+		e := expansion{times: times, now: now, until: now.Add(horizon), misfire: job.Misfire}
 		if job.Schedule.Kind == firjob.ScheduleDelay {
-			return e.planDelay(*job.NextFireAt, job.Schedule.Interval.Std()), nil
+			return e.planDelay(job, *job.NextFireAt)
 		}
 		plan := e.plan(*job.NextFireAt)
 		if !plan.Next.IsZero() && !plan.Next.After(e.until) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/scheduler/outbound"
 )
 
 // Store is what the scheduler asks of Postgres, which decides everything.
@@ -43,6 +44,16 @@ type Store interface {
 	// delay queue of the degraded mode.
 	DuePlanned(ctx context.Context, lead time.Duration, limit int) ([]firjob.Due, error)
 
+	// Broadcast spreads the broadcast whose attempt is given over the targets,
+	// addresses in the order of the shards. Nothing is done if the attempt is not
+	// current any more, which is also so after a first call. More than
+	// firjob.MaxShards targets fail the execution; there must be one.
+	Broadcast(ctx context.Context, attempt firjob.AttemptRef, targets []string) (firjob.Followed, error)
+	// Admit lets those in that time alone, an edit or a limit that was lifted has
+	// made room for, and returns after how long the next call is worth while.
+	// Those for whom a claim or an end makes room are let in by that.
+	Admit(ctx context.Context) (followed firjob.Followed, next time.Duration, err error)
+
 	// Finish records results, with what follows from them, in one transaction.
 	// Receipts are in the order of results.
 	Finish(ctx context.Context, results []firjob.FinishItem) (firjob.FinishResult, error)
@@ -50,13 +61,14 @@ type Store interface {
 	// same token.
 	Current(ctx context.Context, attempts []firjob.AttemptRef) ([]firjob.AttemptRef, error)
 	// Lose ends attempts without an answer; those that are not current any
-	// more are left alone.
+	// more, or exclusive and begun, are left alone.
 	Lose(ctx context.Context, attempts []firjob.AttemptRef, reason string) (firjob.Followed, error)
 	// LoseExecutor ends the running attempts that a beat has shown to be on an
-	// executor that is gone.
+	// executor that is gone, but for exclusive ones that were begun: their lease
+	// decides.
 	LoseExecutor(ctx context.Context, executor firjob.ExecutorKey, reason string) (firjob.Followed, error)
 	// LoseReplica ends the attempts that a replica that is gone had claimed and
-	// that no executor has ever named in a beat.
+	// that no executor has ever named in a beat, and the HTTP calls that it made.
 	// Claims younger than idle are left alone: the replica came back to make them.
 	LoseReplica(ctx context.Context, replica string, idle time.Duration, reason string) (firjob.Followed, error)
 	// ExpireLeases ends up to limit attempts whose lease, or whose deadline,
@@ -67,6 +79,24 @@ type Store interface {
 	// are to be cancelled and which are not current any more. The deadline of
 	// one whose handler has not begun is put off.
 	Hold(ctx context.Context, held []firjob.Held, lease time.Duration) (firjob.HoldResult, error)
+
+	// Start decides which attempts an executor may begin, in their order, and
+	// holds those for lease.
+	Start(ctx context.Context, by firjob.ExecutorKey, attempts []firjob.AttemptRef, lease time.Duration) ([]bool, error)
+	// AppendLogs stores chunks of log of an app's executions, each once. Of an
+	// execution it keeps the newest limit bytes; it returns those of the attempts
+	// whose execution has come to that. What belongs to no attempt of the app is
+	// passed over.
+	AppendLogs(ctx context.Context, app string, chunks []firjob.LogChunk, limit int) (cut []firjob.AttemptRef, err error)
+	// SetProgress notes the progress of running attempts of an app; others are
+	// passed over.
+	SetProgress(ctx context.Context, app string, entries []firjob.ProgressEntry) error
+
+	// OpenBackfills returns up to limit backfills that have not ended.
+	OpenBackfills(ctx context.Context, limit int) ([]firjob.BackfillID, error)
+	// ContinueBackfill records the next fires of a backfill, as many as may be
+	// open beside those that are, or ends it if nothing is left.
+	ContinueBackfill(ctx context.Context, id firjob.BackfillID) (firjob.Followed, error)
 
 	// Overdue returns up to limit executions that are planned, not waiting for
 	// their turn, and due since longer than slack.
@@ -83,6 +113,9 @@ type Store interface {
 	// RemoveExecutor takes an executor out of the snapshot, unless another
 	// incarnation has its place.
 	RemoveExecutor(ctx context.Context, executor firjob.ExecutorKey) error
+
+	// Marks returns everything that is set about executors.
+	Marks(ctx context.Context) ([]firjob.Mark, error)
 
 	// SigningKeys returns the key of each app.
 	SigningKeys(ctx context.Context) (map[string][]byte, error)
@@ -127,6 +160,20 @@ type Registry interface {
 	// Executors returns every executor of every given app that beat within
 	// maxAge, with LastBeat by Redis's clock and Age since then.
 	Executors(ctx context.Context, apps []string, maxAge time.Duration) ([]firjob.Alive, error)
+	// Nudge tells every replica to look at the executors of an app now.
+	Nudge(ctx context.Context, app string) error
+	// Nudges delivers the apps that replicas are nudged about, by this one, too.
+	// The channel is closed when ctx ends. What is lost the next refresh finds.
+	Nudges(ctx context.Context) <-chan string
+
+	// Turns takes the next turns of each ring, as many as are asked for, and
+	// returns the number of the first of them. Over all replicas each number is
+	// given once. On error the map holds what was given.
+	Turns(ctx context.Context, counts map[firjob.Ring]int) (map[firjob.Ring]uint64, error)
+	// Choose picks an address for each choice by what is remembered of its job,
+	// and remembers that. On error the picks that were not made are "".
+	Choose(ctx context.Context, choices []firjob.Choice) ([]string, error)
+
 	// BeatReplica notes that a replica lives and returns every replica that
 	// beat within maxAge, and those that did so before but not since; the
 	// latter are removed by ForgetReplica.
@@ -151,4 +198,12 @@ type Sender interface {
 	Ready(to firjob.Executor) bool
 	// Forget drops what is kept about an executor that is gone.
 	Forget(executor firjob.ExecutorKey)
+}
+
+// Caller makes the requests of HTTP jobs.
+type Caller interface {
+	// Do makes a request and reads the answer, whatever its status. An
+	// *outbound.MalformedError says that it cannot be made; any other error leaves
+	// open what the other side has done.
+	Do(ctx context.Context, request outbound.Request) (outbound.Response, error)
 }

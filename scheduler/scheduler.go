@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/scheduler/outbound"
 )
 
 // Options configures a Scheduler. Store, Queue, Registry, Sender, Replica and
@@ -21,6 +22,7 @@ type Options struct {
 	Queue    Queue
 	Registry Registry
 	Sender   Sender
+	Caller   Caller // of HTTP jobs; by default one that reaches what is public
 
 	Replica      string        // name of this process, unique in the cluster and over time
 	Shards       int           // slices of the delay queue, the same on every replica
@@ -29,6 +31,7 @@ type Options struct {
 	LeaseTTL     time.Duration // how long an attempt is held without a beat; 10 s by default, at least 5 s
 	Retention    time.Duration // how long executions are kept; 30 days by default
 	DrainTimeout time.Duration // how long Run waits for sends at the end; 10 s by default
+	LogLimit     int           // bytes that are kept of one execution's log; firjob.MaxLog by default
 
 	// Local is the clock that durations are measured on; time.Now by default.
 	// Its wall reading decides nothing.
@@ -49,6 +52,12 @@ func (o Options) withDefaults() (Options, error) {
 	set(&o.LeaseTTL, 10*time.Second)
 	set(&o.Retention, 30*24*time.Hour)
 	set(&o.DrainTimeout, 10*time.Second)
+	if o.LogLimit == 0 {
+		o.LogLimit = firjob.MaxLog
+	}
+	if o.Caller == nil {
+		o.Caller = outbound.New(outbound.Options{})
+	}
 	if o.Local == nil {
 		o.Local = time.Now
 	}
@@ -90,11 +99,13 @@ type Scheduler struct {
 	peers     *peers
 	executors *executors
 	hold      *hold
+	admission *admission
 	fire      *fire
 	sending   *sending
 	sent      *sentLog
 	index     *index
 	sweep     *sweep
+	backfills *backfills
 	finishes  *group[firjob.FinishItem, firjob.Receipt]
 	holds     *group[firjob.Held, heldAnswer]
 
@@ -120,14 +131,20 @@ func New(o Options) (*Scheduler, error) {
 	s.planner = &planner{store: o.Store, queue: s.queue, clock: s.clock, horizon: o.Horizon, metrics: s.metrics, troubles: s.troubles}
 	s.index = &index{store: o.Store, queue: s.queue, horizon: o.Horizon, metrics: s.metrics, log: log}
 	s.sweep = &sweep{scheduler: s, lease: o.LeaseTTL}
+	s.backfills = newBackfills(o.Store, s.follow, s.troubles)
 	s.hold = newHold(s.clock)
 	s.peers = &peers{registry: o.Registry, queue: s.queue, replica: o.Replica, total: o.Shards, gone: s.replicaGone, log: log, local: o.Local}
 	s.peers.share(nil)
 	s.executors = newExecutors(executorsOptions{Store: o.Store, Registry: o.Registry, Sender: o.Sender, Queue: s.queue, Clock: s.clock, Gone: s.executorGone, Troubles: s.troubles, Log: log})
-	s.fire = &fire{store: o.Store, queue: s.queue, clock: s.clock, hold: s.hold, peers: s.peers, replica: o.Replica,
-		lease: o.LeaseTTL, follow: s.follow, metrics: s.metrics, troubles: s.troubles, slots: make(chan struct{}, committers)}
+	s.admission = newAdmission(o.Store, s.follow, s.troubles)
+	ahead := &ahead{registry: o.Registry, queue: s.queue, executors: s.executors, hold: s.hold, background: &s.background}
+	s.fire = &fire{store: o.Store, queue: s.queue, clock: s.clock, peers: s.peers, replica: o.Replica,
+		lease: o.LeaseTTL, enter: ahead.enter, follow: s.follow, metrics: s.metrics, troubles: s.troubles, slots: make(chan struct{}, committers)}
 	s.sending = &sending{store: o.Store, queue: s.queue, sender: o.Sender, executors: s.executors, clock: s.clock, hold: s.hold, sent: s.sent,
-		lose: s.lose, provenAlive: s.peers.provenAlive, handed: func(n int) { s.fire.flights.Add(-int64(n)) }, metrics: s.metrics, log: log}
+		lose: s.lose, provenAlive: s.peers.provenAlive, handed: func(n int) { s.fire.flights.Add(-int64(n)) }, follow: s.follow, metrics: s.metrics, log: log,
+		spreads: make(chan struct{}, spreadsAtATime)}
+	s.sending.calls = &calls{caller: o.Caller, slots: newCallSlots(callsAtATime, callsPerHost), replica: o.Replica, lease: o.LeaseTTL,
+		clock: s.clock, hold: s.holdCalls, finish: s.Finish, lose: s.lose, log: log}
 	s.finishes = newGroup(finishBatch, finishers, s.finish)
 	s.holds = newGroup(holdBatch, 1, s.renew)
 	return s, nil
@@ -147,14 +164,15 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	// Sends outlive ctx: a request under way is not cut off.
 	sendCtx, cancelSends := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelSends()
+	// Nor is this replica taken to be gone while it waits for them.
+	signOff := s.signOn(ctx)
 	var loops sync.WaitGroup
-	loops.Go(func() { every(ctx, clockInterval, s.tickClock) })
 	loops.Go(func() {
 		every(ctx, s.options.ScanInterval, func(ctx context.Context) { s.planner.pass(ctx, s.options.Horizon) })
 	})
 	loops.Go(func() { every(ctx, probeInterval/2, s.index.pass) })
-	loops.Go(func() { every(ctx, replicaBeat, s.peers.pass) })
 	loops.Go(func() { every(ctx, refreshInterval, s.executors.refresh) })
+	loops.Go(func() { s.executors.obey(ctx) })
 	loops.Go(func() { every(ctx, snapshotInterval, s.executors.save) })
 	loops.Go(func() { every(ctx, sweepInterval, s.sweep.pass) })
 	// Jobs whose next fire was decided by a replica that died before it could
@@ -162,19 +180,35 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	loops.Go(func() {
 		every(ctx, sweepInterval, func(ctx context.Context) { s.planner.pass(ctx, 2*sweepInterval) })
 	})
+	loops.Go(func() { every(ctx, sweepInterval, s.backfills.sweep) })
+	loops.Go(func() { s.backfills.run(ctx) })
 	loops.Go(func() { every(ctx, time.Hour, s.maintain) })
+	loops.Go(func() { s.admission.run(ctx) })
 	loops.Go(func() { s.fire.run(ctx) })
 	loops.Go(func() { s.hold.run(ctx, func(due []*flight) { s.sending.release(sendCtx, due) }) })
 	loops.Wait()
 	s.fire.commits.Wait() // their flights are given back below
 
 	s.draining.Store(true)
-	s.drain(sendCtx, cancelSends)
+	s.drain(sendCtx, cancelSends, signOff)
 	return nil
 }
 
-// drain gives back what was never sent and waits for the rest.
-func (s *Scheduler) drain(ctx context.Context, cancelSends func()) {
+// signOn reads the clock and beats, so that the peers know that this replica
+// lives, until signOff.
+func (s *Scheduler) signOn(ctx context.Context) (signOff func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var loops sync.WaitGroup
+	loops.Go(func() { every(ctx, clockInterval, s.tickClock) })
+	loops.Go(func() { every(ctx, replicaBeat, s.peers.pass) })
+	return func() {
+		cancel()
+		loops.Wait()
+	}
+}
+
+// drain gives back what was never sent, waits for the rest and signs off.
+func (s *Scheduler) drain(ctx context.Context, cancelSends, signOff func()) {
 	timer := time.AfterFunc(s.options.DrainTimeout, cancelSends)
 	defer timer.Stop()
 	left := s.hold.empty()
@@ -186,6 +220,7 @@ func (s *Scheduler) drain(ctx context.Context, cancelSends func()) {
 	}
 	released := len(unsent) == 0 || s.sending.unsend(ctx, unsent, 0, "replica "+s.options.Replica+" stopped before it could send it")
 	s.sending.posts.Wait()
+	signOff()
 	s.log.InfoContext(ctx, "scheduler stopped", "released", len(unsent))
 	if !released || len(unsent) < len(left) || len(s.hold.empty()) > 0 {
 		return // the others give up what this replica still has claimed, once it is gone

@@ -41,36 +41,41 @@ type sending struct {
 	clock     *storeClock
 	hold      *hold
 	sent      *sentLog
+	calls     *calls
 	lose      func(ctx context.Context, attempts []firjob.AttemptRef, reason string)
 	handed    func(n int) // flights that left this replica's hands
+	follow    func(ctx context.Context, f firjob.Followed)
 	// provenAlive reports whether no other replica can have given up what this
 	// one claimed at the (local) instant.
 	provenAlive func(claimed time.Time) bool
 	metrics     *metrics
 	log         *slog.Logger
 
-	posts sync.WaitGroup
-}
-
-// outbox is what waits to go to one executor process.
-type outbox struct {
-	to firjob.Executor // as it was first seen; its identity never changes
-
-	mu      sync.Mutex
-	waiting []*flight
-	posts   int // requests under way
-}
-
-func (o *outbox) put(f *flight) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.waiting = append(o.waiting, f)
+	posts   sync.WaitGroup
+	spreads chan struct{} // as many as broadcasts are being spread
 }
 
 // release sends flights whose instant has come. It does not block.
 func (s *sending) release(ctx context.Context, flights []*flight) {
 	s.metrics.observeLateness(s.clock.Now(), flights)
-	s.place(ctx, flights, "")
+	s.place(ctx, s.divert(ctx, flights), "")
+}
+
+// divert takes out what no executor gets as it is: broadcasts, of which each
+// executor gets a shard, and calls that this replica makes itself.
+func (s *sending) divert(ctx context.Context, flights []*flight) []*flight {
+	kept := flights[:0]
+	for _, f := range flights {
+		switch {
+		case f.Route == firjob.RouteBroadcast && f.Trigger.Shard == nil:
+			s.posts.Go(func() { s.spread(ctx, f) })
+		case f.Dispatch != nil && f.Dispatch.HTTP != nil:
+			s.posts.Go(func() { s.call(ctx, f) })
+		default:
+			kept = append(kept, f)
+		}
+	}
+	return kept
 }
 
 // sendable looks at flights a last time before they leave. It keeps those that
@@ -120,14 +125,17 @@ func (s *sending) current(ctx context.Context, flights []*flight) []*flight {
 	return kept
 }
 
-// place puts flights into the outboxes of executors and starts their way. Those
-// for which there is none go back to the queue, for the given reason.
+// place puts flights into the outboxes of executors, the lowest ranks first, and
+// starts their way. Those for which there is none go back to the queue, for the
+// given reason.
 func (s *sending) place(ctx context.Context, flights []*flight, reason string) {
+	inOrder(flights)
 	var homeless []*flight
 	var orphans []firjob.AttemptRef
 	touched := make(map[*outbox]struct{})
-	for _, f := range flights {
-		switch box := s.executors.target(f); {
+	boxes := s.executors.targets(flights)
+	for i, f := range flights {
+		switch box := boxes[i]; {
 		case box != nil:
 			box.put(f)
 			touched[box] = struct{}{}
@@ -157,8 +165,7 @@ func (s *sending) pump(ctx context.Context, box *outbox) {
 		if box.posts >= postsAtATime || (box.posts > 0 && n < fullEnough) {
 			return
 		}
-		batch := box.waiting[:fitting(box.waiting)]
-		box.waiting = append([]*flight(nil), box.waiting[len(batch):]...)
+		batch := box.take()
 		box.posts++
 		s.posts.Go(func() {
 			s.post(ctx, box.to, batch)
@@ -168,22 +175,6 @@ func (s *sending) pump(ctx context.Context, box *outbox) {
 			s.pump(ctx, box)
 		})
 	}
-}
-
-// maxPostBytes bounds the params of one request, well below what executors take.
-const maxPostBytes = firjob.MaxTriggerBody / 4
-
-// fitting returns how many of the flights go into one request; at least one.
-func fitting(flights []*flight) (n int) {
-	bytes := 0
-	for n < min(len(flights), firjob.MaxBatch) {
-		bytes += len(flights[n].Trigger.Params)
-		if n > 0 && bytes > maxPostBytes {
-			break
-		}
-		n++
-	}
-	return n
 }
 
 // maxUnreadable bounds how often one batch is halved: enough to find two faulty
@@ -199,7 +190,7 @@ func (s *sending) post(ctx context.Context, to firjob.Executor, batch []*flight)
 // postHalving sends a batch, and the halves of one that cannot be read, until
 // that has happened too often.
 func (s *sending) postHalving(ctx context.Context, to firjob.Executor, batch []*flight, unreadable *int) {
-	if batch = s.sendable(ctx, batch); len(batch) == 0 {
+	if batch = s.sendable(ctx, s.welcome(ctx, to, batch)); len(batch) == 0 {
 		return
 	}
 	key, ok := s.executors.key(to.App)
@@ -234,20 +225,37 @@ func (s *sending) postHalving(ctx context.Context, to firjob.Executor, batch []*
 	}
 }
 
+// welcome returns those of a batch that may go to an executor still. If it takes
+// nothing any more since they were placed, that is only those that it may have
+// already; the others go elsewhere.
+func (s *sending) welcome(ctx context.Context, to firjob.Executor, batch []*flight) []*flight {
+	if s.executors.takes(to.Key()) {
+		return batch
+	}
+	bound, free := apart(batch)
+	s.place(ctx, free, "")
+	return bound
+}
+
 // requestRefused takes a batch that certainly did not arrive to other
 // executors. A flight whose earlier outcome at that very process is unknown
 // stays with it: the refusal speaks of this request only.
 func (s *sending) requestRefused(ctx context.Context, by firjob.ExecutorKey, log *sentBatch, batch []*flight, reason string) {
-	var free, bound []*flight
-	for _, f := range batch {
+	bound, free := apart(batch)
+	s.again(by, bound)
+	s.elsewhere(ctx, refusal{by: by}, log, free, reason)
+}
+
+// apart tells flights that a process may have already from the others.
+func apart(flights []*flight) (bound, free []*flight) {
+	for _, f := range flights {
 		if f.pinned != nil {
 			bound = append(bound, f)
 		} else {
 			free = append(free, f)
 		}
 	}
-	s.again(by, bound)
-	s.elsewhere(ctx, by, log, free, reason)
+	return bound, free
 }
 
 // answered sorts a batch by the executor's answers, each of which is definite
@@ -269,16 +277,16 @@ func (s *sending) answered(ctx context.Context, to firjob.Executor, log *sentBat
 	}
 	s.handed(handed)
 	for a, flights := range refused {
-		s.elsewhere(ctx, to.Key(), log, flights, fmt.Sprintf("executor %s refused it: %s", to.Address, a))
+		s.elsewhere(ctx, refusal{by: to.Key(), full: a == firjob.RefusedFull}, log, flights, fmt.Sprintf("executor %s refused it: %s", to.Address, a))
 	}
 }
 
 // elsewhere takes flights that an executor certainly does not have to others.
-func (s *sending) elsewhere(ctx context.Context, refusedBy firjob.ExecutorKey, log *sentBatch, flights []*flight, reason string) {
+func (s *sending) elsewhere(ctx context.Context, refused refusal, log *sentBatch, flights []*flight, reason string) {
 	s.sent.refused(log, flights)
 	for _, f := range flights {
 		f.pinned, f.resendAt = nil, time.Time{}
-		f.tried = append(f.tried, refusedBy)
+		f.tried = append(f.tried, refused)
 	}
 	s.place(ctx, flights, reason)
 }
@@ -330,7 +338,7 @@ func (s *sending) giveBackAt(ctx context.Context, batch []*flight, pause func(*f
 		delay := pause(f)
 		why := reason
 		if why == "" {
-			why = "no executor of app " + f.App + " takes triggers"
+			why = s.executors.why(f)
 		}
 		r := release{delay, why}
 		groups[r] = append(groups[r], f.ref())

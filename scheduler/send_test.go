@@ -27,9 +27,11 @@ type line struct {
 	lostRefs []firjob.AttemptRef
 
 	confirmed []firjob.AttemptRef // what the store says is still current
+	open      map[string]bool     // addresses whose breaker is open
+	instant   bool                // sends take no time
 }
 
-func newLine(t *testing.T, addresses ...string) *line {
+func newLine(t testing.TB, addresses ...string) *line {
 	t.Helper()
 	l := &line{answer: func(_ firjob.Executor, triggers []firjob.Trigger) ([]firjob.Acceptance, error) {
 		return repeated(firjob.Accepted, len(triggers)), nil
@@ -45,7 +47,7 @@ func newLine(t *testing.T, addresses ...string) *line {
 		view.seenNow(t.Context(), firjob.Executor{App: "app", Address: a, Incarnation: "i-" + a, Capacity: 10, State: firjob.ExecutorActive})
 	}
 	l.sending = &sending{store: l, queue: queue, sender: l, executors: view, clock: clock, hold: newHold(clock), sent: newSentLog(),
-		provenAlive: func(time.Time) bool { return true }, metrics: queue.metrics, log: queue.log,
+		provenAlive: func(time.Time) bool { return true }, metrics: queue.metrics, log: queue.log, spreads: make(chan struct{}, spreadsAtATime),
 		handed: func(n int) { l.locked(func() { l.handedOver += n }) },
 		lose: func(_ context.Context, attempts []firjob.AttemptRef, _ string) {
 			l.locked(func() { l.lostRefs = append(l.lostRefs, attempts...) })
@@ -74,7 +76,9 @@ func (l *line) Send(_ context.Context, to firjob.Executor, _ []byte, _ time.Time
 	l.sends = append(l.sends, to.Address)
 	answer := l.answer
 	l.mu.Unlock()
-	time.Sleep(time.Millisecond) // of the bubble
+	if !l.instant {
+		time.Sleep(time.Millisecond) // of the bubble
+	}
 	return answer(to, triggers)
 }
 
@@ -91,7 +95,7 @@ func (l *line) Current(context.Context, []firjob.AttemptRef) ([]firjob.AttemptRe
 	return l.confirmed, nil
 }
 
-func (l *line) Ready(firjob.Executor) bool                                      { return true }
+func (l *line) Ready(to firjob.Executor) bool                                   { return !l.open[to.Address] }
 func (l *line) Forget(firjob.ExecutorKey)                                       {}
 func (l *line) Probe(context.Context, firjob.Executor, []byte, time.Time) error { return nil }
 func (l *line) Cancel(context.Context, firjob.Executor, []byte, time.Time, []firjob.AttemptRef) error {
@@ -160,7 +164,7 @@ func TestNoExecutorAtAll(t *testing.T) {
 		l := newLine(t)
 		l.release(t.Context(), l.flights(1))
 		l.posts.Wait()
-		if diff := cmp.Diff([]string{"no executor of app app takes triggers"}, l.released); diff != "" {
+		if diff := cmp.Diff([]string{"no executor of app app is alive"}, l.released); diff != "" {
 			t.Errorf("reasons (-want +got):\n%s", diff)
 		}
 	})
@@ -228,33 +232,6 @@ func TestNothingIsSentOnAShortLease(t *testing.T) {
 			t.Errorf("sent to %v, given back %v; want nothing sent", l.sends, l.released)
 		}
 	})
-}
-
-func TestRoutes(t *testing.T) {
-	t.Parallel()
-	view := newLine(t, "a:1", "b:1", "c:1").executors
-	busy := view.live[firjob.ExecutorKey{App: "app", Address: "b:1", Incarnation: "i-b:1"}]
-	busy.Running = -5 // more room than the others
-	counts := func(route firjob.Route, n int) map[string]int {
-		got := make(map[string]int)
-		for range n {
-			f := &flight{Claimed: firjob.Claimed{App: "app", Route: route}}
-			got[view.target(f).to.Address]++
-		}
-		return got
-	}
-	if diff := cmp.Diff(map[string]int{"a:1": 10, "b:1": 10, "c:1": 10}, counts(firjob.RouteRoundRobin, 30)); diff != "" {
-		t.Errorf("round_robin (-want +got):\n%s", diff)
-	}
-	for _, e := range view.live {
-		e.sent = 0
-	}
-	if diff := cmp.Diff(map[string]int{"b:1": 5}, counts(firjob.RouteLeastBusy, 5)); diff != "" {
-		t.Errorf("least_busy, as long as one has more room (-want +got):\n%s", diff)
-	}
-	if got := counts(firjob.RouteRandom, 300); len(got) != 3 {
-		t.Errorf("random went to %v, want each executor some time", got)
-	}
 }
 
 // One trigger that an executor cannot read must not keep the others of its

@@ -31,7 +31,7 @@ func (t *timetables) get(job firjob.Job, anchor time.Time) (*firjob.Timetable, e
 	if ok && have.version == job.Version && have.anchor.Equal(anchor) {
 		return have.Timetable, nil
 	}
-	made, err := job.Schedule.Timetable(anchor)
+	made, err := job.Timetable(anchor)
 	if err != nil {
 		return nil, err
 	}

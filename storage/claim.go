@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"encoding/json"
 	"maps"
 	"slices"
 	"time"
@@ -49,13 +50,14 @@ func claimRows(ctx context.Context, tx pgx.Tx, ids []firjob.ExecutionID, by firj
 // job and not too late. One that was given back for want of an executor, which
 // its token shows, has had its due_at put off: the slow path knows how late it is.
 //
-// "coalesce" keeps the partial index of live jobs, which is useless here, out
-// of the planner's mind.
+// What the slow path has decided may hold a place, whatever an edit has made of
+// the job since: it follows in any case. "coalesce" keeps the partial index of
+// live jobs, which is useless here, out of the planner's mind.
 const claimSQL = `UPDATE executions AS e SET
 		state = 'running',
 		attempt = e.attempt + 1,
 		token = greatest(nextval('fence'), e.token + 1),
-		follow = e.follow OR j.kind = 'delay' OR j.overlap <> 'allow',
+		follow = e.follow OR j.follows OR $9::bool,
 		claimed_by = $5,
 		claim_call = $6,
 		claimed_at = now(),
@@ -69,24 +71,38 @@ const claimSQL = `UPDATE executions AS e SET
 		AND ($9::bool OR (
 			e.state = 'planned' AND NOT e.waiting AND NOT e.cancel
 			AND e.due_at <= now() + interval '1 second'
-			AND j.overlap = 'allow'
+			AND j.plain AND j.app <> ALL(` + limitedApps + `)
 			AND coalesce(j.deleted_at, 'infinity') = 'infinity'
 			AND (e.attempt > 0 OR e.job_version = 0 OR (
 				j.enabled AND j.fires_since <= e.job_version
 				AND (j.misfire = 'fire_all' OR (
 					e.token = 0 AND now() <= e.due_at + j.grace_ms * interval '1 millisecond'))))))
 	RETURNING e.id, e.attempt, e.token, e.due_at, coalesce(e.params, j.params),
-		j.app, j.name, j.handler, j.route, j.delivery, j.timeout_ms`
+		j.app, j.name, j.handler, j.route, j.delivery, j.timeout_ms, j.priority, j.dispatch,
+		e.inputs, coalesce(e.shard_total, 0), coalesce(e.target, ''), coalesce(e.attempts->-1->>'executor', '')`
+
+// limitedApps is asked once a statement, and nearly always empty.
+const limitedApps = `ARRAY(SELECT a.name FROM apps AS a WHERE a.limited)`
 
 func scanClaimed(row pgx.CollectableRow) (firjob.Claimed, error) {
 	var c firjob.Claimed
-	var params []byte
+	var params, dispatch, inputs []byte
 	var timeoutMS int64
+	var shards int
 	t := &c.Trigger
 	err := row.Scan((*[16]byte)(&t.ID), &t.Attempt, &t.Token, &c.DueAt, &params,
-		&c.App, &t.Job, &t.Handler, &c.Route, &c.Delivery, &timeoutMS)
+		&c.App, &t.Job, &t.Handler, &c.Route, &c.Delivery, &timeoutMS, &c.Priority, &dispatch,
+		&inputs, &shards, &c.Target, &c.Last)
 	t.JobID, t.Kind, t.ScheduledAt = t.ID.Job(), t.ID.Kind(), t.ID.ScheduledAt()
-	t.Params, t.Timeout = params, fromMillis(timeoutMS)
+	t.Params, t.Inputs, t.Timeout = params, inputs, fromMillis(timeoutMS)
+	if shards > 0 && t.ID.Ordinal() > 0 {
+		t.Shard = &firjob.ShardOf{Index: t.ID.Ordinal() - 1, Total: shards}
+	}
+	if err == nil && dispatch != nil {
+		c.Dispatch = new(firjob.Dispatch)
+		err = json.Unmarshal(dispatch, c.Dispatch)
+		t.Exclusive = c.Dispatch.Exclusive
+	}
 	return c, err
 }
 
@@ -113,7 +129,11 @@ func claimRest(ctx context.Context, tx pgx.Tx, ids []firjob.ExecutionID, by firj
 		return err
 	}
 	d := decideClaims(ids, candidates)
-	if err := takeSlots(ctx, tx, d); err != nil {
+	slots, err := takeSlots(ctx, tx, d)
+	if err != nil {
+		return err
+	}
+	if err := enterApps(ctx, tx, d); err != nil {
 		return err
 	}
 	claimed, err := claimRows(ctx, tx, d.claim, by, true)
@@ -123,13 +143,45 @@ func claimRest(ctx context.Context, tx pgx.Tx, ids []firjob.ExecutionID, by firj
 	if err := queueUp(ctx, tx, d.wait); err != nil {
 		return err
 	}
-	if result.Followed, err = finishAs(ctx, tx, d.end); err != nil {
+	if err := leaveApps(ctx, tx, d.yield, &d.followed); err != nil {
+		return err
+	}
+	if err := d.conclude(ctx, tx, slots); err != nil {
 		return err
 	}
 	result.Claimed = append(result.Claimed, claimed...)
-	result.Early = append(result.Early, d.early...)
-	result.Dropped = append(result.Dropped, d.dropped...)
+	result.Early, result.Dropped = d.early, d.dropped
+	result.Followed = d.followed
 	return nil
+}
+
+// conclude stores who holds the places and ends what is to end.
+func (d *claims) conclude(ctx context.Context, tx pgx.Tx, slots []*jobSlot) error {
+	ends, err := supplant(ctx, tx, slots, &d.followed)
+	if err != nil {
+		return err
+	}
+	if err := writeSlots(ctx, tx, slots); err != nil {
+		return err
+	}
+	followed, err := finishAs(ctx, tx, append(d.end, ends...))
+	for _, e := range ends {
+		d.followed.Ended = append(d.followed.Ended, e.id)
+	}
+	d.followed = join(d.followed, followed)
+	return err
+}
+
+// join returns what both lead to.
+func join(a, b firjob.Followed) firjob.Followed {
+	return firjob.Followed{
+		Announce:  append(a.Announce, b.Announce...),
+		Plan:      append(a.Plan, b.Plan...),
+		Ended:     append(a.Ended, b.Ended...),
+		Cancel:    append(a.Cancel, b.Cancel...),
+		Backfills: append(a.Backfills, b.Backfills...),
+		Admit:     a.Admit || b.Admit,
+	}
 }
 
 // lockCandidates locks and reads the open rows among ids. Those that wait for
@@ -142,35 +194,74 @@ func lockCandidates(ctx context.Context, tx pgx.Tx, ids []firjob.ExecutionID) ([
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}
+	if err := findPlaces(ctx, tx, list); err != nil {
+		return nil, err
+	}
 	jobs, err := readJobs(ctx, tx, jobsOf(ids))
+	if err != nil {
+		return nil, err
+	}
+	rows, _ = tx.Query(ctx, limitedAppsSQL)
+	limited, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
 		return nil, err
 	}
 	var late []*candidate
 	for i := range list {
-		list[i].job = jobs[list[i].id.Job()]
-		if list[i].late() {
-			late = append(late, &list[i])
+		c := &list[i]
+		c.job = jobs[c.id.Job()]
+		c.limited = slices.Contains(limited, c.job.App)
+		if c.late() {
+			late = append(late, c)
 		}
 	}
 	return list, findNewer(ctx, tx, late)
 }
 
-const lockCandidatesSQL = `SELECT id, job_version, attempt, cancel, due_at, now(),
-		EXISTS (SELECT FROM overlap_slots AS s WHERE s.job_id = e.job_id AND s.execution_id = e.id)
-	FROM executions AS e
-	WHERE id = ANY($1::uuid[]) AND id BETWEEN $2::uuid AND $3::uuid AND state = 'planned' AND NOT waiting
-	ORDER BY id FOR UPDATE`
+const (
+	lockCandidatesSQL = `SELECT id, job_version, attempt, cancel, due_at, now() FROM executions
+		WHERE id = ANY($1::uuid[]) AND id BETWEEN $2::uuid AND $3::uuid AND state = 'planned' AND NOT waiting
+		ORDER BY id FOR UPDATE`
+	heldPlacesSQL = `SELECT execution_id, true FROM app_slots WHERE execution_id = ANY($1::uuid[])
+		UNION ALL SELECT unnest(holders), false FROM job_slots WHERE job_id = ANY($2::int[])`
+	limitedAppsSQL = `SELECT name FROM apps WHERE limited`
+)
 
 func scanCandidate(row pgx.CollectableRow) (candidate, error) {
 	var c candidate
-	err := row.Scan((*[16]byte)(&c.id), &c.version, &c.attempt, &c.cancel, &c.dueAt, &c.now, &c.letIn)
+	err := row.Scan((*[16]byte)(&c.id), &c.version, &c.attempt, &c.cancel, &c.dueAt, &c.now)
 	return c, err
 }
 
+// findPlaces tells each of the candidates which places it holds. It asks once
+// they are locked: a statement that waits for a lock sees the row as it became,
+// but every other table as it was before.
+func findPlaces(ctx context.Context, tx pgx.Tx, list []candidate) error {
+	at := make(map[firjob.ExecutionID]*candidate, len(list))
+	ids := make([]firjob.ExecutionID, len(list))
+	for i := range list {
+		ids[i] = list[i].id
+		at[list[i].id] = &list[i]
+	}
+	rows, _ := tx.Query(ctx, heldPlacesSQL, uuids(ids), numbers(jobsOf(ids)))
+	var id firjob.ExecutionID
+	var ofApp bool
+	_, err := pgx.ForEachRow(rows, []any{(*[16]byte)(&id), &ofApp}, func() error {
+		switch c := at[id]; {
+		case c == nil: // another holder of the job
+		case ofApp:
+			c.holdsApp = true
+		default:
+			c.holdsJob = true
+		}
+		return nil
+	})
+	return err
+}
+
 // readJobs returns the named jobs, deleted ones included.
-func readJobs(ctx context.Context, tx pgx.Tx, ids []firjob.JobID) (map[firjob.JobID]jobRow, error) {
-	rows, _ := tx.Query(ctx, readJobsSQL, numbers(ids))
+func readJobs(ctx context.Context, q querier, ids []firjob.JobID) (map[firjob.JobID]jobRow, error) {
+	rows, _ := q.Query(ctx, readJobsSQL, numbers(ids))
 	list, err := pgx.CollectRows(rows, scanJob)
 	jobs := make(map[firjob.JobID]jobRow, len(list))
 	for _, j := range list {

@@ -1,11 +1,11 @@
 package storage
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/firjob/firjob"
 )
@@ -46,7 +46,7 @@ func TestClaimRules(t *testing.T) {
 			firjob.StateMissed, "1m0s late, beyond the grace of 5s"},
 		"late, skip, tried before": {with(late, func(c *candidate) { c.job.Misfire.Policy = firjob.MisfireSkip; c.attempt = 1 }),
 			claimed, ""},
-		"late, skip, let in from the queue": {with(late, func(c *candidate) { c.job.Misfire.Policy = firjob.MisfireSkip; c.letIn = true }),
+		"late, skip, let in from the queue": {with(late, func(c *candidate) { c.job.Misfire.Policy = firjob.MisfireSkip; c.holdsJob = true }),
 			claimed, ""},
 		"manual, hours late": {with(manual, func(c *candidate) { c.job.Misfire.Policy = firjob.MisfireSkip }), claimed, ""},
 		"manual, paused":     {with(manual, func(c *candidate) { c.job.Enabled = false }), claimed, ""},
@@ -61,13 +61,26 @@ func TestClaimRules(t *testing.T) {
 		"cancelled":                  {with(fire(-time.Hour), func(c *candidate) { c.cancel = true }), firjob.StateCancelled, "cancelled on request"},
 		"needs the slot":             {with(fire(0), func(c *candidate) { c.job.Overlap = firjob.OverlapSkip }), contends, ""},
 		"slot, due in a moment":      {with(fire(-100*time.Millisecond), func(c *candidate) { c.job.Overlap = firjob.OverlapQueue }), early, ""},
-		"slot, but not due":          {with(fire(-time.Hour), func(c *candidate) { c.job.Overlap = firjob.OverlapSkip }), early, ""},
+		"slot, the shard of a broadcast": {with(fire(0), func(c *candidate) {
+			c.id = c.id.Shard(3)
+			c.job.Overlap, c.job.Route = firjob.OverlapSkip, firjob.RouteBroadcast
+		}), claimed, ""},
+		"max_running, due in a moment": {with(fire(-100*time.Millisecond), func(c *candidate) { c.job.MaxRunning = 2 }), early, ""},
+		"limited app, due in a moment": {with(fire(-100*time.Millisecond), func(c *candidate) { c.limited = true }), early, ""},
+		"limited app, a broadcast": {with(fire(-100*time.Millisecond), func(c *candidate) {
+			c.limited, c.job.Route = true, firjob.RouteBroadcast
+		}), claimed, ""},
+		"beyond the start deadline": {with(late, func(c *candidate) { c.job.StartDeadline = firjob.Duration(30 * time.Second) }),
+			firjob.StateMissed, "1m0s late, beyond the start deadline of 30s"},
+		"beyond the start deadline, though let in": {with(late, func(c *candidate) { c.holdsJob, c.job.StartDeadline = true, firjob.Duration(30*time.Second) }),
+			firjob.StateMissed, "1m0s late, beyond the start deadline of 30s"},
+		"slot, but not due": {with(fire(-time.Hour), func(c *candidate) { c.job.Overlap = firjob.OverlapSkip }), early, ""},
 	} {
 		d := decideClaims([]firjob.ExecutionID{c.candidate.id}, []candidate{c.candidate})
 		var got firjob.State
 		var reason string
 		switch {
-		case len(d.claim) == 1:
+		case len(d.enter) == 1:
 			got = claimed
 		case len(d.early) == 1:
 			got = early
@@ -85,28 +98,89 @@ func TestClaimRules(t *testing.T) {
 func TestOverlapRules(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 22, 6, 0, 0, 0, time.UTC)
-	contender := func(job firjob.JobID, ms int, overlap firjob.Overlap) candidate {
-		c := candidate{id: firjob.Fire(job, now.Add(time.Duration(ms)*time.Millisecond))}
-		c.job.ID, c.job.Overlap = job, overlap
-		return c
+	fire := func(ms int) firjob.ExecutionID { return firjob.Fire(1, now.Add(time.Duration(ms)*time.Millisecond)) }
+	for name, c := range map[string]struct {
+		overlap firjob.Overlap
+		places  int
+		holders []int // scheduled milliseconds
+		waiting int
+		limit   int
+		ask     []int
+		want    string // of those that ask, in the order of ids
+	}{
+		"a place is free":                {overlap: firjob.OverlapSkip, ask: []int{5, 1}, want: "enter skip"},
+		"skip":                           {overlap: firjob.OverlapSkip, holders: []int{0}, ask: []int{1, 2}, want: "skip skip"},
+		"skip with two places":           {overlap: firjob.OverlapSkip, places: 2, holders: []int{0}, ask: []int{1, 2}, want: "enter skip"},
+		"queue":                          {overlap: firjob.OverlapQueue, holders: []int{0}, limit: 9, ask: []int{2, 1}, want: "wait wait"},
+		"queue with three places":        {overlap: firjob.OverlapQueue, places: 3, limit: 9, ask: []int{2, 1, 3, 4}, want: "enter enter enter wait"},
+		"queue, the line is full":        {overlap: firjob.OverlapQueue, holders: []int{0}, waiting: 1, limit: 2, ask: []int{1, 2}, want: "wait skip"},
+		"allow waits like queue":         {overlap: firjob.OverlapAllow, places: 1, holders: []int{0}, limit: 1, ask: []int{1, 2}, want: "wait skip"},
+		"more hold than may":             {overlap: firjob.OverlapQueue, places: 1, holders: []int{0, 1}, limit: 9, ask: []int{1, 2}, want: "enter wait"},
+		"replace, nobody runs":           {overlap: firjob.OverlapReplace, ask: []int{1, 2}, want: "skip enter"},
+		"replace":                        {overlap: firjob.OverlapReplace, holders: []int{0}, ask: []int{1, 2}, want: "skip wait"},
+		"replace, a later one runs":      {overlap: firjob.OverlapReplace, holders: []int{3}, ask: []int{1, 2}, want: "skip skip"},
+		"replace the holder's own retry": {overlap: firjob.OverlapReplace, holders: []int{0}, ask: []int{0, 2}, want: "cancel enter"},
+	} {
+		s := &jobSlot{id: 1, waiting: c.waiting}
+		for _, ms := range c.holders {
+			s.holders = append(s.holders, fire(ms))
+		}
+		d := &claims{}
+		for _, ms := range c.ask {
+			job := jobRow{Job: firjob.NewJob()}
+			job.ID, job.Overlap, job.MaxRunning, job.QueueLimit = 1, c.overlap, c.places, c.limit
+			s.job = job
+			d.contend = append(d.contend, candidate{id: fire(ms), job: job})
+		}
+		d.settle(map[firjob.JobID]*jobSlot{1: s})
+		got := strings.Join(d.outcomes(), " ")
+		if got != c.want {
+			t.Errorf("%s: got %s, want %s", name, got, c.want)
+		}
 	}
-	a1, a2 := contender(1, 5, firjob.OverlapQueue), contender(1, 1, firjob.OverlapQueue)
-	b := contender(2, 0, firjob.OverlapSkip)
-	d := &claims{contend: []candidate{b, a1, a2}}
-	var firsts []firjob.ExecutionID
-	for _, c := range d.firsts() {
-		firsts = append(firsts, c.id)
+}
+
+// outcomes tells what became of the contenders, in the order of their ids.
+func (d *claims) outcomes() []string {
+	became := map[firjob.ExecutionID]string{}
+	for _, c := range d.enter {
+		became[c.id] = "enter"
 	}
-	if diff := cmp.Diff([]firjob.ExecutionID{a2.id, b.id}, firsts); diff != "" {
-		t.Errorf("who asks for the slots (-want +got):\n%s", diff)
+	for _, w := range d.wait {
+		became[w.id] = "wait"
 	}
-	holder := firjob.Fire(2, now.Add(-time.Hour))
-	d.settle(map[firjob.JobID]firjob.ExecutionID{1: a2.id, 2: holder})
-	if diff := cmp.Diff([]firjob.ExecutionID{a2.id}, d.claim); diff != "" {
-		t.Errorf("claimed (-want +got):\n%s", diff)
+	for _, e := range d.end {
+		became[e.id] = map[firjob.State]string{firjob.StateSkipped: "skip", firjob.StateCancelled: "cancel"}[e.state]
 	}
-	if len(d.wait) != 1 || d.wait[0].id != a1.id || len(d.end) != 1 || d.end[0].state != firjob.StateSkipped ||
-		!strings.Contains(d.end[0].reason, holder.String()) || len(d.dropped) != 2 {
-		t.Errorf("got %+v; want the second of job 1 to wait and job 2's to be skipped", d)
+	var list []string
+	for _, id := range slices.SortedFunc(maps.Keys(became), compareIDs) {
+		list = append(list, became[id])
+	}
+	return list
+}
+
+func TestStartDeadline(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 22, 6, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		kind    firjob.Kind
+		late    time.Duration
+		attempt int
+		want    bool
+	}{
+		"in time":          {firjob.KindSchedule, 10 * time.Second, 0, false},
+		"late":             {firjob.KindSchedule, 10*time.Second + time.Millisecond, 0, true},
+		"late, a retry":    {firjob.KindSchedule, time.Minute, 1, false},
+		"late, by hand":    {firjob.KindManual, time.Minute, 0, true},
+		"late, a child":    {firjob.KindChild, time.Minute, 0, true},
+		"late, a backfill": {firjob.KindBackfill, time.Hour, 0, false},
+	} {
+		id := firjob.NewExecutionID(7, now.Add(-c.late), c.kind, 1)
+		if got := tooLate(id, c.attempt, firjob.Duration(10*time.Second), now); got != c.want {
+			t.Errorf("%s: got %v, want %v", name, got, c.want)
+		}
+		if tooLate(id, c.attempt, 0, now) {
+			t.Errorf("%s: too late for a job without a start deadline", name)
+		}
 	}
 }

@@ -133,9 +133,9 @@ func TestEditBeatsTheClaim(t *testing.T) {
 			if i == 0 {
 				r, err = s.Claim(t.Context(), []firjob.ExecutionID{id}, claimBy("r"))
 			} else {
-				_, _, err = s.UpdateJob(t.Context(), job.ID, func(now, _ time.Time, j *firjob.Job) (time.Time, error) {
+				_, _, err = s.UpdateJob(t.Context(), job.ID, func(_ time.Time, j *firjob.Job) error {
 					j.Schedule.Interval *= 2
-					return now.Add(time.Hour), nil
+					return nil
 				})
 			}
 			if err != nil {

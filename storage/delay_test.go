@@ -14,7 +14,7 @@ func delayed(j *firjob.Job) {
 
 func (s *store) nextFire(id firjob.JobID) time.Time {
 	s.t.Helper()
-	job, err := s.Job(s.t.Context(), id)
+	job, _, err := s.Job(s.t.Context(), id)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -50,10 +50,7 @@ func TestDelayChainGoesOnAfterEveryEnd(t *testing.T) {
 			_, _ = s.Lose(s.t.Context(), []firjob.AttemptRef{s.mustClaim(id)}, "gone")
 		},
 		"edited": func(s *store, id firjob.ExecutionID) {
-			_, _, _ = s.UpdateJob(s.t.Context(), id.Job(), func(_, _ time.Time, j *firjob.Job) (time.Time, error) {
-				j.Schedule.Interval++
-				return time.Time{}, nil
-			})
+			s.edit(id.Job(), func(j *firjob.Job) { j.Schedule.Interval += firjob.Duration(time.Millisecond) })
 		},
 		"missed": func(s *store, id firjob.ExecutionID) {
 			s.exec(`UPDATE jobs SET misfire = 'skip', grace_ms = -1`) // it is late already
@@ -87,17 +84,32 @@ func TestDelayHasOneChain(t *testing.T) {
 	if next := s.nextFire(job.ID); !next.IsZero() {
 		t.Errorf("a manual run set the next fire to %v", next)
 	}
-	_, _, err = s.UpdateJob(t.Context(), job.ID, func(now, _ time.Time, j *firjob.Job) (time.Time, error) {
-		j.Schedule.Interval = firjob.Duration(5 * time.Second)
-		return now.Add(5 * time.Second), nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	job.Version++
+	job = s.edit(job.ID, func(j *firjob.Job) { j.Schedule.Interval = firjob.Duration(5 * time.Second) })
 	newer := s.plan(job, s.nextFire(job.ID))
 	s.wantReceipt(running, firjob.OutcomeSucceeded, firjob.ReceiptRecorded)
 	if next := s.nextFire(job.ID); !next.IsZero() {
 		t.Errorf("the overtaken run set the next fire to %v while %v is open", next, newer)
+	}
+}
+
+// A job whose schedule cannot be read any more is paused with the reason. It does
+// not keep the results that share its transaction from being recorded.
+func TestABrokenDelayJobHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	job, id := s.fire(delayed)
+	_, other := s.fire(nil)
+	broken, sound := s.mustClaim(id), s.mustClaim(other)
+	s.exec(`UPDATE jobs SET schedule = '{"kind":"delay","interval":"20s","timezone":"Gone/Away","calendars":["away"]}' WHERE id = $1`, int32(job.ID))
+	items := []firjob.FinishItem{
+		{Executor: executor, Result: firjob.Result{ID: broken.ID, Token: broken.Token, Outcome: firjob.OutcomeSucceeded}},
+		{Executor: executor, Result: firjob.Result{ID: sound.ID, Token: sound.Token, Outcome: firjob.OutcomeSucceeded}},
+	}
+	out, err := s.Finish(t.Context(), items)
+	if err != nil || out.Receipts[0] != firjob.ReceiptRecorded || out.Receipts[1] != firjob.ReceiptRecorded {
+		t.Fatalf("got %v, %v; want both recorded", out.Receipts, err)
+	}
+	if now, _, err := s.Job(t.Context(), job.ID); err != nil || now.Enabled || now.PausedReason == "" {
+		t.Errorf("the job is %+v, %v; want it paused with a reason", now, err)
 	}
 }

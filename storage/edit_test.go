@@ -11,15 +11,26 @@ import (
 // edit changes a job as the API does.
 func (s *store) edit(id firjob.JobID, change func(*firjob.Job)) firjob.Job {
 	s.t.Helper()
-	job, _, err := s.UpdateJob(s.t.Context(), id, func(now, anchor time.Time, j *firjob.Job) (time.Time, error) {
-		old := *j
+	job, _ := s.editAll(id, change)
+	return job
+}
+
+// editAll changes a job and returns what follows, too.
+func (s *store) editAll(id firjob.JobID, change func(*firjob.Job)) (firjob.Job, firjob.Followed) {
+	s.t.Helper()
+	job, followed, err := s.UpdateJob(s.t.Context(), id, func(_ time.Time, j *firjob.Job) error {
 		change(j)
-		return j.FireAfterEdit(old, now, anchor)
+		return nil
 	})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return job
+	return job, followed
+}
+
+// delete takes a job away as the API does.
+func (s *store) delete(id firjob.JobID) (firjob.Followed, error) {
+	return s.DeleteJob(s.t.Context(), id, func(firjob.Job) error { return nil })
 }
 
 // What is recorded stays recorded, however late it is, while the fires are the
@@ -119,18 +130,13 @@ func TestEditTellsWhatFollows(t *testing.T) {
 	if _, err := s.Release(t.Context(), []firjob.AttemptRef{released}, 0, "no executor"); err != nil {
 		t.Fatal(err)
 	}
-	_, followed, err := s.UpdateJob(t.Context(), queued.ID, func(_, _ time.Time, j *firjob.Job) (time.Time, error) {
-		j.Enabled = false
-		return time.Time{}, nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, followed := s.editAll(queued.ID, func(j *firjob.Job) { j.Enabled = false })
 	wantIDs(t, "let in by the pause", idsOf(followed.Announce), manual.ID)
 	s.mustClaim(manual.ID)
 
 	chain, id := s.fire(delayed)
-	if _, followed, err = s.CancelExecution(t.Context(), id); err != nil || !slices.Equal(followed.Plan, []firjob.JobID{chain.ID}) {
+	_, followed, err := s.CancelExecution(t.Context(), id)
+	if err != nil || !slices.Equal(followed.Plan, []firjob.JobID{chain.ID}) {
 		t.Errorf("after the cancel: got %+v, %v; want job %d to be planned", followed, err, chain.ID)
 	}
 
@@ -141,7 +147,7 @@ func TestEditTellsWhatFollows(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.claim(behind.ID)
-	if followed, err = s.DeleteJob(t.Context(), deleted.ID); err != nil {
+	if followed, err = s.delete(deleted.ID); err != nil {
 		t.Fatal(err)
 	}
 	wantIDs(t, "let in by the delete", idsOf(followed.Announce), behind.ID)

@@ -12,24 +12,40 @@ import (
 
 // executionColumns are the columns that scanExecution reads, in its order, of
 // executions e and jobs j.
-const executionColumns = `e.id, e.job_version, j.app, j.name, j.handler, e.due_at, e.state::text, coalesce(e.reason, ''),
-	e.attempt, e.token, coalesce(e.executor, ''), coalesce(e.params, j.params), e.started_at, e.finished_at, e.result,
-	e.attempts, e.origin, e.missed_until, coalesce(e.missed_count, 0)`
+const executionColumns = columnsToParams + `coalesce(e.params, j.params)` + columnsToResult + `e.result` + columnsToEnd
+
+// shardColumns leave out what may be large: a broadcast may have thousands of
+// shards, and a mebibyte of result each.
+const shardColumns = columnsToParams + `NULL::json` + columnsToResult + `NULL::json` + columnsToEnd
+
+const (
+	columnsToParams = `e.id, e.job_version, j.app, j.name, j.handler, e.due_at, e.state::text, coalesce(e.reason, ''),
+	e.attempt, e.token, coalesce(e.executor, ''), `
+	columnsToResult = `, e.started_at, e.finished_at, `
+	columnsToEnd    = `, e.attempts, e.origin, e.missed_until, coalesce(e.missed_count, 0), e.waiting, e.parent, e.root,
+	coalesce(e.shard_total, 0), coalesce(e.target, ''), ` + progressColumns
+)
 
 func scanExecution(row pgx.CollectableRow) (firjob.Execution, error) {
 	var e firjob.Execution
 	var params, result, attempts []byte
-	var origin *[16]byte
+	var origin, parent, root *[16]byte
 	var missedUntil *time.Time
-	var missedCount int
+	var missedCount, shards int
+	var target string
+	var p progressRow
 	err := row.Scan((*[16]byte)(&e.ID), &e.JobVersion, &e.App, &e.Job, &e.Handler, &e.DueAt, &e.State, &e.Reason,
 		&e.Attempt, &e.Token, &e.Executor, &params, &e.StartedAt, &e.FinishedAt, &result,
-		&attempts, &origin, &missedUntil, &missedCount)
+		&attempts, &origin, &missedUntil, &missedCount, &e.Waiting, &parent, &root, &shards, &target, &p.percent, &p.note, &p.at)
 	if err != nil {
 		return e, err
 	}
 	e.JobID, e.Kind, e.ScheduledAt = e.ID.Job(), e.ID.Kind(), e.ID.ScheduledAt()
 	e.Params, e.Result, e.RetryOf = params, result, (*firjob.ExecutionID)(origin)
+	e.Parent, e.Root, e.Progress = (*firjob.ExecutionID)(parent), (*firjob.ExecutionID)(root), p.progress()
+	if e.ID.Ordinal() > 0 {
+		e.Shard = &firjob.ShardOf{Index: e.ID.Ordinal() - 1, Total: shards, Target: target}
+	}
 	if missedUntil != nil {
 		e.Missed = &firjob.MissedRange{Until: *missedUntil, Count: missedCount}
 	}
@@ -56,8 +72,12 @@ func addLatestAttempt(e *firjob.Execution) {
 }
 
 // lateness is the first known start of a handler after the scheduled time, in
-// milliseconds; nil if none is known.
+// milliseconds; nil if none is known, and of a backfill, whose times are past by
+// their nature.
 func lateness(e firjob.Execution) *float64 {
+	if e.Kind == firjob.KindBackfill {
+		return nil
+	}
 	for _, a := range e.Attempts {
 		if a.StartedAt != nil {
 			ms := max(0, float64(a.StartedAt.Sub(e.ScheduledAt))/float64(time.Millisecond))
@@ -68,11 +88,35 @@ func lateness(e firjob.Execution) *float64 {
 }
 
 // Execution returns an execution, one that is still to be planned included.
-// CodeNotFound if there is none.
+// Its inputs and, of a broadcast, its shards, without params and results, are
+// given, too. CodeNotFound if there is none.
 func (db *DB) Execution(ctx context.Context, id firjob.ExecutionID) (firjob.Execution, error) {
-	e, _, err := findExecution(ctx, db.api, id)
+	e, recorded, err := findExecution(ctx, db.api, id)
+	if err == nil && recorded {
+		err = addDetails(ctx, db.api, &e)
+	}
 	return e, classify("read the execution", err)
 }
+
+// addDetails reads what lists of executions leave out, because it may be large.
+func addDetails(ctx context.Context, q querier, e *firjob.Execution) error {
+	rows, _ := q.Query(ctx, inputsSQL, [16]byte(e.ID))
+	inputs, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[[]byte])
+	e.Inputs = inputs
+	if err != nil || e.Shard != nil {
+		return err
+	}
+	low, high := shardsBetween(e.ID)
+	rows, _ = q.Query(ctx, shardsSQL, low, high, [16]byte(e.ID))
+	e.Shards, err = pgx.CollectRows(rows, scanExecution)
+	return err
+}
+
+const (
+	inputsSQL = `SELECT inputs FROM executions WHERE id = $1`
+	shardsSQL = `SELECT ` + shardColumns + ` FROM executions AS e JOIN jobs AS j ON j.id = e.job_id
+		WHERE e.id BETWEEN $1::uuid AND $2::uuid AND e.parent = $3 ORDER BY e.id`
+)
 
 type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)

@@ -13,66 +13,104 @@ import (
 
 // ended is an execution that became final in this transaction.
 type ended struct {
-	id firjob.ExecutionID
-	at time.Time
+	id    firjob.ExecutionID
+	at    time.Time
+	state firjob.State
 }
 
 func scanEnded(row pgx.CollectableRow) (ended, error) {
 	var e ended
-	err := row.Scan((*[16]byte)(&e.id), &e.at)
+	err := row.Scan((*[16]byte)(&e.id), &e.at, &e.state)
 	return e, err
 }
 
 // afterFinal does what follows from executions that became final in this
-// transaction: overlap slots are handed on and delay jobs get their next fire.
-// Every path that ends executions comes through here, with those rows at least
-// whose "follow" is set.
-func afterFinal(ctx context.Context, tx pgx.Tx, list []ended) (followed firjob.Followed, err error) {
+// transaction. Every path that ends executions comes through here, with those
+// rows at least whose "follow" is set. Locks are taken in the order of the steps,
+// and within each in the order of its keys. Broadcasts come first: their own ends
+// are then among the ends from which the rest follows. What is retried gives back
+// the place in its app, which is for those that run, and not for the pause between
+// two attempts.
+func afterFinal(ctx context.Context, tx pgx.Tx, list []ended, retried ...ended) (followed firjob.Followed, err error) {
 	if len(list) == 0 {
-		return followed, nil
+		return followed, leaveApps(ctx, tx, retried, &followed)
 	}
+	broadcasts, err := endShards(ctx, tx, list, &followed)
+	if err != nil {
+		return followed, err
+	}
+	list = append(list, broadcasts...)
+	if err := handOver(ctx, tx, list, &followed); err != nil { // the places of jobs that bound what runs
+		return followed, err
+	}
+	if err := leaveApps(ctx, tx, slices.Concat(list, retried), &followed); err != nil { // those of limited apps
+		return followed, err
+	}
+	for _, step := range []func(context.Context, pgx.Tx, []ended, *firjob.Followed) error{
+		continueDelays,    // the next fire of delay jobs
+		triggerChildren,   // jobs that wait for these ends
+		continueBackfills, // the next fires of backfills
+	} {
+		if err := step(ctx, tx, list, &followed); err != nil {
+			return followed, err
+		}
+	}
+	return followed, nil
+}
+
+func idsOf(list []ended) []firjob.ExecutionID {
 	ids := make([]firjob.ExecutionID, len(list))
 	for i, e := range list {
 		ids[i] = e.id
 	}
-	if followed.Announce, err = handOver(ctx, tx, ids); err != nil {
-		return followed, err
-	}
-	followed.Plan, err = continueDelay(ctx, tx, list)
-	return followed, err
+	return ids
 }
 
-// continueDelay sets the next fire of the delay jobs among list, one interval
+// continueDelays sets the next fire of the delay jobs among list, one interval
 // after the end. Manual runs do not count. Nor does the end of a run that an
 // edit has overtaken: while the latest fire of the job is open, the chain goes
 // on from there, and a second one must not begin.
-func continueDelay(ctx context.Context, tx pgx.Tx, list []ended) ([]firjob.JobID, error) {
+func continueDelays(ctx context.Context, tx pgx.Tx, list []ended, followed *firjob.Followed) error {
 	ends := map[firjob.JobID]time.Time{}
 	for _, e := range list {
-		if e.id.Kind() == firjob.KindSchedule {
+		if e.id.Kind() == firjob.KindSchedule && e.id.Ordinal() == 0 {
 			ends[e.id.Job()] = e.at
 		}
 	}
 	if len(ends) == 0 {
-		return nil, nil
+		return nil
 	}
 	rows, _ := tx.Query(ctx, lockDelayJobsSQL, numbers(slices.Sorted(maps.Keys(ends))))
 	jobs, err := pgx.CollectRows(rows, scanJob)
+	if err == nil {
+		err = fillCalendars(ctx, tx, jobs)
+	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var ids []firjob.JobID
 	var next []time.Time
+	broken := map[firjob.JobID]error{}
 	for _, j := range jobs {
 		open, err := latestIsOpen(ctx, tx, j.ID)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if !open {
-			ids, next = append(ids, j.ID), append(next, delayedFire(ends[j.ID], j))
+		if open {
+			continue
 		}
+		at, err := j.DelayedFire(ends[j.ID], j.now)
+		if err != nil {
+			broken[j.ID] = err // it must not keep the results of others from being recorded
+			continue
+		}
+		ids, next = append(ids, j.ID), append(next, at)
 	}
-	return ids, advanceJobs(ctx, tx, ids, next)
+	followed.Plan = append(followed.Plan, ids...)
+	if err := advanceJobs(ctx, tx, ids, next); err != nil {
+		return err
+	}
+	return pauseBroken(ctx, tx, broken)
 }
 
 const lockDelayJobsSQL = `SELECT ` + jobColumns + ` FROM jobs
@@ -90,21 +128,10 @@ func latestIsOpen(ctx context.Context, tx pgx.Tx, job firjob.JobID) (open bool, 
 }
 
 const latestIsOpenSQL = `SELECT finished_at IS NULL FROM executions
-	WHERE job_id = $1 AND job_id > 0 AND ` + isScheduled + ` ORDER BY id DESC LIMIT 1`
+	WHERE job_id = $1 AND job_id > 0 AND ` + isScheduled + ` AND shard_total IS NULL ORDER BY id DESC LIMIT 1`
 
 // isScheduled holds for scheduled fires: an id's ninth byte is its kind.
 const isScheduled = `get_byte(uuid_send(id), 8) = 128`
-
-// delayedFire returns the fire that follows a run that ended at end: not before
-// now, so that a result that came late is no misfire, and rounded up to the
-// millisecond, so that it is never early.
-func delayedFire(end time.Time, j jobRow) time.Time {
-	at := end.Add(j.Schedule.Interval.Std())
-	if at.Before(j.now) {
-		at = j.now
-	}
-	return at.Add(time.Millisecond - 1).Truncate(time.Millisecond)
-}
 
 // finishAs ends planned executions, whose locks the caller holds, without
 // another attempt.
@@ -130,7 +157,7 @@ const finishAsSQL = `UPDATE executions AS e SET state = v.state::execution_state
 		finished_at = now(), waiting = false
 	FROM unnest($1::uuid[], $4::text[], $5::text[]) AS v(id, state, reason)
 	WHERE e.id = ANY($1::uuid[]) AND e.id BETWEEN $2::uuid AND $3::uuid AND e.id = v.id
-	RETURNING e.id, e.finished_at`
+	RETURNING e.id, e.finished_at, e.state::text`
 
 // supersede ends the fires of a job that were planned and never tried. Those
 // that are due since more than five minutes are left to the claim, which
@@ -146,7 +173,7 @@ func supersede(ctx context.Context, tx pgx.Tx, job firjob.JobID, reason string) 
 
 const supersedeSQL = `UPDATE executions SET state = 'superseded', reason = $2, finished_at = now(), waiting = false
 	WHERE job_id = $1 AND job_id > 0 AND id >= ` + firstIDBefore5m + ` AND state = 'planned' AND attempt = 0 AND job_version > 0
-	RETURNING id, finished_at`
+	RETURNING id, finished_at, state::text`
 
 // firstIDNow and firstIDBefore5m are firjob.FirstIDAt of the store's clock in
 // SQL, so that no replica's clock has a say: the first 12 hexadecimal digits of

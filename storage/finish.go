@@ -4,7 +4,6 @@ import (
 	"context"
 	"math/rand/v2"
 	"slices"
-	"time"
 
 	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
@@ -36,22 +35,38 @@ func (db *DB) Finish(ctx context.Context, results []firjob.FinishItem) (out firj
 }
 
 // conclude gathers what a change of executions leads to.
-func conclude(ctx context.Context, tx pgx.Tx, final []finished, again []firjob.Due) (firjob.Followed, error) {
-	var follow []ended
+func conclude(ctx context.Context, tx pgx.Tx, final, again []finished) (firjob.Followed, error) {
 	ids := make([]firjob.ExecutionID, 0, len(final))
+	var follow, failed []ended
 	for _, f := range final {
 		ids = append(ids, f.id)
 		if f.follow {
 			follow = append(follow, f.ended)
 		}
+		switch f.state {
+		case firjob.StateFailed, firjob.StateTimedOut, firjob.StateLost:
+			failed = append(failed, f.ended)
+		}
 	}
-	followed, err := afterFinal(ctx, tx, follow)
-	followed.Ended = ids
-	followed.Announce = append(followed.Announce, again...)
-	return followed, err
+	var due []firjob.Due
+	var retried []ended
+	for _, f := range again {
+		due = append(due, firjob.Due{ID: f.id, At: f.at})
+		if f.follow {
+			retried = append(retried, f.ended)
+		}
+	}
+	followed, err := afterFinal(ctx, tx, follow, retried...)
+	if err != nil {
+		return followed, err
+	}
+	followed.Announce = append(followed.Announce, due...)
+	followed.Ended = append(followed.Ended, ids...)
+	return followed, recordDeadLetters(ctx, tx, failed)
 }
 
-// finished is an execution that became final, and whether anything follows.
+// finished is an execution that became final, or planned again: then "at" is
+// when it is due. follow tells whether anything follows from its end.
 type finished struct {
 	ended
 	follow bool
@@ -59,7 +74,7 @@ type finished struct {
 
 func scanFinished(row pgx.CollectableRow) (finished, error) {
 	var f finished
-	err := row.Scan((*[16]byte)(&f.id), &f.at, &f.follow)
+	err := row.Scan((*[16]byte)(&f.id), &f.at, &f.state, &f.follow)
 	return f, err
 }
 
@@ -92,7 +107,7 @@ const succeedSQL = `UPDATE executions AS e SET
 	WHERE e.id = ANY($1::uuid[]) AND e.id BETWEEN $2::uuid AND $3::uuid AND e.id = r.id
 		AND j.id = ANY($4::int[]) AND j.id = r.job_id AND j.app = r.app
 		AND e.token = r.token AND e.state = 'running'
-	RETURNING e.id, e.finished_at, e.follow`
+	RETURNING e.id, e.finished_at, e.state::text, e.follow`
 
 // successes are the columns of the hot statement's batch.
 type successes struct {
@@ -190,7 +205,7 @@ func readAttempts(ctx context.Context, tx pgx.Tx, rows pgx.Rows) ([]attemptRow, 
 // settled is what became of attempts that were judged.
 type settled struct {
 	final []finished
-	again []firjob.Due
+	again []finished
 }
 
 // settle writes the rows that were changed.
@@ -202,17 +217,14 @@ func settle(ctx context.Context, tx pgx.Tx, rows []attemptRow) (s settled, err e
 	low, high := bounds(w.ids)
 	result, _ := tx.Query(ctx, settleSQL, uuids(w.ids), low, high, w.states, w.reasons, w.lost, w.due, w.started,
 		w.finished, w.executors, w.incarnations, w.bodies, w.attempts)
-	s.final, err = pgx.CollectRows(result, scanFinished)
-	// Those that are planned again come back, too, with no end.
-	kept := s.final[:0]
-	for _, f := range s.final {
-		if f.at.IsZero() {
-			s.again = append(s.again, firjob.Due{ID: f.id, At: w.dueAt[f.id]})
+	list, err := pgx.CollectRows(result, scanFinished)
+	for _, f := range list {
+		if f.state.Final() {
+			s.final = append(s.final, f)
 		} else {
-			kept = append(kept, f)
+			s.again = append(s.again, f)
 		}
 	}
-	s.final = kept
 	return s, err
 }
 
@@ -224,7 +236,7 @@ const settleSQL = `UPDATE executions AS e SET state = r.state::execution_state, 
 			$10::text[], $11::text[], $12::text[], $13::text[])
 		AS r(id, state, reason, lost, due_at, started_at, finished_at, executor, incarnation, result, attempts)
 	WHERE e.id = ANY($1::uuid[]) AND e.id BETWEEN $2::uuid AND $3::uuid AND e.id = r.id
-	RETURNING e.id, coalesce(e.finished_at, '0001-01-01Z'), e.follow`
+	RETURNING e.id, coalesce(e.finished_at, e.due_at), e.state::text, e.follow`
 
 // changed are the columns of rows to settle.
 type changed struct {
@@ -234,11 +246,10 @@ type changed struct {
 	lost                             []int32
 	due, started, finished           pgtype.FlatArray[pgtype.Timestamptz]
 	bodies, attempts                 []*string
-	dueAt                            map[firjob.ExecutionID]time.Time
 }
 
 func gatherChanged(rows []attemptRow) *changed {
-	w := &changed{dueAt: map[firjob.ExecutionID]time.Time{}}
+	w := &changed{}
 	for _, a := range rows {
 		if !a.changed {
 			continue
@@ -254,7 +265,6 @@ func gatherChanged(rows []attemptRow) *changed {
 		w.incarnations = append(w.incarnations, pointer(a.incarnation))
 		w.bodies = append(w.bodies, storableJSON(a.result))
 		w.attempts = append(w.attempts, attemptsJSON(a.attempts))
-		w.dueAt[a.id] = a.dueAt
 	}
 	return w
 }

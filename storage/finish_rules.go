@@ -31,6 +31,8 @@ type attemptRow struct {
 	reason                string
 	result                json.RawMessage
 	attempts              []firjob.Attempt // those before the latest
+	permanent             bool             // what its handler said of further attempts
+	retryAfter            firjob.Duration
 	job                   jobRow
 	changed               bool
 }
@@ -102,12 +104,18 @@ func (a *attemptRow) take(item firjob.FinishItem, random float64) {
 	r := item.Result
 	a.executor, a.incarnation = clean(item.Executor.Address), clean(item.Executor.Incarnation)
 	a.startedAt, a.result = r.StartedAt, r.Result
+	a.permanent, a.retryAfter = r.Permanent, r.RetryAfter
 	at := r.FinishedAt
 	if at.IsZero() || at.After(a.now) {
 		at = a.now
 	}
 	a.end(r.Outcome, at, clean(r.Error), random)
 }
+
+// bound reports whether the attempt of an exclusive job was begun: a process
+// that nobody can reach may run it as long as its lease lasts, so only the end of
+// the lease is a reason to give it up.
+func (a *attemptRow) bound() bool { return a.job.Exclusive && !a.startedAt.IsZero() }
 
 // lose ends the latest attempt without an answer.
 func (a *attemptRow) lose(reason string, random float64) {
@@ -130,6 +138,7 @@ func (a *attemptRow) end(outcome firjob.Outcome, at time.Time, reason string, ra
 	verdict := firjob.Ended{
 		Outcome: outcome, Answered: a.attempt - a.lost, Lost: a.lost,
 		Retry: a.job.Retry, Delivery: a.job.Delivery, Reason: reason,
+		Permanent: a.permanent, RetryAfter: a.retryAfter,
 	}.After(random)
 	switch {
 	case verdict.State != firjob.StatePlanned:
@@ -137,6 +146,9 @@ func (a *attemptRow) end(outcome firjob.Outcome, at time.Time, reason string, ra
 		verdict = firjob.Verdict{State: firjob.StateCancelled, Reason: "cancelled on request; the attempt ended as " + string(outcome) + ": " + reason}
 	case a.job.ID == 0 || a.job.deleted:
 		verdict = firjob.Verdict{State: outcome.State(), Reason: reason + "; not sent again: the job was deleted"}
+	}
+	if a.cancel && verdict.State == firjob.StateCancelled {
+		verdict.Reason = afterReplacement(a.reason, verdict.Reason)
 	}
 	a.state, a.reason = verdict.State, verdict.Reason
 	if a.state.Final() {

@@ -86,7 +86,18 @@ func (s *store) job(change func(*firjob.Job)) firjob.Job {
 	if change != nil {
 		change(&job)
 	}
-	job, err := s.CreateJob(s.t.Context(), job, func(now time.Time) (time.Time, error) { return now, nil })
+	job, err := s.CreateJob(s.t.Context(), job)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return s.dueNow(job.ID)
+}
+
+// dueNow makes a job's next fire the present instant, whatever its schedule says.
+func (s *store) dueNow(id firjob.JobID) firjob.Job {
+	s.t.Helper()
+	s.exec(`UPDATE jobs SET next_fire_at = date_trunc('milliseconds', now()) WHERE id = $1`, int32(id))
+	job, _, err := s.Job(s.t.Context(), id)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -244,18 +255,21 @@ func (s *store) lockExecutions() (release func()) {
 }
 
 // awaitLockWait waits until a session of this database waits for a lock.
-func (s *store) awaitLockWait() {
+func (s *store) awaitLockWait() { s.t.Helper(); s.awaitLockWaits(1) }
+
+// awaitLockWaits waits until n sessions do.
+func (s *store) awaitLockWaits(n int) {
 	s.t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.Now().Add(time.Minute); ; <-tick.C {
-		var waits bool
-		s.query(`SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`, &waits)
-		if waits {
+		var waiting int
+		s.query(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`, &waiting)
+		if waiting >= n {
 			return
 		}
 		if time.Now().After(deadline) {
-			s.t.Fatal("no session waits for a lock")
+			s.t.Fatalf("%d sessions wait for a lock, want %d", waiting, n)
 		}
 	}
 }

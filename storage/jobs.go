@@ -11,38 +11,44 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// CreateJob stores a job and its next fire, which first answers from the
-// store's clock; that instant is the anchor, too. CodeInvalid with the field
-// "app" if there is no such app, CodeConflict if the app has a job of that name.
-func (db *DB) CreateJob(ctx context.Context, job firjob.Job, first func(now time.Time) (time.Time, error)) (stored firjob.Job, err error) {
-	err = db.inTx(ctx, db.api, "create the job", func(ctx context.Context, tx pgx.Tx) error {
-		now, err := txNow(ctx, tx)
-		if err != nil {
-			return err
-		}
-		next, err := first(now)
-		if err != nil {
-			return err
-		}
-		schedule, retry, err := encodeJob(job)
-		if err != nil {
-			return err
-		}
-		rows, _ := tx.Query(ctx, createJobSQL, job.App, job.Name, job.Handler, text(job.Params), string(job.Schedule.Kind), schedule,
-			string(job.Misfire.Policy), job.Misfire.Grace.Std().Milliseconds(), string(job.Overlap), string(job.Route),
-			string(job.Delivery), job.Timeout.Std().Milliseconds(), retry, job.Priority, job.Enabled, job.PausedReason, instant(next))
-		row, err := pgx.CollectExactlyOneRow(rows, scanJob)
-		stored = row.Job
-		return err
-	})
-	return stored, err
+// CreateJob stores a job and its first fire (firjob.Job.FirstFire), counted from
+// the store's clock; that instant is the anchor, too. CodeInvalid if there is no
+// such app, calendar or parent, CodeConflict if the app has a job of that name.
+func (db *DB) CreateJob(ctx context.Context, job firjob.Job) (firjob.Job, error) {
+	stored, err := db.CreateJobs(ctx, []firjob.Job{job}, true)
+	if err != nil {
+		return job, err
+	}
+	return stored[0].Job, stored[0].Err
 }
 
-const createJobSQL = `INSERT INTO jobs (app, name, handler, params, kind, schedule, anchor, misfire, grace_ms, overlap, route,
-		delivery, timeout_ms, retry, priority, enabled, paused_reason, next_fire_at)
-	VALUES ($1, $2, $3, $4::text::json, $5, $6::text::json, date_trunc('milliseconds', now()), $7, $8, $9, $10, $11, $12,
-		$13::text::json, $14, $15, $16, $17)
-	RETURNING ` + jobColumns
+// encodeJob returns the columns that both an insert and an update write, in
+// their order.
+func encodeJob(j firjob.Job) ([]any, error) {
+	texts := make([]*string, 5)
+	for i, part := range []any{j.Schedule, j.Retry, orNull(j.Dispatch()), orNull(j.Parents), refsOf(j.Calendars)} {
+		data, err := json.Marshal(part)
+		if err != nil {
+			return nil, fmt.Errorf("write the job: %w", err)
+		}
+		if string(data) != "null" {
+			texts[i] = text(data)
+		}
+	}
+	return []any{j.Name, j.Handler, text(j.Params), string(j.Schedule.Kind), texts[0], string(j.Misfire.Policy),
+		j.Misfire.Grace.Std().Milliseconds(), string(j.Overlap), string(j.Route), string(j.Delivery),
+		j.Timeout.Std().Milliseconds(), texts[1], j.Priority, j.Enabled, j.PausedReason, j.Misfire.MaxCatchUp,
+		j.StartDeadline.Std().Milliseconds(), j.MaxRunning, j.QueueLimit, j.ReplaceAfter.Std().Milliseconds(),
+		texts[2], texts[3], texts[4]}, nil
+}
+
+// orNull makes a nil pointer a nil interface, which JSON writes as null.
+func orNull[T any](p *T) any {
+	if p == nil {
+		return nil
+	}
+	return p
+}
 
 // txNow returns the clock of the transaction, cut to the millisecond as every
 // instant of a schedule is.
@@ -53,26 +59,24 @@ func txNow(ctx context.Context, tx pgx.Tx) (now time.Time, err error) {
 
 const txNowSQL = `SELECT date_trunc('milliseconds', now())`
 
-func encodeJob(job firjob.Job) (schedule, retry string, err error) {
-	s, err := json.Marshal(job.Schedule)
-	if err != nil {
-		return "", "", fmt.Errorf("write the schedule: %w", err)
-	}
-	r, err := json.Marshal(job.Retry)
-	if err != nil {
-		return "", "", fmt.Errorf("write the retry rule: %w", err)
-	}
-	return string(s), string(r), nil
-}
-
 // text makes JSON a nullable parameter of type text.
 func text(data json.RawMessage) *string { return pointer(string(data)) }
 
-// Job returns a job. CodeNotFound if there is none or it was deleted.
-func (db *DB) Job(ctx context.Context, id firjob.JobID) (firjob.Job, error) {
+// Job returns a job, its calendars included, and where its "every" counts from.
+// CodeNotFound if there is none or it was deleted.
+func (db *DB) Job(ctx context.Context, id firjob.JobID) (job firjob.Job, anchor time.Time, err error) {
 	rows, _ := db.api.Query(ctx, jobSQL, int64(id))
-	row, err := pgx.CollectExactlyOneRow(rows, scanJob)
-	return row.Job, jobError("read the job", id, err)
+	list, err := pgx.CollectRows(rows, scanJob)
+	if err == nil && len(list) == 0 {
+		err = pgx.ErrNoRows
+	}
+	if err == nil {
+		err = fillCalendars(ctx, db.api, list)
+	}
+	if err != nil {
+		return job, anchor, jobError("read the job", id, err)
+	}
+	return list[0].Job, list[0].anchor, nil
 }
 
 const jobSQL = `SELECT ` + jobColumns + ` FROM jobs WHERE id = $1::bigint AND deleted_at IS NULL`
@@ -87,8 +91,12 @@ func jobError(verb string, id firjob.JobID, err error) error {
 // Jobs returns a page of jobs by id, and the id after which the next page
 // starts (0: this was the last).
 func (db *DB) Jobs(ctx context.Context, f firjob.JobFilter) (jobs []firjob.Job, next firjob.JobID, err error) {
-	rows, _ := db.api.Query(ctx, jobsSQL, pointer(f.App), pointer(f.Query), f.Enabled, int64(f.After), f.PageSize+1)
+	rows, _ := db.api.Query(ctx, jobsSQL, pointer(f.App), pointer(f.Query), f.Enabled, int64(f.After), f.PageSize+1,
+		pointer(string(f.Kind)), pointer(string(f.Route)), pointer(f.Calendar), pointer(int64(f.Parent)))
 	list, err := pgx.CollectRows(rows, scanJob)
+	if err == nil {
+		err = fillCalendars(ctx, db.api, list)
+	}
 	if err != nil {
 		return nil, 0, classify("list jobs", err)
 	}
@@ -106,29 +114,31 @@ const jobsSQL = `SELECT ` + jobColumns + ` FROM jobs
 		AND ($1::text IS NULL OR app = $1)
 		AND ($2::text IS NULL OR strpos(lower(name), lower($2)) > 0 OR strpos(lower(handler), lower($2)) > 0)
 		AND ($3::bool IS NULL OR enabled = $3)
+		AND ($6::text IS NULL OR kind = $6)
+		AND ($7::text IS NULL OR route = $7)
+		AND ($8::text IS NULL OR calendars IS NOT NULL AND calendars::jsonb @> jsonb_build_array(jsonb_build_object('name', $8::text)))
+		AND ($9::bigint IS NULL OR id = ANY(ARRAY(SELECT child FROM job_parents WHERE parent = $9)))
 	ORDER BY id LIMIT $5`
 
-// UpdateJob locks the job, lets change edit it and answer its next fire (zero:
-// none), then stores it with the next version and, unless its fires are the same
-// (firjob.Job.SameFires), supersedes the planned executions of the old one: all
-// in one transaction. An error from change is returned as it is and nothing is
-// stored. anchor is where "every" counts from; it becomes now when change alters
-// the schedule. The job's app, id and times of creation never change. change may
-// be called again if the transaction is.
-func (db *DB) UpdateJob(ctx context.Context, id firjob.JobID, change func(now, anchor time.Time, job *firjob.Job) (next time.Time, err error)) (job firjob.Job, followed firjob.Followed, err error) {
+// UpdateJob locks the job, lets change edit it, then stores it with the next
+// version and the next fire that follows (firjob.Job.FireAfterEdit) and, unless
+// its fires are the same (firjob.Job.SameFires), supersedes the planned executions
+// of the old one: all in one transaction. An error from change is returned as it
+// is and nothing is stored. The job's app, id and times of creation never change.
+// change may be called again if the transaction is.
+func (db *DB) UpdateJob(ctx context.Context, id firjob.JobID, change func(now time.Time, job *firjob.Job) error) (job firjob.Job, followed firjob.Followed, err error) {
 	var refused error
-	err = db.inTx(ctx, db.api, "change the job", func(ctx context.Context, tx pgx.Tx) error {
+	err = db.write(ctx, "change the job", func(ctx context.Context, tx pgx.Tx) error {
 		old, err := lockJob(ctx, tx, id)
 		if err != nil {
 			return err
 		}
 		edited := old.Job
-		next, err := change(old.now, old.anchor, &edited)
-		if err != nil {
-			refused = err
-			return err
+		if refused = change(old.now, &edited); refused != nil {
+			return refused
 		}
-		if followed, err = storeEdit(ctx, tx, old, edited, next); err != nil {
+		followed, err = storeEdit(ctx, tx, old, edited)
+		if err != nil {
 			return err
 		}
 		row, err := lockJob(ctx, tx, id)
@@ -141,15 +151,36 @@ func (db *DB) UpdateJob(ctx context.Context, id firjob.JobID, change func(now, a
 	return job, followed, jobError("change the job", id, err)
 }
 
-func storeEdit(ctx context.Context, tx pgx.Tx, old jobRow, edited firjob.Job, next time.Time) (firjob.Followed, error) {
-	if !edited.Schedule.Equal(old.Schedule) {
-		old.anchor = old.now
+func storeEdit(ctx context.Context, tx pgx.Tx, old jobRow, edited firjob.Job) (followed firjob.Followed, err error) {
+	if edited.Calendars, err = namedCalendars(ctx, tx, edited.Schedule.Calendars); err != nil {
+		return followed, err
+	}
+	if err := setParents(ctx, tx, old.ID, old.Parents, edited.Parents); err != nil {
+		return followed, err
+	}
+	return storeFires(ctx, tx, old, edited)
+}
+
+// storeFires stores a job whose calendars and parents are settled.
+func storeFires(ctx context.Context, tx pgx.Tx, old jobRow, edited firjob.Job) (firjob.Followed, error) {
+	next, err := edited.FireAfterEdit(old.Job, old.now, old.anchor)
+	if err != nil {
+		return firjob.Followed{}, err
 	}
 	same := edited.SameFires(old.Job)
 	if !same {
+		if err := recordOverdue(ctx, tx, old, supersededBy(old.Job, edited)); err != nil {
+			return firjob.Followed{}, err
+		}
 		old.since = old.Version + 1
 	}
-	if err := storeJob(ctx, tx, edited, old.anchor, old.since, next); err != nil || same {
+	if !edited.Schedule.SameGrid(old.Schedule) {
+		old.anchor = old.now
+	}
+	if err := storeJob(ctx, tx, edited, old.anchor, old.since, next); err != nil {
+		return firjob.Followed{}, err
+	}
+	if err := editSlots(ctx, tx, old.Job, edited); err != nil || same {
 		return firjob.Followed{}, err
 	}
 	return supersede(ctx, tx, old.ID, supersededBy(old.Job, edited))
@@ -164,35 +195,58 @@ func supersededBy(old, edited firjob.Job) string {
 
 func lockJob(ctx context.Context, tx pgx.Tx, id firjob.JobID) (jobRow, error) {
 	rows, _ := tx.Query(ctx, lockJobSQL, int64(id))
-	j, err := pgx.CollectExactlyOneRow(rows, scanJob)
-	j.now = j.now.Truncate(time.Millisecond)
-	return j, err
+	list, err := pgx.CollectRows(rows, scanJob)
+	if err == nil && len(list) == 0 {
+		err = pgx.ErrNoRows
+	}
+	if err == nil {
+		err = fillCalendars(ctx, tx, list)
+	}
+	if err != nil {
+		return jobRow{}, err
+	}
+	list[0].now = list[0].now.Truncate(time.Millisecond)
+	return list[0], nil
 }
 
 const lockJobSQL = jobSQL + ` FOR UPDATE`
 
 func storeJob(ctx context.Context, tx pgx.Tx, job firjob.Job, anchor time.Time, since int, next time.Time) error {
-	schedule, retry, err := encodeJob(job)
+	columns, err := encodeJob(job)
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, storeJobSQL, int32(job.ID), job.Name, job.Handler, text(job.Params), string(job.Schedule.Kind), schedule, anchor,
-		string(job.Misfire.Policy), job.Misfire.Grace.Std().Milliseconds(), string(job.Overlap), string(job.Route),
-		string(job.Delivery), job.Timeout.Std().Milliseconds(), retry, job.Priority, job.Enabled, job.PausedReason, instant(next), since)
+	_, err = tx.Exec(ctx, storeJobSQL, append(columns, int32(job.ID), anchor, instant(next), since)...)
 	return err
 }
 
-const storeJobSQL = `UPDATE jobs SET name = $2, handler = $3, params = $4::text::json, kind = $5, schedule = $6::text::json,
-		anchor = $7, misfire = $8, grace_ms = $9, overlap = $10, route = $11, delivery = $12, timeout_ms = $13,
-		retry = $14::text::json, priority = $15, enabled = $16, paused_reason = $17, next_fire_at = $18, fires_since = $19,
+const storeJobSQL = `UPDATE jobs SET name = $1, handler = $2, params = $3::text::json, kind = $4, schedule = $5::text::json,
+		misfire = $6, grace_ms = $7, overlap = $8, route = $9, delivery = $10, timeout_ms = $11, retry = $12::text::json,
+		priority = $13, enabled = $14, paused_reason = $15, misfire_cap = $16, start_deadline_ms = $17, max_running = $18,
+		queue_limit = $19, replace_after_ms = $20, dispatch = $21::text::json, parents = $22::text::json,
+		calendars = $23::text::json, anchor = $25, next_fire_at = $26, fires_since = $27,
 		version = version + 1, updated_at = now()
-	WHERE id = $1`
+	WHERE id = $24`
 
-// DeleteJob takes the job away and supersedes its planned executions. Its
-// history stays. CodeNotFound as for Job.
-func (db *DB) DeleteJob(ctx context.Context, id firjob.JobID) (followed firjob.Followed, err error) {
-	err = db.inTx(ctx, db.api, "delete the job", func(ctx context.Context, tx pgx.Tx) error {
-		if _, err := lockJob(ctx, tx, id); err != nil {
+// DeleteJob takes the job away, unless check finds fault with it, and supersedes
+// its planned executions. Its history stays. CodeNotFound as for Job, CodeConflict
+// while it triggers other jobs.
+func (db *DB) DeleteJob(ctx context.Context, id firjob.JobID, check func(firjob.Job) error) (followed firjob.Followed, err error) {
+	err = db.write(ctx, "delete the job", func(ctx context.Context, tx pgx.Tx) error {
+		old, err := lockJob(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if err := check(old.Job); err != nil {
+			return err
+		}
+		if old.hasChildren {
+			return firjob.Errorf(firjob.CodeConflict, "job %d triggers other jobs; take it out of their parents first", id)
+		}
+		if err := setParents(ctx, tx, id, old.Parents, nil); err != nil {
+			return err
+		}
+		if err := recordOverdue(ctx, tx, old, "the job was deleted"); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, deleteJobSQL, int32(id)); err != nil {
@@ -206,12 +260,3 @@ func (db *DB) DeleteJob(ctx context.Context, id firjob.JobID) (followed firjob.F
 
 const deleteJobSQL = `UPDATE jobs SET deleted_at = now(), updated_at = now(), enabled = false, next_fire_at = NULL,
 	version = version + 1 WHERE id = $1`
-
-// Anchor returns where the job's "every" counts from.
-func (db *DB) Anchor(ctx context.Context, id firjob.JobID) (time.Time, error) {
-	var anchor time.Time
-	err := db.api.QueryRow(ctx, anchorSQL, int64(id)).Scan(&anchor)
-	return anchor, jobError("read the job", id, err)
-}
-
-const anchorSQL = `SELECT anchor FROM jobs WHERE id = $1::bigint AND deleted_at IS NULL`

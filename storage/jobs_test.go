@@ -13,19 +13,22 @@ import (
 func TestCreateJobKeepsEveryField(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	at := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
+	parent := s.job(nil)
+	at, start := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	retry := firjob.DefaultRetry()
+	retry.Kind, retry.On = firjob.BackoffLinear, firjob.RetryOther
 	want := firjob.Job{
 		App: app, Name: "nightly-report", Handler: "report", Params: json.RawMessage(`{"region": "eu"}`),
-		Schedule: firjob.Schedule{Kind: firjob.ScheduleAt, At: &at},
-		Misfire:  firjob.Misfire{Policy: firjob.MisfireFireAll, Grace: firjob.Duration(1500 * time.Millisecond)},
-		Overlap:  firjob.OverlapQueue, Route: firjob.RouteRandom, Delivery: firjob.AtMostOnce,
-		Timeout: firjob.Duration(time.Minute), Retry: firjob.DefaultRetry(), Priority: -3, Enabled: true,
+		Schedule:      firjob.Schedule{Kind: firjob.ScheduleAt, At: &at, StartAt: &start, Jitter: firjob.Duration(time.Second)},
+		Misfire:       firjob.Misfire{Policy: firjob.MisfireFireAll, Grace: firjob.Duration(1500 * time.Millisecond), MaxCatchUp: 7},
+		StartDeadline: firjob.Duration(time.Hour),
+		Overlap:       firjob.OverlapQueue, MaxRunning: 3, QueueLimit: 9, ReplaceAfter: firjob.Duration(time.Minute),
+		Route: firjob.RouteFailover, RouteOrder: []string{"10.0.0.7:9999"}, Selector: map[string]string{"zone": "a"},
+		Delivery: firjob.AtMostOnce, Timeout: firjob.Duration(time.Minute), Retry: retry, Priority: -3, Enabled: true,
+		Parents: &firjob.Parents{Join: firjob.JoinAny, Of: []firjob.Parent{{Job: parent.ID, On: firjob.OnEnd}}},
 	}
-	var clock time.Time
-	stored, err := s.CreateJob(t.Context(), want, func(now time.Time) (time.Time, error) {
-		clock = now
-		return at, nil
-	})
+	before := s.now()
+	stored, err := s.CreateJob(t.Context(), want)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,16 +37,43 @@ func TestCreateJobKeepsEveryField(t *testing.T) {
 	if diff := cmp.Diff(want, stored); diff != "" {
 		t.Errorf("stored (-want +got):\n%s", diff)
 	}
-	read, err := s.Job(t.Context(), stored.ID)
+	read, anchor, err := s.Job(t.Context(), stored.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(stored, read); diff != "" {
 		t.Errorf("read (-stored +read):\n%s", diff)
 	}
-	if anchor, err := s.Anchor(t.Context(), stored.ID); err != nil || !anchor.Equal(clock) {
-		t.Errorf("anchor: got %v, %v; want %v", anchor, err, clock)
+	if anchor.Before(before) || anchor.After(s.now()) {
+		t.Errorf("anchor: got %v, want the store's clock, at or after %v", anchor, before)
 	}
+}
+
+// What a job with an HTTP call says of its sending is stored beside its route.
+func TestCreateJobKeepsItsCall(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	job := s.job(func(j *firjob.Job) {
+		j.Handler = ""
+		j.Route, j.RouteKey, j.Exclusive = firjob.RouteConsistentHash, "customer", true
+		j.HTTP = &firjob.HTTPCall{Method: "PUT", URL: "https://example.org/${id}", Headers: map[string]string{"X-A": "b"},
+			Body: "${params}", Expect: []int{204}, Timeout: firjob.Duration(time.Second), Sign: true}
+	})
+	edited := s.edit(job.ID, func(j *firjob.Job) { j.Priority = 3 })
+	job.Priority, job.Version, job.UpdatedAt = 3, 2, edited.UpdatedAt
+	if diff := cmp.Diff(job, edited); diff != "" {
+		t.Errorf("edited (-want +got):\n%s", diff)
+	}
+}
+
+// anchor is where a job's "every" counts from.
+func (s *store) anchor(id firjob.JobID) time.Time {
+	s.t.Helper()
+	_, anchor, err := s.Job(s.t.Context(), id)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return anchor
 }
 
 func TestCreateJobRefuses(t *testing.T) {
@@ -51,11 +81,10 @@ func TestCreateJobRefuses(t *testing.T) {
 	s := newStore(t)
 	job := firjob.NewJob()
 	job.App, job.Name, job.Handler, job.Schedule.Kind = app, "one", "report", firjob.ScheduleManual
-	never := func(time.Time) (time.Time, error) { return time.Time{}, nil }
 	create := func(change func(*firjob.Job)) error {
 		j := job
 		change(&j)
-		_, err := s.CreateJob(t.Context(), j, never)
+		_, err := s.CreateJob(t.Context(), j)
 		return err
 	}
 	if err := create(func(*firjob.Job) {}); err != nil {
@@ -77,47 +106,29 @@ func TestUpdateJob(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	job, id := s.fire(nil)
-	anchor, err := s.Anchor(t.Context(), job.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
+	anchor := s.anchor(job.ID)
 	refusal := errors.New("no")
-	_, _, err = s.UpdateJob(t.Context(), job.ID, func(_, _ time.Time, j *firjob.Job) (time.Time, error) {
+	_, _, err := s.UpdateJob(t.Context(), job.ID, func(_ time.Time, j *firjob.Job) error {
 		j.Name = "changed"
-		return time.Time{}, refusal
+		return refusal
 	})
 	if err != refusal {
 		t.Errorf("got the error %v, want change's own", err)
 	}
 	s.wantState(id, firjob.StatePlanned)
 
-	got, _, err := s.UpdateJob(t.Context(), job.ID, func(_, was time.Time, j *firjob.Job) (time.Time, error) {
-		if !was.Equal(anchor) {
-			t.Errorf("anchor: got %v, want %v", was, anchor)
-		}
-		j.Enabled, j.PausedReason = false, "upstream is down"
-		return time.Time{}, nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := s.edit(job.ID, func(j *firjob.Job) { j.Enabled, j.PausedReason = false, "upstream is down" })
 	if got.Version != 2 || got.Enabled || got.PausedReason != "upstream is down" || got.NextFireAt != nil || !got.UpdatedAt.After(job.UpdatedAt) {
 		t.Errorf("got %+v", got)
 	}
 	if e := s.wantState(id, firjob.StateSuperseded); e.Reason != "the job was paused" {
 		t.Errorf("reason: got %q", e.Reason)
 	}
-	if now, _ := s.Anchor(t.Context(), job.ID); !now.Equal(anchor) {
+	if now := s.anchor(job.ID); !now.Equal(anchor) {
 		t.Errorf("the anchor moved to %v though the schedule is the same", now)
 	}
-	_, _, err = s.UpdateJob(t.Context(), job.ID, func(now, _ time.Time, j *firjob.Job) (time.Time, error) {
-		j.Schedule.Interval *= 2
-		return now, nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if now, _ := s.Anchor(t.Context(), job.ID); !now.After(anchor) {
+	s.edit(job.ID, func(j *firjob.Job) { j.Schedule.Interval *= 2 })
+	if now := s.anchor(job.ID); !now.After(anchor) {
 		t.Errorf("the anchor %v did not move with the schedule", now)
 	}
 }
@@ -133,7 +144,7 @@ func TestWhatAnEditLeavesAlone(t *testing.T) {
 	if err != nil || !due {
 		t.Fatalf("trigger: due %v, %v", due, err)
 	}
-	if _, err := s.DeleteJob(t.Context(), job.ID); err != nil {
+	if _, err := s.delete(job.ID); err != nil {
 		t.Fatal(err)
 	}
 	s.wantState(manual.ID, firjob.StatePlanned)
@@ -141,17 +152,15 @@ func TestWhatAnEditLeavesAlone(t *testing.T) {
 	s.wantState(manual.ID, firjob.StateSuperseded)
 	s.wantReceipt(running, firjob.OutcomeSucceeded, firjob.ReceiptRecorded)
 
-	_, err = s.Job(t.Context(), job.ID)
+	_, _, err = s.Job(t.Context(), job.ID)
 	wantCode(t, err, firjob.CodeNotFound)
-	_, err = s.DeleteJob(t.Context(), job.ID)
-	wantCode(t, err, firjob.CodeNotFound)
-	_, err = s.Anchor(t.Context(), job.ID)
+	_, err = s.delete(job.ID)
 	wantCode(t, err, firjob.CodeNotFound)
 	_, _, err = s.UpdateJob(t.Context(), 1<<31, nil)
 	wantCode(t, err, firjob.CodeNotFound)
 	_, _, err = s.Trigger(t.Context(), firjob.TriggerRequest{Job: job.ID})
 	wantCode(t, err, firjob.CodeNotFound)
-	if _, err := s.CreateJob(t.Context(), job, func(now time.Time) (time.Time, error) { return now, nil }); err != nil {
+	if _, err := s.CreateJob(t.Context(), job); err != nil {
 		t.Errorf("the name of a deleted job is not free: %v", err)
 	}
 }
@@ -164,7 +173,10 @@ func TestJobsPages(t *testing.T) {
 		j := s.job(func(j *firjob.Job) { j.Enabled = i%2 == 0 })
 		want = append(want, j.ID)
 	}
-	odd := s.job(func(j *firjob.Job) { j.Name, j.Handler = "100%_Odd", "other" })
+	odd := s.job(func(j *firjob.Job) {
+		j.Name, j.Handler, j.Route, j.Schedule = "100%_Odd", "other", firjob.RouteSticky, firjob.Schedule{Kind: firjob.ScheduleManual}
+		j.Parents = &firjob.Parents{Join: firjob.JoinAll, Of: []firjob.Parent{{Job: want[0], On: firjob.OnEnd}}}
+	})
 	list := func(f firjob.JobFilter) (got []firjob.JobID) {
 		t.Helper()
 		f.PageSize = 2
@@ -193,6 +205,11 @@ func TestJobsPages(t *testing.T) {
 		"by name":      {firjob.JobFilter{Query: "%_odd"}, []firjob.JobID{odd.ID}},
 		"by handler":   {firjob.JobFilter{Query: "REP"}, want},
 		"paused":       {firjob.JobFilter{Enabled: &paused}, []firjob.JobID{want[1], want[3]}},
+		"by kind":      {firjob.JobFilter{Kind: firjob.ScheduleManual}, []firjob.JobID{odd.ID}},
+		"by route":     {firjob.JobFilter{Route: firjob.RouteSticky}, []firjob.JobID{odd.ID}},
+		"of a parent":  {firjob.JobFilter{Parent: want[0]}, []firjob.JobID{odd.ID}},
+		"of no parent": {firjob.JobFilter{Parent: odd.ID}, nil},
+		"by calendar":  {firjob.JobFilter{Calendar: "holidays"}, nil},
 		"by no handle": {firjob.JobFilter{Query: "nothing"}, nil},
 	} {
 		if diff := cmp.Diff(c.want, list(c.filter)); diff != "" {
@@ -209,7 +226,17 @@ func TestApps(t *testing.T) {
 	if _, err := s.CreateApp(t.Context(), "alpha", []byte("h2"), []byte("k2")); err != nil {
 		t.Fatal(err)
 	}
-	list, err := s.Apps(t.Context())
+	list, next, err := s.Apps(t.Context(), firjob.AppFilter{PageSize: 1})
+	if err != nil || len(list) != 1 || list[0].Name != "alpha" || next != "alpha" {
+		t.Errorf("the first page: got %+v, next %q, %v", list, next, err)
+	}
+	if list, next, err = s.Apps(t.Context(), firjob.AppFilter{PageSize: 1, After: next}); err != nil || len(list) != 1 || list[0].Name != app || next != "" {
+		t.Errorf("the second page: got %+v, next %q, %v", list, next, err)
+	}
+	if list, _, err = s.Apps(t.Context(), firjob.AppFilter{PageSize: 9, Query: "LPH"}); err != nil || len(list) != 1 || list[0].Name != "alpha" {
+		t.Errorf("by name: got %+v, %v", list, err)
+	}
+	list, _, err = s.Apps(t.Context(), firjob.AppFilter{PageSize: 9})
 	if err != nil || len(list) != 2 || list[0].Name != "alpha" || list[1].Name != app || list[0].CreatedAt.IsZero() {
 		t.Errorf("got %+v, %v", list, err)
 	}

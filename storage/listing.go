@@ -35,8 +35,9 @@ func (db *DB) Executions(ctx context.Context, f firjob.ExecutionFilter) (list []
 }
 
 // filterArgs are the parameters of both statements: the lowest id, the id that
-// all are below, the job, the app, the states and the number of rows, which is
-// one more than a page, to see whether there is another.
+// all are below, the job, the app, the states, the number of rows, which is one
+// more than a page, to see whether there is another, the kinds, the executor and
+// the root of a tree.
 func filterArgs(f firjob.ExecutionFilter) []any {
 	var from, before *[16]byte
 	if !f.Since.IsZero() {
@@ -52,7 +53,12 @@ func filterArgs(f firjob.ExecutionFilter) []any {
 	for _, s := range f.States {
 		states = append(states, string(s))
 	}
-	return []any{from, before, pointer(int64(f.Job)), pointer(f.App), states, f.PageSize + 1}
+	var kinds []int32
+	for _, k := range f.Kinds {
+		kinds = append(kinds, int32(k))
+	}
+	return []any{from, before, pointer(int64(f.Job)), pointer(f.App), states, f.PageSize + 1,
+		kinds, pointer(f.Executor), orNullID(f.Root)}
 }
 
 const (
@@ -61,13 +67,20 @@ const (
 			AND e.job_id > 0 AND ($3::bigint IS NULL OR e.job_id = $3)
 			AND ($4::text IS NULL OR e.job_id = ANY(ARRAY(SELECT id FROM jobs WHERE app = $4)))
 			AND ($5::text[] IS NULL OR e.state::text = ANY($5))
+			AND ($7::int[] IS NULL OR ` + kindOf + ` = ANY($7))
+			AND ($8::text IS NULL OR e.executor = $8)
+			AND ($9::uuid IS NULL OR e.id = ANY(ARRAY(SELECT $9 UNION ALL SELECT t.id FROM executions AS t WHERE t.root = $9)))
 		ORDER BY e.id DESC LIMIT $6`
 	laterTriggersSQL = `SELECT ` + laterColumns + ` FROM later_triggers AS l JOIN jobs AS j ON j.id = l.job_id
 		WHERE ($1::uuid IS NULL OR l.id >= $1) AND ($2::uuid IS NULL OR l.id < $2)
 			AND ($3::bigint IS NULL OR l.job_id = $3) AND ($4::text IS NULL OR j.app = $4)
 			AND ($5::text[] IS NULL OR CASE WHEN l.cancelled_at IS NULL THEN 'planned' ELSE 'cancelled' END = ANY($5))
+			AND ($7::int[] IS NULL OR 1 = ANY($7)) AND $8::text IS NULL AND ($9::uuid IS NULL OR l.id = $9)
 		ORDER BY l.id DESC LIMIT $6`
 )
+
+// kindOf is firjob.ExecutionID.Kind of an execution e.
+const kindOf = `(get_byte(uuid_send(e.id), 8) & 63)`
 
 // mergeLater puts triggers among executions, both being in the order of
 // descending ids. Of one that is both the execution is the newer record.

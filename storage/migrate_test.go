@@ -124,7 +124,7 @@ func TestUnreachableDatabase(t *testing.T) {
 	}
 	t.Cleanup(db.Close)
 	_, claim := db.Claim(t.Context(), []firjob.ExecutionID{firjob.Fire(1, time.Now())}, claimBy("r"))
-	_, list := db.Apps(t.Context())
+	_, _, list := db.Apps(t.Context(), firjob.AppFilter{})
 	_, malformed := storage.Open(t.Context(), storage.Options{URL: "postgres://firjob:" + secret + "@host:port:/%zz"})
 	for what, err := range map[string]error{"claim": claim, "list": list, "ready": db.Ready(t.Context()), "migrate": storage.Migrate(t.Context(), url)} {
 		if firjob.CodeOf(err) != firjob.CodeUnavailable {

@@ -1,9 +1,11 @@
 package storage_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -87,23 +89,31 @@ func TestOverlapQueueUnderContention(t *testing.T) {
 	}
 	ids := s.plan(job, at...)
 	ran := make([][]firjob.ExecutionID, 4)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var ends atomic.Int64
 	together(len(ran), func(i int) {
 		db := s.open()
 		todo := slices.Clone(ids)
-		for len(todo) > 0 {
-			got, err := db.Claim(t.Context(), todo[:1], claimBy(fmt.Sprint("r", i)))
-			todo = todo[1:]
+		for ends.Load() < int64(len(ids)) && ctx.Err() == nil {
+			followed, _, err := db.Admit(ctx)
+			todo = append(todo, idsOf(followed.Announce)...)
+			for ; len(todo) > 0 && err == nil; todo = todo[1:] {
+				var got firjob.ClaimResult
+				var done firjob.FinishResult
+				got, err = db.Claim(ctx, todo[:1], claimBy(fmt.Sprint("r", i)))
+				todo = append(todo, idsOf(got.Followed.Announce)...)
+				if err != nil || len(got.Claimed) == 0 {
+					continue
+				}
+				ran[i] = append(ran[i], todo[0])
+				done, err = db.Finish(ctx, successesOf(got.Claimed, now))
+				ends.Add(int64(len(done.Receipts)))
+				todo = append(todo, idsOf(done.Followed.Announce)...)
+			}
 			if err != nil {
 				t.Error(err)
 				return
-			}
-			for _, c := range got.Claimed {
-				ran[i] = append(ran[i], c.Trigger.ID)
-				done, err := db.Finish(t.Context(), successesOf(got.Claimed, now))
-				if err != nil || done.Receipts[0] != firjob.ReceiptRecorded {
-					t.Errorf("finish: %v, %v", done, err)
-				}
-				todo = append(todo, idsOf(done.Followed.Announce)...)
 			}
 		}
 	})

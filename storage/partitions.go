@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/firjob/firjob"
@@ -12,7 +13,8 @@ import (
 )
 
 // The executions of one UTC day are one partition, executions_YYYYMMDD, from
-// FirstIDAt of its midnight to FirstIDAt of the next. There is no default
+// FirstIDAt of its midnight to FirstIDAt of the next, and their logs another,
+// execution_logs_YYYYMMDD; the two come and go together. There is no default
 // partition: attaching a day would have to scan it under a lock. A fire of a day
 // that has none, such as one that was missed months ago, makes it.
 
@@ -50,10 +52,23 @@ func daysAround(now time.Time, back, ahead int) []time.Time {
 	return days
 }
 
-func partitionName(d time.Time) string { return "executions_" + d.UTC().Format("20060102") }
+// partitioned is a table that has a partition for each day of its ids.
+type partitioned struct {
+	name    string
+	storage string // parameters of a partition
+}
 
-// addPartitions makes the partitions that are missing among days, each in a
-// transaction of its own. Attaching, unlike creating in place, leaves readers
+func partitionedTables() []partitioned {
+	return []partitioned{{"executions", executionsStorage}, {"execution_logs", logsStorage}}
+}
+
+// partition names the partition of the day that is written as dayName does.
+func (p partitioned) partition(dayName string) string { return p.name + "_" + dayName }
+
+func dayName(d time.Time) string { return d.UTC().Format("20060102") }
+
+// addPartitions makes the partitions that are missing among days, those of one
+// day in a transaction. Attaching, unlike creating in place, leaves readers
 // and writers of the other days alone.
 func (db *DB) addPartitions(ctx context.Context, days []time.Time) error {
 	for _, d := range days {
@@ -66,20 +81,30 @@ func (db *DB) addPartitions(ctx context.Context, days []time.Time) error {
 }
 
 func addPartition(ctx context.Context, tx pgx.Tx, d time.Time) error {
-	name := partitionName(d)
-	var exists bool
 	if _, err := tx.Exec(ctx, partitionLockSQL); err != nil {
 		return err
 	}
+	for _, table := range partitionedTables() {
+		if err := table.add(ctx, tx, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// add makes the partition of a day if there is none.
+func (p partitioned) add(ctx context.Context, tx pgx.Tx, d time.Time) error {
+	name := p.partition(dayName(d))
+	var exists bool
 	if err := tx.QueryRow(ctx, partitionExistsSQL, name).Scan(&exists); err != nil || exists {
 		return err
 	}
-	create := fmt.Sprintf(`CREATE TABLE %s (LIKE executions INCLUDING DEFAULTS) WITH (%s)`, name, partitionStorage)
+	create := fmt.Sprintf(`CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS) WITH (%s)`, name, p.name, p.storage)
 	if _, err := tx.Exec(ctx, create); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, fmt.Sprintf(`ALTER TABLE executions ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')`,
-		name, firjob.FirstIDAt(d), firjob.FirstIDAt(d.AddDate(0, 0, 1))))
+	_, err := tx.Exec(ctx, fmt.Sprintf(`ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')`,
+		p.name, name, firjob.FirstIDAt(d), firjob.FirstIDAt(d.AddDate(0, 0, 1))))
 	return err
 }
 
@@ -91,10 +116,13 @@ func addPartition(ctx context.Context, tx pgx.Tx, d time.Time) error {
 //
 // A day's rows change within it and rest afterwards, so vacuum comes early and
 // by share of what changed.
-const partitionStorage = `fillfactor = 45,
+const executionsStorage = `fillfactor = 45,
 	autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_scale_factor = 0.1,
 	autovacuum_vacuum_insert_threshold = 20000, autovacuum_vacuum_insert_scale_factor = 0.1,
 	autovacuum_analyze_threshold = 2000, autovacuum_analyze_scale_factor = 0.05`
+
+// Of a log only its account changes, with each chunk.
+const logsStorage = `fillfactor = 90, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_scale_factor = 0.1`
 
 const (
 	partitionLockSQL   = `SELECT pg_advisory_xact_lock(hashtext('firjob partitions'))`
@@ -133,12 +161,12 @@ func (db *DB) dropPartitions(ctx context.Context, before time.Time) error {
 	if err != nil {
 		return classify("list partitions", err)
 	}
-	last := partitionName(before.UTC().Truncate(day))
 	for _, name := range names {
-		if name >= last {
+		ended := strings.TrimPrefix(name, "executions_")
+		if ended >= dayName(before) {
 			break
 		}
-		if err := db.dropPartition(ctx, name); err != nil {
+		if err := db.dropDay(ctx, ended); err != nil {
 			return classify("drop the partition "+name, err)
 		}
 		db.log.Info("dropped a partition", "partition", name)
@@ -146,7 +174,8 @@ func (db *DB) dropPartitions(ctx context.Context, before time.Time) error {
 	return nil
 }
 
-func (db *DB) dropPartition(ctx context.Context, name string) error {
+// dropDay drops the partitions of the day that is written as dayName does.
+func (db *DB) dropDay(ctx context.Context, dayName string) error {
 	return db.api.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, partitionLockSQL); err != nil {
 			return err
@@ -154,7 +183,11 @@ func (db *DB) dropPartition(ctx context.Context, name string) error {
 		if _, err := tx.Exec(ctx, shortLockSQL); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, "DROP TABLE IF EXISTS "+pgx.Identifier{name}.Sanitize())
+		var names []string
+		for _, table := range partitionedTables() {
+			names = append(names, pgx.Identifier{table.partition(dayName)}.Sanitize())
+		}
+		_, err := tx.Exec(ctx, "DROP TABLE IF EXISTS "+strings.Join(names, ", "))
 		return err
 	})
 }
@@ -163,15 +196,32 @@ const shortLockSQL = `SET LOCAL lock_timeout = '100ms'`
 
 func (db *DB) purge(ctx context.Context, before time.Time) error {
 	_, keys := db.api.Exec(ctx, purgeKeysSQL)
+	_, requests := db.api.Exec(ctx, purgeRequestsSQL)
 	_, later := db.api.Exec(ctx, purgeLaterSQL, before)
 	_, slots := db.api.Exec(ctx, purgeSlotsSQL, firjob.FirstIDAt(before.UTC().Truncate(day)).String())
+	_, places := db.api.Exec(ctx, purgePlacesSQL, firjob.FirstIDAt(before.UTC().Truncate(day)).String())
 	_, executors := db.api.Exec(ctx, purgeExecutorsSQL)
-	return classify("forget old records", errors.Join(keys, later, slots, executors))
+	_, joins := db.api.Exec(ctx, purgeJoinsSQL, before, firjob.FirstIDAt(before).String())
+	_, broadcasts := db.api.Exec(ctx, purgeBroadcastsSQL, firjob.FirstIDAt(before.UTC().Truncate(day)).String())
+	_, dead := db.api.Exec(ctx, purgeDeadLettersSQL, firjob.FirstIDAt(before.UTC().Truncate(day)).String())
+	_, backfills := db.api.Exec(ctx, purgeBackfillsSQL, before)
+	return classify("forget old records", errors.Join(keys, requests, later, slots, places, executors, joins, broadcasts, dead, backfills))
 }
 
 const (
-	purgeKeysSQL      = `DELETE FROM idempotency_keys WHERE created_at < now() - interval '24 hours'`
-	purgeLaterSQL     = `DELETE FROM later_triggers WHERE cancelled_at < $1`
-	purgeSlotsSQL     = `DELETE FROM overlap_slots WHERE execution_id < $1::text::uuid`
-	purgeExecutorsSQL = `DELETE FROM executors WHERE last_beat < now() - interval '24 hours'`
+	purgeKeysSQL     = `DELETE FROM idempotency_keys WHERE created_at < now() - interval '24 hours'`
+	purgeRequestsSQL = `DELETE FROM idempotent_requests WHERE created_at < now() - interval '24 hours'`
+	purgeLaterSQL    = `DELETE FROM later_triggers WHERE cancelled_at < $1`
+	// Places of executions that went with their day; Admit gives them on.
+	purgeSlotsSQL = `UPDATE job_slots SET holders = ARRAY(SELECT h FROM unnest(holders) AS h WHERE h >= $1::text::uuid), review_at = now()
+		WHERE EXISTS (SELECT FROM unnest(holders) AS h WHERE h < $1::text::uuid)`
+	purgePlacesSQL = `WITH line AS (DELETE FROM app_queue WHERE execution_id < $1::text::uuid)
+		DELETE FROM app_slots WHERE execution_id < $1::text::uuid`
+	// A run's key begins with its instant, and so finds the old ones.
+	purgeJoinsSQL      = `DELETE FROM child_joins WHERE run < $2::text::uuid AND updated_at < $1`
+	purgeBroadcastsSQL = `DELETE FROM broadcasts WHERE execution_id < $1::text::uuid`
+	// A dead letter goes with its execution.
+	purgeDeadLettersSQL = `DELETE FROM dead_letters WHERE execution_id < $1::text::uuid`
+	purgeBackfillsSQL   = `DELETE FROM backfills WHERE finished_at < $1`
+	purgeExecutorsSQL   = `DELETE FROM executors WHERE last_beat < now() - interval '24 hours'`
 )

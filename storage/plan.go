@@ -13,15 +13,23 @@ import (
 // the horizon do not make it long.
 const maxFires = 10_000
 
+// maxExpanding bounds how long one transaction asks for fires: to count those
+// that were missed in a long outage takes long, and a transaction that Postgres
+// or the pool ended for it would be begun again for ever.
+const maxExpanding = 2 * time.Second
+
 // PlanDue locks up to limit jobs whose next fire is due before now+horizon,
 // skipping those that another replica has locked, asks expand for the fires of
 // each, records them and advances the job. It returns the open executions that
 // were recorded or revived now, and how many jobs were taken: limit also when it
-// stopped early because of many fires, so that fewer means that no more are due.
+// stopped early because of many fires or much time, so that fewer means that no more are due.
 func (db *DB) PlanDue(ctx context.Context, horizon time.Duration, limit int, expand firjob.Expand) (planned []firjob.Due, taken int, err error) {
 	err = db.inTx(ctx, db.hot, "plan due jobs", func(ctx context.Context, tx pgx.Tx) error {
 		rows, _ := tx.Query(ctx, dueJobsSQL, horizon, limit)
 		jobs, err := pgx.CollectRows(rows, scanJob)
+		if err == nil {
+			err = fillCalendars(ctx, tx, jobs)
+		}
 		if err != nil {
 			return err
 		}
@@ -57,12 +65,15 @@ func (db *DB) PlanJobs(ctx context.Context, ids []firjob.JobID, horizon time.Dur
 	return planned, nil
 }
 
-// planSome plans the named jobs, in ascending order, until it has many fires,
-// and returns how many of the ids that took care of.
+// planSome plans the named jobs, in ascending order, until it has many fires or
+// has taken long, and returns how many of the ids that took care of.
 func (db *DB) planSome(ctx context.Context, ids []firjob.JobID, horizon time.Duration, expand firjob.Expand) (planned []firjob.Due, done int, err error) {
 	err = db.inTx(ctx, db.hot, "plan jobs", func(ctx context.Context, tx pgx.Tx) error {
 		rows, _ := tx.Query(ctx, namedJobsSQL, numbers(ids), horizon)
 		jobs, err := pgx.CollectRows(rows, scanJob)
+		if err == nil {
+			err = fillCalendars(ctx, tx, jobs)
+		}
 		if err != nil {
 			return err
 		}
@@ -100,8 +111,9 @@ type missedFire struct {
 
 func expandJobs(jobs []jobRow, expand firjob.Expand) *planning {
 	p := &planning{broken: map[firjob.JobID]error{}}
+	began := time.Now()
 	for _, j := range jobs {
-		if len(p.fires) >= maxFires {
+		if len(p.fires) >= maxFires || time.Since(began) > maxExpanding {
 			break
 		}
 		p.jobs++
@@ -199,8 +211,13 @@ func insertMissed(ctx context.Context, tx pgx.Tx, missed []missedFire) error {
 		ids[i], jobs[i], versions[i] = m.id, int32(m.id.Job()), int32(m.version)
 		at[i], until[i], counts[i], reasons[i] = m.From, m.Until, int32(m.Count), m.Reason
 	}
-	_, err := tx.Exec(ctx, insertMissedSQL, uuids(ids), jobs, versions, at, until, counts, reasons)
-	return insertError(err, ids)
+	rows, _ := tx.Query(ctx, insertMissedSQL, uuids(ids), jobs, versions, at, until, counts, reasons)
+	done, err := pgx.CollectRows(rows, scanFinished)
+	if err != nil {
+		return insertError(err, ids)
+	}
+	_, err = conclude(ctx, tx, done, nil) // one that was overtaken may have held a place
+	return err
 }
 
 const insertMissedSQL = `INSERT INTO executions AS e
@@ -210,7 +227,8 @@ const insertMissedSQL = `INSERT INTO executions AS e
 	ON CONFLICT (id) DO UPDATE SET state = 'missed', job_version = EXCLUDED.job_version, finished_at = now(),
 		reason = EXCLUDED.reason, missed_until = EXCLUDED.missed_until, missed_count = EXCLUDED.missed_count,
 		waiting = false
-	WHERE ` + isOvertaken
+	WHERE ` + isOvertaken + `
+	RETURNING id, finished_at, state::text, follow`
 
 func advanceJobs(ctx context.Context, tx pgx.Tx, ids []firjob.JobID, next []time.Time) error {
 	if len(ids) == 0 {

@@ -17,9 +17,10 @@ func TestPlanDue(t *testing.T) {
 	s.exec(`UPDATE jobs SET next_fire_at = now() + interval '1 hour' WHERE id = $1`, int64(far.ID))
 	now := s.now()
 	at := []time.Time{now, now.Add(time.Second)}
+	start := s.anchor(job.ID)
 	next := now.Add(2 * time.Second)
 	planned, taken, err := s.PlanDue(t.Context(), time.Minute, 10, func(clock time.Time, j firjob.Job, anchor time.Time) (firjob.Plan, error) {
-		if j.ID != job.ID || !anchor.Equal(*job.NextFireAt) || clock.Before(now.Add(-time.Second)) {
+		if j.ID != job.ID || !anchor.Equal(start) || clock.Before(now.Add(-time.Second)) {
 			t.Errorf("asked at %v for %+v with anchor %v", clock, j, anchor)
 		}
 		return firjob.Plan{Fires: at, Next: next}, nil
@@ -88,13 +89,9 @@ func TestSupersededFireIsRevived(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	job, id := s.fire(nil)
-	edited, _, err := s.UpdateJob(t.Context(), job.ID, func(now, _ time.Time, j *firjob.Job) (time.Time, error) {
+	edited := s.edit(job.ID, func(j *firjob.Job) {
 		j.Handler, j.Schedule.Interval = "other", firjob.Duration(2*time.Second)
-		return now, nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	if e := s.wantState(id, firjob.StateSuperseded); e.Reason != "the job was changed to version 2" {
 		t.Errorf("reason: got %q", e.Reason)
 	}
@@ -142,7 +139,7 @@ func TestBrokenJobIsPaused(t *testing.T) {
 	if err != nil || taken != 2 || len(planned) != 1 || planned[0].ID.Job() != whole.ID {
 		t.Fatalf("got %v, %d taken, %v", planned, taken, err)
 	}
-	paused, err := s.Job(t.Context(), job.ID)
+	paused, _, err := s.Job(t.Context(), job.ID)
 	if err != nil || paused.Enabled || paused.NextFireAt != nil || paused.PausedReason != "no such zone: Mars/Olympus�" || paused.Version != 2 {
 		t.Errorf("got %+v, %v", paused, err)
 	}
@@ -188,5 +185,32 @@ func TestPlanJobsPlansThemAllHoweverManyFires(t *testing.T) {
 	})
 	if err != nil || len(planned) != 5*len(at) {
 		t.Errorf("got %d fires, %v; want %d", len(planned), err, 5*len(at))
+	}
+}
+
+// Missed fires without number, after a long outage, do not keep a transaction
+// until the pool's patience ends: it plans what it has come to, and says that
+// there is more.
+func TestPlanDueStopsInTime(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	const jobs = 8
+	for range jobs {
+		s.job(nil)
+	}
+	total := 0
+	for begun := 0; total < jobs; begun++ {
+		asked := 0
+		_, taken, err := s.PlanDue(t.Context(), time.Minute, jobs, func(now time.Time, _ firjob.Job, _ time.Time) (firjob.Plan, error) {
+			asked++
+			time.Sleep(400 * time.Millisecond) // it counts
+			return firjob.Plan{Next: now.Add(time.Hour)}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if total += asked; asked == 0 || total < jobs && taken != jobs || begun == 0 && asked == jobs {
+			t.Fatalf("call %d planned %d of %d jobs and took %d", begun, asked, jobs, taken)
+		}
 	}
 }

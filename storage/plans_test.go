@@ -88,8 +88,9 @@ func TestEveryStatementPrepares(t *testing.T) {
 // indexes that they may use: a partition's primary key, and those of the tables
 // beside. Nothing else finds rows as fast when the statistics are wrong.
 var hotStatements = map[string][]string{
-	"claimSQL":          {"executions_pkey", "jobs_pkey"},
-	"lockCandidatesSQL": {"executions_pkey", "overlap_slots_pkey"},
+	"claimSQL":          {"executions_pkey", "jobs_pkey", "apps_limited"},
+	"lockCandidatesSQL": {"executions_pkey"},
+	"heldPlacesSQL":     {"app_slots_pkey", "job_slots_pkey"},
 	"readJobsSQL":       {"jobs_pkey"},
 	"succeedSQL":        {"executions_pkey", "jobs_pkey"},
 	"lockAttemptsSQL":   {"executions_pkey"},
@@ -97,16 +98,45 @@ var hotStatements = map[string][]string{
 	"currentSQL":        {"executions_pkey"},
 	"readHeldSQL":       {"executions_pkey", "jobs_pkey"},
 	"renewHeldSQL":      {"executions_pkey"},
+	"startSQL":          {"executions_pkey", "jobs_pkey"},
 	"releaseSQL":        {"executions_pkey"},
 	"unclaimSQL":        {"executions_pkey"},
 	"finishAsSQL":       {"executions_pkey"},
 	"queueUpSQL":        {"executions_pkey"},
 	"letInSQL":          {"executions_pkey"},
 	"takeSlotsSQL":      {},
-	"lockSlotsSQL":      {"overlap_slots_pkey"},
-	"removeSlotsSQL":    {"overlap_slots_pkey"},
-	"moveSlotsSQL":      {"overlap_slots_pkey"},
-	"firstWaitingSQL":   {"executions_waiting"},
+	"lockSlotsSQL":      {"job_slots_pkey"},
+	"removeSlotsSQL":    {"job_slots_pkey"},
+	"writeSlotsSQL":     {"job_slots_pkey"},
+	"dueReviewsSQL":     {"job_slots_review"},
+	"nextReviewSQL":     {"job_slots_review"},
+	"firstWaitingSQL":   {"executions_waiting", "app_queue_execution"},
+	"countWaitingSQL":   {"executions_waiting", "app_queue_execution"},
+	"lockWaitingSQL":    {"executions_pkey"},
+	"lockHoldersSQL":    {"executions_pkey"},
+	"limitedAppsSQL":    {"apps_limited"},
+	"leaveAppsSQL":      {"app_slots_pkey", "app_queue_execution"},
+	"lockGatesSQL":      {},
+	"readGatesSQL":      {"apps_pkey", "app_usage_pkey", "app_slots_app"},
+	"gateHeadSQL":       {"app_queue_pkey"},
+	"lockQueuedSQL":     {"executions_pkey", "jobs_pkey"},
+	"leaveQueueSQL":     {"app_queue_execution"},
+	"takePlacesSQL":     {},
+	"writeGateSQL":      {"app_usage_pkey"},
+	"parkSQL":           {},
+	"queuedAppsSQL":     {"app_queue_pkey"},
+	"lockFreeGatesSQL":  {"app_usage_pkey"},
+	"childrenSQL":       {"job_parents_pkey"},
+	"endsSQL":           {"executions_pkey"},
+	"insertChildrenSQL": {},
+	"lockJoinsSQL":      {},
+	"saveJoinsSQL":      {},
+	"insertShardsSQL":   {},
+	"lockBroadcastsSQL": {"broadcasts_pkey"},
+	"countShardsSQL":    {"broadcasts_pkey"},
+	"shardFailuresSQL":  {"executions_pkey"},
+	"failedShardsSQL":   {"executions_pkey"},
+	"freeShardsSQL":     {"executions_pkey"},
 	"newestDueSQL":      {"executions_job"},
 	"latestIsOpenSQL":   {"executions_job"},
 	"insertFiresSQL":    {"jobs_pkey"},
@@ -119,6 +149,13 @@ var hotStatements = map[string][]string{
 	"expiredSQL":        {"executions_open"},
 	"onExecutorSQL":     {"executions_open"},
 	"byReplicaSQL":      {"executions_open"},
+
+	"recordDeadLettersSQL": {},
+	"openBackfillsSQL":     {"backfills_open"},
+	"lockBackfillSQL":      {"backfills_pkey", "jobs_pkey"},
+	"openOfBackfillSQL":    {"executions_backfill"},
+	"insertBackfillSQL":    {},
+	"saveBackfillSQL":      {"backfills_pkey"},
 }
 
 var (
@@ -145,6 +182,20 @@ func TestPlansOfHotStatements(t *testing.T) {
 	s.exec(`ANALYZE`)
 	s.exec(`UPDATE executions SET state = 'succeeded', finished_at = now()`)
 	t.Run("statistics from before a mass change", func(t *testing.T) { s.checkPlans(t) })
+}
+
+// What is forgotten each hour is found without reading what stays, however much
+// that is.
+func TestPurgesFindWhatIsOld(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	conn := s.session()
+	all := statements(t)
+	for _, name := range []string{"purgeKeysSQL", "purgeRequestsSQL", "purgePlacesSQL", "purgeJoinsSQL", "purgeBroadcastsSQL", "purgeDeadLettersSQL"} {
+		if plan := s.explain(t, conn, name, all[name], "COSTS off"); strings.Contains(plan, "Seq Scan") {
+			t.Errorf("%s reads the whole table:\n%s", name, plan)
+		}
+	}
 }
 
 // Those that wait for their turn may be many and wait for long. No sweep reads
@@ -188,7 +239,7 @@ func (s *store) checkPlans(t *testing.T) {
 			t.Errorf("%s shows no index, want %v:\n%s", name, allowed, plan)
 		}
 		for _, on := range joined.FindAllString(plan, -1) {
-			if !strings.Contains(on, "id") {
+			if !strings.Contains(on, "id") && !strings.Contains(on, ".app") {
 				t.Errorf("%s joins by what is not unique, %s:\n%s", name, on, plan)
 			}
 		}
@@ -201,7 +252,8 @@ func (s *store) checkPlans(t *testing.T) {
 // mayUse compares an index of a partition, as Postgres has named it, with the
 // names of the parent's.
 func mayUse(allowed []string, index string) bool {
-	own := map[string]string{"pkey": "executions_pkey", "job_id_id": "executions_job", "id": "executions_open"}
+	own := map[string]string{"pkey": "executions_pkey", "job_id_id": "executions_job", "id": "executions_open",
+		"backfill_id_id": "executions_backfill"}
 	name := index
 	if m := partition.FindStringSubmatch(index); m != nil {
 		name = own[m[1]]
@@ -234,7 +286,7 @@ func (s *store) explain(t *testing.T, conn *pgx.Conn, name, sql, options string)
 	for _, oid := range description.ParamOIDs {
 		switch {
 		case oid == pgtype.UUIDOID:
-			args, bounds = append(args, bounds[0]), bounds[1:]
+			args, bounds = append(args, bounds[0]), bounds[min(1, len(bounds)-1):]
 		case oid == pgtype.IntervalOID:
 			args = append(args, "'1 hour'")
 		default:

@@ -3,6 +3,7 @@ package storage
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -23,17 +24,31 @@ func (db *DB) SaveExecutors(ctx context.Context, executors []firjob.Executor) er
 	})
 	var batch pgx.Batch
 	for _, e := range sorted {
-		batch.Queue(saveExecutorSQL, e.App, e.Address, e.Incarnation, e.Version, e.Capacity, e.Queue, e.Running, string(e.State), e.StartedAt)
+		labels, err := labelsJSON(e.Labels)
+		if err != nil {
+			return classify("save executors", err)
+		}
+		batch.Queue(saveExecutorSQL, e.App, e.Address, e.Incarnation, e.Version, labels, e.Capacity, e.Queue, e.Running, string(e.State), e.StartedAt)
 	}
 	return classify("save executors", db.hot.ExecBatch(ctx, &batch))
 }
 
 const saveExecutorSQL = `INSERT INTO executors
-		(app, address, incarnation, version, capacity, queue, running, state, started_at, last_beat)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, now())
+		(app, address, incarnation, version, labels, capacity, queue, running, state, started_at, last_beat)
+	VALUES ($1, $2, $3, $4, $5::text::json, $6, $7, $8, $9, $10, now())
 	ON CONFLICT (app, address) DO UPDATE SET incarnation = EXCLUDED.incarnation, version = EXCLUDED.version,
-		capacity = EXCLUDED.capacity, queue = EXCLUDED.queue, running = EXCLUDED.running, state = EXCLUDED.state,
-		started_at = EXCLUDED.started_at, last_beat = EXCLUDED.last_beat`
+		labels = EXCLUDED.labels, capacity = EXCLUDED.capacity, queue = EXCLUDED.queue, running = EXCLUDED.running,
+		state = EXCLUDED.state, started_at = EXCLUDED.started_at, last_beat = EXCLUDED.last_beat`
+
+// labelsJSON returns labels as they are stored, nil for none.
+func labelsJSON(labels map[string]string) (*string, error) {
+	if len(labels) == 0 {
+		return nil, nil
+	}
+	body, err := json.Marshal(labels)
+	text := string(body)
+	return &text, err
+}
 
 // Executors returns the executors of the snapshot that beat within maxAge,
 // with LastBeat by the store's clock.
@@ -43,12 +58,12 @@ func (db *DB) Executors(ctx context.Context, maxAge time.Duration) ([]firjob.Exe
 	return list, classify("read executors", err)
 }
 
-const executorsSQL = `SELECT app, address, incarnation, version, capacity, queue, running, state, started_at, last_beat
+const executorsSQL = `SELECT app, address, incarnation, version, labels, capacity, queue, running, state, started_at, last_beat
 	FROM executors WHERE last_beat >= now() - $1::interval ORDER BY app, address`
 
 func scanExecutor(row pgx.CollectableRow) (firjob.Executor, error) {
 	var e firjob.Executor
-	err := row.Scan(&e.App, &e.Address, &e.Incarnation, &e.Version, &e.Capacity, &e.Queue, &e.Running, &e.State, &e.StartedAt, &e.LastBeat)
+	err := row.Scan(&e.App, &e.Address, &e.Incarnation, &e.Version, &e.Labels, &e.Capacity, &e.Queue, &e.Running, &e.State, &e.StartedAt, &e.LastBeat)
 	return e, err
 }
 

@@ -10,7 +10,9 @@ import (
 
 // Release gives back attempts that were claimed and certainly never ran. They
 // are due again after delay, never before they were, and the attempt does not
-// count. It returns those that were still current.
+// count. The places that they have, of their jobs and their apps, they keep: the
+// next claim, or their end, finds them there. It returns those that were still
+// current.
 func (db *DB) Release(ctx context.Context, attempts []firjob.AttemptRef, delay time.Duration, reason string) (due []firjob.Due, err error) {
 	if len(attempts) == 0 {
 		return nil, nil

@@ -37,13 +37,14 @@ func (db *DB) Stats(ctx context.Context, since time.Time) (firjob.Stats, error) 
 const (
 	countStatesSQL = `SELECT state::text, count(*) FROM executions WHERE id >= $1::uuid GROUP BY state`
 
-	// As lateness does: the first known start, of the earlier attempts first.
+	// As lateness does: the first known start, of the earlier attempts first, and
+	// without backfills, by the ninth byte of the id.
 	latenessSQL = `SELECT percentile_disc(ARRAY[0.5, 0.99, 1]) WITHIN GROUP (ORDER BY greatest(0,
 			extract(epoch FROM first_start)::float8 * 1000 - scheduled_ms))
 		FROM (
 			SELECT coalesce((jsonb_path_query_first(attempts, '$[*].started_at') #>> '{}')::timestamptz, started_at) AS first_start,
 				('x' || lpad(left(replace(id::text, '-', ''), 12), 16, '0'))::bit(64)::bigint AS scheduled_ms
-			FROM executions WHERE id >= $1::uuid
+			FROM executions WHERE id >= $1::uuid AND get_byte(uuid_send(id), 8) <> 130
 		) AS starts
 		WHERE first_start IS NOT NULL`
 )

@@ -48,8 +48,8 @@ const plannedSQL = `SELECT id, due_at FROM executions
 // firstIDAfter2 is firjob.FirstIDAt of now + $2, rounded up.
 const firstIDAfter2 = `rpad(lpad(to_hex(ceil(extract(epoch FROM now() + $2::interval) * 1000)::bigint), 12, '0'), 32, '0')::uuid`
 
-// Lose ends attempts without an answer; those that are not current any more
-// are left alone.
+// Lose ends attempts without an answer; those that are not current any more,
+// and those that are bound to their lease, are left alone.
 func (db *DB) Lose(ctx context.Context, attempts []firjob.AttemptRef, reason string) (firjob.Followed, error) {
 	if len(attempts) == 0 {
 		return firjob.Followed{}, nil
@@ -61,17 +61,17 @@ func (db *DB) Lose(ctx context.Context, attempts []firjob.AttemptRef, reason str
 		current[firjob.AttemptRef{ID: ids[i], Token: tokens[i]}] = true
 	}
 	return db.endAttempts(ctx, "give attempts up", func(a *attemptRow, random float64) {
-		if current[firjob.AttemptRef{ID: a.id, Token: a.token}] && a.state == firjob.StateRunning {
+		if current[firjob.AttemptRef{ID: a.id, Token: a.token}] && a.state == firjob.StateRunning && !a.bound() {
 			a.lose(clean(reason), random)
 		}
 	}, lockAttemptsSQL, uuids(ids), low, high)
 }
 
 // LoseExecutor ends the running attempts that a beat has shown to be on an
-// executor that is gone.
+// executor that is gone, but for those that are bound to their lease.
 func (db *DB) LoseExecutor(ctx context.Context, executor firjob.ExecutorKey, reason string) (firjob.Followed, error) {
 	return db.endAttempts(ctx, "give an executor up", func(a *attemptRow, random float64) {
-		if a.job.App == executor.App {
+		if a.job.App == executor.App && !a.bound() {
 			a.lose(clean(reason), random)
 		}
 	}, onExecutorSQL, executor.Address, executor.Incarnation)
@@ -82,7 +82,7 @@ const onExecutorSQL = `SELECT ` + attemptColumns + ` FROM executions
 	ORDER BY id FOR UPDATE SKIP LOCKED`
 
 // LoseReplica ends the attempts that a replica that is gone had claimed and
-// that no executor has ever named in a beat.
+// that no executor has ever named in a beat, and the HTTP calls that it made.
 // Claims younger than idle are left alone: the replica came back to make them.
 func (db *DB) LoseReplica(ctx context.Context, replica string, idle time.Duration, reason string) (firjob.Followed, error) {
 	return db.endAttempts(ctx, "give a replica up", func(a *attemptRow, random float64) {
@@ -91,7 +91,8 @@ func (db *DB) LoseReplica(ctx context.Context, replica string, idle time.Duratio
 }
 
 const byReplicaSQL = `SELECT ` + attemptColumns + ` FROM executions
-	WHERE finished_at IS NULL AND NOT waiting AND id < ` + firstIDSoon + ` AND state = 'running' AND claimed_by = $1 AND executor IS NULL
+	WHERE finished_at IS NULL AND NOT waiting AND id < ` + firstIDSoon + ` AND state = 'running' AND claimed_by = $1
+		AND (executor IS NULL OR (executor = 'server' AND incarnation = $1))
 		AND claimed_at < now() - $2::interval
 	ORDER BY id FOR UPDATE SKIP LOCKED`
 

@@ -271,7 +271,8 @@ func TestExecutorsSnapshot(t *testing.T) {
 	e := firjob.Executor{App: app, Address: "10.0.0.7:1", Incarnation: "one", Version: "v1", Capacity: 8, Queue: 16,
 		Running: 2, State: firjob.ExecutorActive, StartedAt: s.now()}
 	again := e
-	again.Incarnation, again.Running = "two", 0
+	again.Incarnation, again.Running, again.State = "two", 0, firjob.ExecutorCordoned
+	again.Labels = map[string]string{"zone": "eu", "gpu": `"a"`}
 	before := s.now()
 	if err := s.SaveExecutors(t.Context(), []firjob.Executor{e, again}); err != nil {
 		t.Fatal(err)

@@ -17,32 +17,37 @@ import (
 // the same request returns the execution of the first call; with another
 // request CodeKeyReused. Keys are forgotten after 24 hours.
 func (db *DB) Trigger(ctx context.Context, t firjob.TriggerRequest) (e firjob.Execution, due bool, err error) {
-	err = db.inTx(ctx, db.api, "trigger the job", func(ctx context.Context, tx pgx.Tx) error {
+	made, err := db.TriggerMany(ctx, t.Job, []firjob.TriggerRequest{t})
+	if err != nil {
+		return e, false, err
+	}
+	return made[0].Execution, made[0].Due, made[0].Err
+}
+
+// TriggerMany does the same for many requests of one job, all in one
+// transaction, and returns the outcome of each in their order. CodeNotFound if
+// there is no such job.
+func (db *DB) TriggerMany(ctx context.Context, job firjob.JobID, list []firjob.TriggerRequest) (made []firjob.Triggered, err error) {
+	err = db.write(ctx, "trigger the job", func(ctx context.Context, tx pgx.Tx) error {
 		now, err := txNow(ctx, tx)
 		if err != nil {
 			return err
 		}
-		if err := jobLives(ctx, tx, t.Job); err != nil {
+		if err := jobLives(ctx, tx, job); err != nil {
 			return err
 		}
-		m := manual{job: t.Job, at: now, params: text(t.Params), nonce: firjob.RandomNonce()}
-		if !t.At.IsZero() {
-			m.at = t.At.Truncate(time.Millisecond)
-		}
-		id, first, err := claimKey(ctx, tx, t, m.id())
+		wanted := manualsOf(job, now, list)
+		made = make([]firjob.Triggered, len(list))
+		first, err := claimKeys(ctx, tx, job, wanted, made)
 		if err != nil {
 			return err
 		}
-		if first {
-			if err := m.record(ctx, tx, m.at.After(now.Add(t.Horizon))); err != nil {
-				return err
-			}
+		if err := recordManuals(ctx, tx, first, nil); err != nil {
+			return err
 		}
-		e, due, err = findExecution(ctx, tx, id)
-		due = due && e.State == firjob.StatePlanned
-		return err
+		return readManuals(ctx, tx, wanted, made)
 	})
-	return e, due, err
+	return made, err
 }
 
 func jobLives(ctx context.Context, tx pgx.Tx, id firjob.JobID) error {
@@ -56,76 +61,206 @@ func jobLives(ctx context.Context, tx pgx.Tx, id firjob.JobID) error {
 
 const jobLivesSQL = `SELECT EXISTS (SELECT FROM jobs WHERE id = $1::bigint AND deleted_at IS NULL)`
 
-// claimKey binds the request's idempotency key to id, or finds out to which
-// execution it is bound already.
-func claimKey(ctx context.Context, tx pgx.Tx, t firjob.TriggerRequest, id firjob.ExecutionID) (bound firjob.ExecutionID, first bool, err error) {
-	if t.Key == "" {
-		return id, true, nil
-	}
-	fingerprint := fingerprintOf(t)
-	tag, err := tx.Exec(ctx, claimKeySQL, int64(t.Job), t.Key, fingerprint, [16]byte(id))
-	if err != nil || tag.RowsAffected() == 1 {
-		return id, true, err
-	}
-	var known []byte
-	if err := tx.QueryRow(ctx, readKeySQL, int64(t.Job), t.Key).Scan(&known, (*[16]byte)(&bound)); err != nil {
-		return id, false, err
-	}
-	if !bytes.Equal(known, fingerprint) {
-		return id, false, firjob.Errorf(firjob.CodeKeyReused, "the idempotency key %q was used with another request", t.Key)
-	}
-	return bound, false, nil
+// manual is an execution that somebody asks for.
+type manual struct {
+	id          firjob.ExecutionID
+	at          time.Time
+	params      *string // nil: the job's
+	later       bool    // beyond the horizon: it waits to be planned
+	key         string
+	fingerprint []byte
 }
 
-const (
-	claimKeySQL = `INSERT INTO idempotency_keys (job_id, key, fingerprint, execution_id) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (job_id, key) DO NOTHING`
-	readKeySQL = `SELECT fingerprint, execution_id FROM idempotency_keys WHERE job_id = $1 AND key = $2`
-)
+// manualsOf gives each request its instant and its identity. Requests of one
+// batch differ in their nonces by counting: as many random ones would collide.
+func manualsOf(job firjob.JobID, now time.Time, list []firjob.TriggerRequest) []manual {
+	nonce := firjob.RandomNonce()
+	manuals := make([]manual, len(list))
+	for i, t := range list {
+		at := now.Add(t.Delay)
+		if !t.At.IsZero() {
+			at = t.At
+		}
+		at = at.Truncate(time.Millisecond)
+		manuals[i] = manual{id: firjob.NewExecutionID(job, at, firjob.KindManual, nonce+uint32(i)), at: at,
+			params: text(t.Params), later: at.After(now.Add(t.Horizon)), key: t.Key, fingerprint: fingerprintOf(t)}
+	}
+	return manuals
+}
 
 // fingerprintOf tells requests apart.
 func fingerprintOf(t firjob.TriggerRequest) []byte {
 	at := ""
-	if !t.At.IsZero() {
+	switch {
+	case !t.At.IsZero():
 		at = t.At.UTC().Format(time.RFC3339Nano)
+	case t.Delay != 0:
+		at = t.Delay.String()
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d\x00%s\x00%s", t.Job, at, t.Params))
 	return sum[:]
 }
 
-// manual is an execution that somebody asks for.
-type manual struct {
-	job    firjob.JobID
-	at     time.Time
-	params *string // nil: the job's
-	nonce  uint32
-	origin *[16]byte // the execution that this one retries
-}
-
-func (m manual) id() firjob.ExecutionID {
-	return firjob.NewExecutionID(m.job, m.at, firjob.KindManual, m.nonce)
-}
-
-// record writes the execution, or the trigger that becomes one later.
-func (m manual) record(ctx context.Context, tx pgx.Tx, later bool) error {
-	if later {
-		_, err := tx.Exec(ctx, insertLaterSQL, [16]byte(m.id()), int64(m.job), m.at, m.params)
-		return err
+// claimKeys binds the idempotency keys of wanted to their ids, or finds out to
+// which executions they are bound already: those ids are put in place. It returns
+// what is to be recorded. A key that belongs to another request is an error of
+// its item, which then has no id.
+func claimKeys(ctx context.Context, tx pgx.Tx, job firjob.JobID, wanted []manual, made []firjob.Triggered) (first []manual, err error) {
+	bound, err := boundKeys(ctx, tx, job, wanted)
+	if err != nil {
+		return nil, err
 	}
-	_, err := tx.Exec(ctx, insertManualSQL, [16]byte(m.id()), int64(m.job), m.at, m.params, m.origin)
-	return insertError(err, []firjob.ExecutionID{m.id()})
+	for i := range wanted {
+		m := &wanted[i]
+		known, keyed := bound[m.key]
+		switch {
+		case !keyed || known.id == m.id:
+			first = append(first, *m)
+		case bytes.Equal(known.fingerprint, m.fingerprint):
+			m.id = known.id
+		default:
+			m.id = firjob.ExecutionID{}
+			made[i].Err = firjob.Errorf(firjob.CodeKeyReused, "the idempotency key %q was used with another request", m.key)
+		}
+	}
+	return first, nil
+}
+
+// boundKeys claims the keys among wanted that are free and returns what each
+// belongs to now. Keys are claimed in their order, or two batches could wait for
+// each other.
+func boundKeys(ctx context.Context, tx pgx.Tx, job firjob.JobID, wanted []manual) (map[string]manual, error) {
+	var keys []string
+	var fingerprints [][]byte
+	var ids []firjob.ExecutionID
+	for _, m := range wanted {
+		if m.key != "" {
+			keys, fingerprints, ids = append(keys, m.key), append(fingerprints, m.fingerprint), append(ids, m.id)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	if _, err := tx.Exec(ctx, claimKeysSQL, int64(job), keys, fingerprints, uuids(ids)); err != nil {
+		return nil, err
+	}
+	rows, _ := tx.Query(ctx, readKeysSQL, int64(job), keys)
+	bound := make(map[string]manual, len(keys))
+	var m manual
+	_, err := pgx.ForEachRow(rows, []any{&m.key, &m.fingerprint, (*[16]byte)(&m.id)}, func() error {
+		bound[m.key] = m
+		m.fingerprint = nil // the next row gets one of its own
+		return nil
+	})
+	return bound, err
 }
 
 const (
-	insertLaterSQL  = `INSERT INTO later_triggers (id, job_id, fire_at, params) VALUES ($1, $2, $3, $4::text::json)`
+	claimKeysSQL = `INSERT INTO idempotency_keys (job_id, key, fingerprint, execution_id)
+		SELECT $1, u.key, u.fingerprint, u.id
+		FROM unnest($2::text[], $3::bytea[], $4::uuid[]) WITH ORDINALITY AS u(key, fingerprint, id, place)
+		ORDER BY u.key, u.place
+		ON CONFLICT (job_id, key) DO NOTHING`
+	readKeysSQL = `SELECT key, fingerprint, execution_id FROM idempotency_keys WHERE job_id = $1 AND key = ANY($2::text[])`
+)
+
+// recordManuals writes executions, or the triggers that become some later. origin
+// is the execution that they retry, if any.
+func recordManuals(ctx context.Context, tx pgx.Tx, list []manual, origin *firjob.ExecutionID) error {
+	now, later := columnsOf(list, false), columnsOf(list, true)
+	if len(later.ids) > 0 {
+		if _, err := tx.Exec(ctx, insertLaterSQL, uuids(later.ids), later.jobs(), instants(later.at), later.params); err != nil {
+			return err
+		}
+	}
+	if len(now.ids) == 0 {
+		return nil
+	}
+	_, err := tx.Exec(ctx, insertManualSQL, uuids(now.ids), now.jobs(), instants(now.at), now.params, (*[16]byte)(origin))
+	return insertError(err, now.ids)
+}
+
+// manualColumns are manuals as parameters.
+type manualColumns struct {
+	ids    []firjob.ExecutionID
+	at     []time.Time
+	params []*string
+}
+
+func (c manualColumns) jobs() []int32 {
+	jobs := make([]firjob.JobID, len(c.ids))
+	for i, id := range c.ids {
+		jobs[i] = id.Job()
+	}
+	return numbers(jobs)
+}
+
+func columnsOf(list []manual, later bool) (c manualColumns) {
+	for _, m := range list {
+		if m.later == later {
+			c.ids, c.at, c.params = append(c.ids, m.id), append(c.at, m.at), append(c.params, m.params)
+		}
+	}
+	return c
+}
+
+const (
+	insertLaterSQL = `INSERT INTO later_triggers (id, job_id, fire_at, params)
+		SELECT u.id, u.job, u.at, u.params::json FROM unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::text[]) AS u(id, job, at, params)`
 	insertManualSQL = `INSERT INTO executions (id, job_id, job_version, due_at, params, origin)
-		VALUES ($1, $2, 0, $3, $4::text::json, $5)`
+		SELECT u.id, u.job, 0, u.at, u.params::json, $5
+		FROM unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::text[]) AS u(id, job, at, params)`
+)
+
+// readManuals reads the executions of wanted, one that is still to be planned
+// included, into the outcomes that have no error.
+func readManuals(ctx context.Context, tx pgx.Tx, wanted []manual, made []firjob.Triggered) error {
+	var ids []firjob.ExecutionID
+	for _, m := range wanted {
+		if !m.id.IsZero() {
+			ids = append(ids, m.id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	known := make(map[firjob.ExecutionID]firjob.Triggered, len(ids))
+	low, high := bounds(ids)
+	rows, _ := tx.Query(ctx, manualsSQL, uuids(ids), low, high)
+	list, err := pgx.CollectRows(rows, scanExecution)
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		known[e.ID] = firjob.Triggered{Execution: e, Due: e.State == firjob.StatePlanned}
+	}
+	rows, _ = tx.Query(ctx, laterManualsSQL, uuids(ids))
+	if list, err = pgx.CollectRows(rows, scanLater); err != nil {
+		return err
+	}
+	for _, e := range list {
+		known[e.ID] = firjob.Triggered{Execution: e}
+	}
+	for i, m := range wanted {
+		if found, ok := known[m.id]; ok {
+			made[i] = found
+		} else if !m.id.IsZero() {
+			made[i].Err = firjob.Errorf(firjob.CodeNotFound, "there is no execution %s", m.id)
+		}
+	}
+	return nil
+}
+
+const (
+	manualsSQL = `SELECT ` + executionColumns + ` FROM executions AS e JOIN jobs AS j ON j.id = e.job_id
+		WHERE e.id = ANY($1::uuid[]) AND e.id BETWEEN $2::uuid AND $3::uuid`
+	laterManualsSQL = `SELECT ` + laterColumns + ` FROM later_triggers AS l JOIN jobs AS j ON j.id = l.job_id WHERE l.id = ANY($1::uuid[])`
 )
 
 // RetryExecution records a manual execution that runs a finished one's job and
 // params again and names it. CodeConflict while it is not final.
 func (db *DB) RetryExecution(ctx context.Context, id firjob.ExecutionID) (e firjob.Execution, err error) {
-	err = db.inTx(ctx, db.api, "retry the execution", func(ctx context.Context, tx pgx.Tx) error {
+	err = db.write(ctx, "retry the execution", func(ctx context.Context, tx pgx.Tx) error {
 		old, _, err := findExecution(ctx, tx, id)
 		if err != nil {
 			return err
@@ -133,27 +268,40 @@ func (db *DB) RetryExecution(ctx context.Context, id firjob.ExecutionID) (e firj
 		if !old.State.Final() {
 			return firjob.Errorf(firjob.CodeConflict, "execution %s is %s; only one that has ended can be retried", id, old.State)
 		}
-		if err := jobLives(ctx, tx, old.JobID); err != nil {
-			return err
-		}
-		now, err := txNow(ctx, tx)
+		again, err := repeat(ctx, tx, old)
 		if err != nil {
 			return err
 		}
-		m := manual{job: old.JobID, at: now, params: text(old.Params), nonce: firjob.RandomNonce(), origin: (*[16]byte)(&id)}
-		if err := m.record(ctx, tx, false); err != nil {
-			return err
-		}
-		e, _, err = findExecution(ctx, tx, m.id())
+		e, _, err = findExecution(ctx, tx, again)
 		return err
 	})
 	return e, err
 }
 
+// repeat records a manual execution that runs what old ran.
+func repeat(ctx context.Context, tx pgx.Tx, old firjob.Execution) (firjob.ExecutionID, error) {
+	if err := jobLives(ctx, tx, old.JobID); err != nil {
+		return firjob.ExecutionID{}, err
+	}
+	now, err := txNow(ctx, tx)
+	if err != nil {
+		return firjob.ExecutionID{}, err
+	}
+	again := manualsOf(old.JobID, now, []firjob.TriggerRequest{{Params: old.Params}})
+	again[0].id[6], again[0].id[7] = old.ID[6], old.ID[7] // a shard stays that shard
+	if err := recordManuals(ctx, tx, again, &old.ID); err != nil {
+		return firjob.ExecutionID{}, err
+	}
+	if err := inherit(ctx, tx, again[0].id, old.ID); err != nil {
+		return firjob.ExecutionID{}, err
+	}
+	return again[0].id, markRedriven(ctx, tx, map[firjob.ExecutionID]firjob.Due{old.ID: {ID: again[0].id}})
+}
+
 // CancelExecution ends a planned execution as cancelled, or notes that a
 // running one is to be cancelled. CodeConflict if it is final already.
 func (db *DB) CancelExecution(ctx context.Context, id firjob.ExecutionID) (e firjob.Execution, followed firjob.Followed, err error) {
-	err = db.inTx(ctx, db.api, "cancel the execution", func(ctx context.Context, tx pgx.Tx) error {
+	err = db.write(ctx, "cancel the execution", func(ctx context.Context, tx pgx.Tx) error {
 		recorded, err := cancelLater(ctx, tx, id)
 		if err != nil {
 			return err
@@ -171,6 +319,10 @@ func (db *DB) CancelExecution(ctx context.Context, id firjob.ExecutionID) (e fir
 
 // cancelRecorded cancels what is among the executions.
 func cancelRecorded(ctx context.Context, tx pgx.Tx, id firjob.ExecutionID) (followed firjob.Followed, err error) {
+	shards, err := lockShards(ctx, tx, id)
+	if err != nil {
+		return followed, err
+	}
 	var state firjob.State
 	err = tx.QueryRow(ctx, lockStateSQL, [16]byte(id)).Scan(&state)
 	switch {
@@ -178,7 +330,7 @@ func cancelRecorded(ctx context.Context, tx pgx.Tx, id firjob.ExecutionID) (foll
 	case state.Final():
 		err = alreadyFinal(id, state)
 	case state == firjob.StateRunning:
-		_, err = tx.Exec(ctx, askCancelSQL, [16]byte(id))
+		followed, err = askCancel(ctx, tx, id, shards)
 	default:
 		followed, err = finishAs(ctx, tx, []ending{{id, firjob.StateCancelled, "cancelled on request"}})
 	}
@@ -187,7 +339,6 @@ func cancelRecorded(ctx context.Context, tx pgx.Tx, id firjob.ExecutionID) (foll
 
 const (
 	lockStateSQL   = `SELECT state::text FROM executions WHERE id = $1 FOR UPDATE`
-	askCancelSQL   = `UPDATE executions SET cancel = true WHERE id = $1`
 	cancelLaterSQL = `UPDATE later_triggers SET cancelled_at = now() WHERE id = $1 AND cancelled_at IS NULL`
 )
 

@@ -23,6 +23,7 @@ type receiver struct {
 	key         []byte
 	handlers    map[string]Handler
 	table       *table
+	reporter    *reporter
 	clock       *serverClock
 	log         *slog.Logger
 }
@@ -89,7 +90,7 @@ func (rc *receiver) trigger(w http.ResponseWriter, body []byte) {
 	})
 }
 
-// attempts checks a batch and makes of it what the table takes. A lease counts
+// attempts checks a batch and makes attempts of it. A lease counts
 // from when the batch was sent: it may have waited in a socket's buffer while
 // this process stood still.
 func (rc *receiver) attempts(batch firjob.TriggerBatch, now time.Time) ([]*attempt, error) {
@@ -106,19 +107,33 @@ func (rc *receiver) attempts(batch firjob.TriggerBatch, now time.Time) ([]*attem
 		if tr.ID.IsZero() || tr.Token <= 0 || tr.Lease <= 0 {
 			return nil, fmt.Errorf("trigger %d lacks an id, a token or a lease", i)
 		}
-		attempts[i] = &attempt{
-			task: Task{
-				ID: tr.ID, JobID: tr.JobID, Job: tr.Job, Handler: tr.Handler, Kind: tr.Kind,
-				ScheduledAt: tr.ScheduledAt, Attempt: tr.Attempt, Token: tr.Token,
-				params: tr.Params, base: rc.log,
-			},
-			handler: rc.handlers[tr.Handler],
-			timeout: tr.Timeout.Std(),
-			sentAt:  batch.SentAt,
-			fence:   sent.Add(fenced(tr.Lease.Std())),
+		if s := tr.Shard; s != nil && (s.Index < 0 || s.Index >= s.Total) {
+			return nil, fmt.Errorf("trigger %d is shard %d of %d", i, s.Index, s.Total)
 		}
+		attempts[i] = rc.attempt(tr, batch.SentAt, sent)
 	}
 	return attempts, nil
+}
+
+// attempt makes of a trigger what the table takes. sentAt is by the server's
+// clock, sent by ours.
+func (rc *receiver) attempt(tr *firjob.Trigger, sentAt, sent time.Time) *attempt {
+	a := &attempt{
+		task: Task{
+			ID: tr.ID, JobID: tr.JobID, Job: tr.Job, Handler: tr.Handler, Kind: tr.Kind,
+			ScheduledAt: tr.ScheduledAt, Attempt: tr.Attempt, Token: tr.Token, Shard: firjob.ShardOf{Total: 1},
+			params: tr.Params, inputs: tr.Inputs, base: rc.log, reporter: rc.reporter,
+		},
+		handler:   rc.handlers[tr.Handler],
+		timeout:   tr.Timeout.Std(),
+		sentAt:    sentAt,
+		exclusive: tr.Exclusive,
+		fence:     sent.Add(fenced(tr.Lease.Std())),
+	}
+	if tr.Shard != nil {
+		a.task.Shard = *tr.Shard
+	}
+	return a
 }
 
 func (rc *receiver) cancel(w http.ResponseWriter, body []byte) {

@@ -24,6 +24,9 @@ func TestRequestsAreChecked(t *testing.T) {
 	otherApp, _ := json.Marshal(firjob.TriggerBatch{App: "other"})
 	huge, _ := json.Marshal(firjob.TriggerBatch{App: app, Triggers: make([]firjob.Trigger, firjob.MaxBatch+1)})
 	blank, _ := json.Marshal(firjob.TriggerBatch{App: app, Triggers: make([]firjob.Trigger, 1)})
+	beyond := newTrigger(1, "ok")
+	beyond.Shard = &firjob.ShardOf{Index: 3, Total: 3}
+	noShard, _ := json.Marshal(firjob.TriggerBatch{App: app, Triggers: []firjob.Trigger{beyond}})
 
 	for _, test := range []struct {
 		name         string
@@ -49,6 +52,7 @@ func TestRequestsAreChecked(t *testing.T) {
 		{name: "no JSON", body: []byte("{"), want: 400},
 		{name: "too many triggers", body: huge, want: 400},
 		{name: "a trigger without an id", body: blank, want: 400},
+		{name: "a shard beyond the last", body: noShard, want: 400},
 		{name: "GET of a trigger", method: http.MethodGet, want: 405},
 		{name: "POST of a ping", path: firjob.PathPing, want: 405},
 		{name: "a cancel beyond its size", path: firjob.PathCancel, body: []byte(strings.Repeat(" ", 1<<20+1)), want: 413},

@@ -10,15 +10,17 @@ import (
 // attempt is an accepted trigger. The table's lock guards the fields below the
 // line.
 type attempt struct {
-	task    Task
-	handler Handler // nil: there is none of that name
-	timeout time.Duration
-	sentAt  time.Time // by the server's clock; zero: not told
+	task      Task
+	handler   Handler // nil: there is none of that name
+	timeout   time.Duration
+	sentAt    time.Time // by the server's clock; zero: not told
+	exclusive bool      // the server is asked before the handler starts
 
 	fence   time.Time               // when its lease is over, less the margin
+	begun   bool                    // the handler starts, or did
 	over    bool                    // the handler has returned, or never will be called
-	cancel  context.CancelCauseFunc // nil until the handler starts
-	stopped error                   // the cause for which it was ended before that
+	cancel  context.CancelCauseFunc // nil while it waits in the queue
+	stopped error                   // the cause for which it was ended, nil if it was not
 }
 
 func (a *attempt) ref() firjob.AttemptRef {

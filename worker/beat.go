@@ -75,7 +75,11 @@ func (b *beater) beat(ctx context.Context, path string) error {
 	if !reply.Now.IsZero() {
 		b.clock.observe(sent, time.Now(), reply.Now)
 	}
-	b.table.renew(c.holding, start, reply.Lease.Std())
+	if reply.Unconfirmed {
+		b.table.renewShared(c.holding, start, reply.Lease.Std())
+	} else {
+		b.table.renew(c.holding, start, reply.Lease.Std())
+	}
 	b.table.cancel(reply.Stale, ErrLeaseLost)
 	b.table.cancel(reply.Cancel, ErrCancelled)
 	if interval := reply.Interval.Std(); interval > 0 {
@@ -90,10 +94,7 @@ func (b *beater) body(ctx context.Context, c census) ([]byte, error) {
 		return nil, err
 	}
 	executor.Running = c.pending
-	executor.State = firjob.ExecutorActive
-	if c.draining {
-		executor.State = firjob.ExecutorDraining
-	}
+	executor.State = c.state
 	body, err := json.Marshal(firjob.Beat{Executor: executor, Holding: c.holding, Waiting: c.waiting, Handlers: b.handlers})
 	if err != nil {
 		return nil, fmt.Errorf("write a beat: %w", err)

@@ -26,10 +26,11 @@ func TestRegistrationTellsWhoItIs(t *testing.T) {
 		paths <- path
 		return http.StatusOK, goodBeat()
 	}
-	w := start(t, s, worker.Options{Concurrency: 3, Queue: 5, Version: "v1.2"}, map[string]worker.Handler{"b": succeed, "a": succeed})
+	labels := map[string]string{"zone": "eu-1", "gpu": "a100"}
+	w := start(t, s, worker.Options{Concurrency: 3, Queue: 5, Version: "v1.2", Labels: labels}, map[string]worker.Handler{"b": succeed, "a": succeed})
 	b := await(t, s.beats, "a beat")
 	want := firjob.Beat{
-		Executor: firjob.Executor{App: app, Address: w.Addr(), Incarnation: b.Incarnation, Version: "v1.2",
+		Executor: firjob.Executor{App: app, Address: w.Addr(), Incarnation: b.Incarnation, Version: "v1.2", Labels: labels,
 			Capacity: 3, Queue: 5, State: firjob.ExecutorActive, StartedAt: b.StartedAt},
 		Holding: []firjob.AttemptRef{}, Handlers: []string{"a", "b"},
 	}

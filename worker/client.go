@@ -25,7 +25,7 @@ type client struct {
 
 func newHTTPClient() *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = maxInFlight + 2 // beats and the rest
+	transport.MaxIdleConnsPerHost = maxInFlight + 3 // beats, questions and reports
 	return &http.Client{
 		Transport: transport,
 		// A redirect would send the credentials somewhere else.

@@ -29,7 +29,12 @@
 // The handler's context ends early in four cases, told apart by
 // [context.Cause]: [ErrTimeout], [ErrCancelled], [ErrLeaseLost], [ErrDraining].
 // A handler that returns nil has succeeded, even after that. What an error then
-// means is said with each of them.
+// means is said with each of them. An error that comes before is a failure, about
+// which [Permanent] and [RetryAfter] may say more.
+//
+// Before the handler of an exclusive job begins, the worker asks the server
+// whether its attempt still is the current one. It waits for the answer as long
+// as its lease holds, and without one the handler does not begin.
 //
 // # Leases
 //
@@ -40,6 +45,14 @@
 // on the monotonic clock from the moment at which the last answered beat was
 // begun, so neither a slow answer nor a wrong wall clock adds to it. (On Linux the monotonic clock stands still while the
 // machine sleeps; the first beat after that tells what is stale.)
+//
+// # Logs and progress
+//
+// What a handler says by [Task.Log] and [Task.Progress] goes to the server in
+// reports of their own, every half a second while there is something to say, and
+// at once when a handler ends. This is for people to read: it never holds up a
+// handler or a result, and what there is no room for is dropped. At most 8 MiB
+// are kept in all, and 1 MiB of one attempt besides the report that is on its way.
 //
 // # Results
 //

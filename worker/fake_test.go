@@ -33,9 +33,12 @@ type fakeServer struct {
 	url        string
 	onBeat     func(path string, b firjob.Beat) (int, firjob.BeatReply)
 	onCallback func(cb firjob.Callback) (int, []firjob.Receipt)
+	onStart    func(st firjob.Start) (int, firjob.StartReply)
+	onReport   func(rp firjob.Report) int
 
 	beats   chan firjob.Beat
 	results chan firjob.Result // of callbacks that were answered 200 or 409
+	reports chan firjob.Report // that were answered 200
 	leaves  chan firjob.Beat
 
 	mu   sync.Mutex
@@ -49,15 +52,20 @@ func newFakeServer(t testing.TB) *fakeServer {
 		onCallback: func(cb firjob.Callback) (int, []firjob.Receipt) {
 			return http.StatusOK, receipts(cb, firjob.ReceiptRecorded)
 		},
-		beats:   make(chan firjob.Beat, 1<<12),
-		results: make(chan firjob.Result, 1<<16),
-		leaves:  make(chan firjob.Beat, 16),
+		onStart:  func(st firjob.Start) (int, firjob.StartReply) { return http.StatusOK, grant(st, true) },
+		onReport: func(firjob.Report) int { return http.StatusOK },
+		beats:    make(chan firjob.Beat, 1<<12),
+		results:  make(chan firjob.Result, 1<<16),
+		reports:  make(chan firjob.Report, 1<<12),
+		leaves:   make(chan firjob.Beat, 16),
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+firjob.PathRegister, s.beat)
 	mux.HandleFunc("POST "+firjob.PathHeartbeat, s.beat)
 	mux.HandleFunc("POST "+firjob.PathCallback, s.callback)
 	mux.HandleFunc("POST "+firjob.PathLeave, s.leave)
+	mux.HandleFunc("POST "+firjob.PathStart, s.start)
+	mux.HandleFunc("POST "+firjob.PathReport, s.report)
 	web := httptest.NewServer(authenticated(mux))
 	t.Cleanup(web.Close)
 	s.url = web.URL
@@ -74,6 +82,11 @@ func receipts(cb firjob.Callback, r firjob.Receipt) []firjob.Receipt {
 		list[i] = r
 	}
 	return list
+}
+
+// grant answers each attempt alike.
+func grant(st firjob.Start, yes bool) firjob.StartReply {
+	return firjob.StartReply{Granted: slices.Repeat([]bool{yes}, len(st.Attempts)), Lease: firjob.Duration(10 * time.Second)}
 }
 
 func authenticated(next http.Handler) http.Handler {
@@ -118,6 +131,35 @@ func (s *fakeServer) callback(w http.ResponseWriter, r *http.Request) {
 			s.results <- result
 		}
 	}
+}
+
+func (s *fakeServer) start(w http.ResponseWriter, r *http.Request) {
+	var st firjob.Start
+	if json.NewDecoder(r.Body).Decode(&st) != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	status, reply := s.onStart(st)
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(reply)
+}
+
+// report is as strict as a server: what it does not know or cannot take, it
+// refuses.
+func (s *fakeServer) report(w http.ResponseWriter, r *http.Request) {
+	var rp firjob.Report
+	body := json.NewDecoder(http.MaxBytesReader(w, r.Body, firjob.MaxReportBody))
+	body.DisallowUnknownFields()
+	if body.Decode(&rp) != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	status := s.onReport(rp)
+	if status == http.StatusOK {
+		s.reports <- rp
+	}
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(firjob.ReportReply{})
 }
 
 func (s *fakeServer) leave(w http.ResponseWriter, r *http.Request) {

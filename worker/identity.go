@@ -25,6 +25,7 @@ func (w *Worker) identify(ctx context.Context) (firjob.Executor, error) {
 		Address:     *w.address.Load(),
 		Incarnation: w.incarnation,
 		Version:     w.opt.Version,
+		Labels:      w.opt.Labels,
 		Capacity:    w.opt.Concurrency,
 		Queue:       w.opt.Queue,
 		StartedAt:   w.startedAt.UTC(),

@@ -11,11 +11,20 @@ import (
 // holds what the beat named for lease from some moment after start. Whatever was
 // accepted since has no more than the lease that it came with.
 func (t *table) renew(named []firjob.AttemptRef, start time.Time, lease time.Duration) {
-	until := start.Add(fenced(lease))
+	t.extend(named, start.Add(fenced(lease)), true)
+}
+
+// renewShared is renew for an answer that is not confirmed by the store: good
+// enough for all but exclusive attempts.
+func (t *table) renewShared(named []firjob.AttemptRef, start time.Time, lease time.Duration) {
+	t.extend(named, start.Add(fenced(lease)), false)
+}
+
+func (t *table) extend(named []firjob.AttemptRef, until time.Time, exclusive bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, ref := range named {
-		if a := t.held[ref]; a != nil && until.After(a.fence) {
+		if a := t.held[ref]; a != nil && until.After(a.fence) && (exclusive || !a.exclusive) {
 			a.fence = until
 		}
 	}

@@ -107,6 +107,29 @@ func TestBeatsRenewOnlyWhatTheyName(t *testing.T) {
 	})
 }
 
+// An answer that the store has not confirmed is good for all but exclusive
+// attempts, of which a server that is cut off cannot know the end.
+func TestUnconfirmedBeatsRenewNothingExclusive(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tab := newTable(4, 4, neverJammed)
+		ctx, stop := context.WithCancel(t.Context())
+		go tab.watch(ctx)
+		shared, exclusive := begun(t, tab, 1, 5*time.Second), begun(t, tab, 2, 5*time.Second)
+		for ref, a := range tab.held {
+			a.exclusive = ref.ID == testAttempt(2, 0).task.ID
+		}
+		tab.renewShared(tab.census().holding, time.Now(), 10*time.Second)
+		if e := <-exclusive; e.after != 4*time.Second || !errors.Is(e.cause, ErrLeaseLost) {
+			t.Errorf("the exclusive attempt ended after %v for %v, want its own lease of 5s to count", e.after, e.cause)
+		}
+		if e := <-shared; e.after != 8*time.Second {
+			t.Errorf("the other ended after %v, want 8s", e.after)
+		}
+		stop()
+	})
+}
+
 // A beat that grants less than an attempt still has takes nothing from it.
 func TestBeatsShortenNoLease(t *testing.T) {
 	t.Parallel()
@@ -222,4 +245,26 @@ func TestPoolStartsNothingAfterItsLease(t *testing.T) {
 			t.Errorf("what did not start is still held: %+v", c)
 		}
 	})
+}
+
+// A beat can name so many attempts and no more, and what it does not name loses
+// its lease.
+func TestNoMoreIsHeldThanABeatCanName(t *testing.T) {
+	t.Parallel()
+	tab := newTable(maxConcurrency, maxConcurrency, neverJammed)
+	var refs []firjob.AttemptRef
+	for n := range maxHeld {
+		a := testAttempt(n+1, time.Hour)
+		refs = append(refs, a.ref())
+		if got := tab.accept([]*attempt{a}, time.Now()); got[0] != firjob.Accepted {
+			t.Fatalf("attempt %d: %s", n, got[0])
+		}
+	}
+	if got := tab.accept([]*attempt{testAttempt(maxHeld+1, time.Hour)}, time.Now()); got[0] != firjob.RefusedFull {
+		t.Errorf("one more is answered %s", got[0])
+	}
+	tab.acknowledge(refs[:1])
+	if got := tab.accept([]*attempt{testAttempt(maxHeld+2, time.Hour)}, time.Now()); got[0] != firjob.Accepted {
+		t.Errorf("one more after another's receipt is answered %s", got[0])
+	}
 }

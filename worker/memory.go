@@ -19,11 +19,13 @@ type memory struct {
 }
 
 // mark is an execution's highest token and the answer that was given to it. A
-// refusal for want of room is remembered, too: the server relies on it that a
-// refused token never runs, also if a copy of the request comes late.
+// refusal that has its time, for want of room or in a cordon, is remembered, too:
+// the server relies on it that a refused token never runs, also if a copy of the
+// request comes late.
 type mark struct {
 	token   int64
 	refused bool
+	drained bool // refused as draining
 }
 
 // repeat answers a trigger whose token is not higher than the mark's.
@@ -31,6 +33,8 @@ func (m mark) repeat(token int64) firjob.Acceptance {
 	switch {
 	case token < m.token:
 		return firjob.RefusedStale
+	case m.drained:
+		return firjob.RefusedDrain
 	case m.refused:
 		return firjob.RefusedFull
 	}
@@ -47,8 +51,8 @@ func newMemory(done, refused int) memory {
 
 func (m *memory) accept(ref firjob.AttemptRef) { m.marks[ref.ID] = mark{token: ref.Token} }
 
-func (m *memory) refuse(ref firjob.AttemptRef) {
-	m.marks[ref.ID] = mark{token: ref.Token, refused: true}
+func (m *memory) refuse(ref firjob.AttemptRef, drained bool) {
+	m.marks[ref.ID] = mark{token: ref.Token, refused: true, drained: drained}
 	m.age(&m.refused, ref)
 }
 

@@ -10,8 +10,8 @@ import (
 )
 
 // Whatever is sent, refused, finished and acknowledged in whatever order: a
-// token runs at most once, never after it was refused for want of room, and
-// never after a higher one of its execution, as far back as the memory goes.
+// token runs at most once, never after it was refused for want of room or in a
+// cordon, and never after a higher one of its execution, as far back as the memory goes.
 func TestTokensRunAtMostOnce(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -37,9 +37,10 @@ func TestTokensRunAtMostOnce(t *testing.T) {
 					t.Fatalf("%v was answered %s after token %d", ref, answer, highest[ref.ID])
 				}
 				ran[ref] = ran[ref] || runs
-				refused[ref] = refused[ref] || answer == firjob.RefusedFull
+				refused[ref] = refused[ref] || answer == firjob.RefusedFull || answer == firjob.RefusedDrain
 				highest[ref.ID] = max(highest[ref.ID], ref.Token)
 			},
+			"cordon": func(t *rapid.T) { tab.cordon(rapid.Bool().Draw(t, "on")) },
 			"end one": func(t *rapid.T) {
 				if len(tab.queue) == 0 {
 					t.Skip()
@@ -68,7 +69,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	for n := range 5 * limit {
 		ref := firjob.AttemptRef{ID: firjob.Fire(7, time.UnixMilli(int64(n))), Token: 1}
 		if n%2 == 0 {
-			m.refuse(ref)
+			m.refuse(ref, false)
 			continue
 		}
 		m.accept(ref)
@@ -78,11 +79,11 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Errorf("%d executions remembered, want %d", got, 2*limit)
 	}
 	kept := firjob.AttemptRef{ID: firjob.Fire(8, time.UnixMilli(0)), Token: 1}
-	m.refuse(kept)
+	m.refuse(kept, true)
 	kept.Token = 2
 	m.accept(kept) // held: must outlive the refusal of its first token
 	for n := range 2 * limit {
-		m.refuse(firjob.AttemptRef{ID: firjob.Fire(9, time.UnixMilli(int64(n))), Token: 1})
+		m.refuse(firjob.AttemptRef{ID: firjob.Fire(9, time.UnixMilli(int64(n))), Token: 1}, false)
 	}
 	if m.marks[kept.ID].token != 2 {
 		t.Error("an execution was forgotten while it is held")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -52,11 +53,19 @@ type Options struct {
 
 	// Version is how the program calls itself, for people to read.
 	Version string
+	// Labels say what kind of machine this is, as in {"zone": "eu-1", "gpu": "a100"}:
+	// a job with a selector runs only where each of its labels is. At most
+	// firjob.MaxLabels; names have up to 63 letters, digits, ".", "_", "/" and
+	// "-", values are short printable text.
+	Labels map[string]string
 	// DrainTimeout is how long running handlers may take to finish once the
 	// worker is told to stop. Default 30s.
 	DrainTimeout time.Duration
 	// Log takes what the worker has to say. Default slog.Default().
 	Log *slog.Logger
+	// LogLevel is the level from which on records of Task.Log are sent to the
+	// server. It has no bearing on Log. Default slog.LevelInfo.
+	LogLevel slog.Leveler
 	// HTTPClient sends the requests to the server. The default one keeps a few
 	// connections and follows no redirects. Timeouts are set per request.
 	HTTPClient *http.Client
@@ -86,8 +95,12 @@ func (o Options) withDefaults() Options {
 	if o.DrainTimeout == 0 {
 		o.DrainTimeout = defaultDrain
 	}
+	o.Labels = maps.Clone(o.Labels)
 	if o.Log == nil {
 		o.Log = slog.Default()
+	}
+	if o.LogLevel == nil {
+		o.LogLevel = slog.LevelInfo
 	}
 	return o
 }
@@ -121,6 +134,12 @@ func (o Options) validate() error {
 	}
 	if o.DrainTimeout < 0 {
 		fault("DrainTimeout", "is %v; want 0 or more", o.DrainTimeout)
+	}
+	for _, f := range firjob.ValidateLabels("Labels", o.Labels) {
+		if name, ok := f.Value.(string); ok {
+			f.Message = fmt.Sprintf("%q %s", name, f.Message)
+		}
+		faults = append(faults, f)
 	}
 	if len(faults) == 0 {
 		return nil

@@ -28,6 +28,8 @@ func TestFaultyOptionsAreNamed(t *testing.T) {
 		{"Advertise", func(o *worker.Options) { o.Advertise = ":99" }},
 		{"Concurrency", func(o *worker.Options) { o.Concurrency = -1 }},
 		{"Queue", func(o *worker.Options) { o.Queue = 1 << 20 }},
+		{"Labels", func(o *worker.Options) { o.Labels = map[string]string{"a b": "c"} }},
+		{"Labels.zone", func(o *worker.Options) { o.Labels = map[string]string{"zone": ""} }},
 		{"DrainTimeout", func(o *worker.Options) { o.DrainTimeout = -1 }},
 		{"SpoolDir", func(o *worker.Options) { o.SpoolDir = "/dev/null/spool" }},
 	} {

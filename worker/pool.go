@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"time"
 
@@ -22,6 +21,7 @@ type pool struct {
 	table  *table
 	clock  *serverClock
 	report func(firjob.Result)
+	permit func(context.Context, firjob.AttemptRef) error // asks for an exclusive attempt
 	log    *slog.Logger
 	values context.Context // what handlers may look up; never ends
 
@@ -52,9 +52,13 @@ func (p *pool) work() {
 func (p *pool) run(a *attempt) {
 	ctx, cancel := context.WithCancelCause(p.values)
 	defer cancel(nil)
+	cause := p.admit(ctx, a, cancel)
 	started := p.now(a.sentAt)
-	if cause := p.table.begin(a, time.Now(), cancel); cause != nil {
-		p.conclude(a, started, cause, fmt.Errorf("ended before it began: %w", cause))
+	if cause == nil {
+		cause = p.table.begin(a, time.Now(), cancel)
+	}
+	if cause != nil {
+		p.conclude(a, started, cause, ended{err: fmt.Errorf("ended before it began: %w", cause)})
 		return
 	}
 	if a.timeout > 0 {
@@ -62,9 +66,21 @@ func (p *pool) run(a *attempt) {
 		ctx, stop = context.WithTimeoutCause(ctx, a.timeout, ErrTimeout)
 		defer stop()
 	}
-	err := errExited
-	defer func() { p.conclude(a, started, context.Cause(ctx), err) }()
-	err = call(ctx, a)
+	end := ended{err: errExited}
+	defer func() { p.conclude(a, started, context.Cause(ctx), end) }()
+	end = call(ctx, a)
+}
+
+// admit asks the server whether an exclusive attempt may begin, for as long as
+// its lease holds. An error is the cause for which it may not.
+func (p *pool) admit(ctx context.Context, a *attempt, cancel context.CancelCauseFunc) error {
+	if !a.exclusive {
+		return nil
+	}
+	if cause := p.table.seek(a, cancel); cause != nil {
+		return cause
+	}
+	return p.permit(ctx, a.ref())
 }
 
 // now is the server's time, but never before earliest: two estimates of one
@@ -85,25 +101,43 @@ type panicked struct {
 
 func (p *panicked) Error() string { return fmt.Sprintf("panic: %v", p.value) }
 
-func call(ctx context.Context, a *attempt) (err error) {
+// panicOf returns the panic that err stands for, nil if for none. It does not
+// look into err, whose own methods may panic.
+func panicOf(err error) *panicked {
+	p, _ := err.(*panicked)
+	return p
+}
+
+// ended is how a handler ended.
+type ended struct {
+	err  error
+	wish wish // of err
+}
+
+// call runs the handler. The error is looked into here, where a panic of one of
+// its own methods counts as the handler's.
+func call(ctx context.Context, a *attempt) (end ended) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = &panicked{value: v, stack: debug.Stack()}
+			end = ended{err: &panicked{value: v, stack: debug.Stack()}}
 		}
 	}()
-	return a.handler(ctx, &a.task)
+	err := a.handler(ctx, &a.task)
+	return ended{err, wishOf(err)}
 }
 
 // conclude reports how an attempt ended. cause is why its context ended, nil if
 // it did not.
-func (p *pool) conclude(a *attempt, started time.Time, cause, err error) {
-	var panicked *panicked
-	if errors.As(err, &panicked) {
+func (p *pool) conclude(a *attempt, started time.Time, cause error, end ended) {
+	if panicked := panicOf(end.err); panicked != nil {
 		a.task.Log().Error("the handler panicked", "panic", panicked.value, "stack", string(panicked.stack))
 	}
-	outcome, answered := outcomeOf(cause, err)
+	outcome, answered := outcomeOf(cause, end.err)
 	if !answered {
-		a.task.Log().Warn("the handler was cut off; not reported, so that the server sends the execution again", "cause", cause, "error", err)
+		a.task.Log().Warn("the handler was cut off; not reported, so that the server sends the execution again", "cause", cause, "error", end.err)
+	}
+	a.task.hush()
+	if !answered {
 		p.table.drop(a)
 		return
 	}
@@ -111,8 +145,11 @@ func (p *pool) conclude(a *attempt, started time.Time, cause, err error) {
 		ID: a.task.ID, Token: a.task.Token, Outcome: outcome, Result: a.task.currentResult(),
 		StartedAt: started, FinishedAt: p.now(started),
 	}
-	if err != nil {
-		result.Error = errorText(err)
+	if end.err != nil {
+		result.Error = errorText(end.err)
+	}
+	if outcome == firjob.OutcomeFailed {
+		result.Permanent, result.RetryAfter = end.wish.permanent, firjob.Duration(end.wish.after)
 	}
 	p.report(result)
 	p.table.finish(a)
@@ -122,13 +159,12 @@ func (p *pool) conclude(a *attempt, started time.Time, cause, err error) {
 // the cause, if any, for which its context had ended by then. It is not
 // answered when it was cut off for a reason that is not its own.
 func outcomeOf(cause, err error) (outcome firjob.Outcome, answered bool) {
-	var panicked *panicked
 	switch {
 	case err == nil:
 		return firjob.OutcomeSucceeded, true
 	case errors.Is(cause, ErrLeaseLost), errors.Is(cause, ErrDraining):
 		return "", false
-	case errors.As(err, &panicked):
+	case panicOf(err) != nil:
 		return firjob.OutcomeFailed, true
 	case errors.Is(cause, ErrCancelled):
 		return firjob.OutcomeCancelled, true
@@ -138,13 +174,7 @@ func outcomeOf(cause, err error) (outcome firjob.Outcome, answered bool) {
 	return firjob.OutcomeFailed, true
 }
 
-// errorText makes an error fit for a column of text: valid UTF-8 without NUL,
-// and of bounded length.
+// errorText returns what an error says, fit for a column of text.
 func errorText(err error) string {
-	said := fmt.Sprint(err) // survives an error whose own method panics, which err.Error() does not
-	text := strings.ReplaceAll(strings.ToValidUTF8(said, "\uFFFD"), "\x00", "\uFFFD")
-	if len(text) <= maxErrorText {
-		return text
-	}
-	return strings.ToValidUTF8(text[:maxErrorText-len("…")], "") + "…"
+	return clip(fmt.Sprint(err), maxErrorText) // survives an error whose own method panics, which err.Error() does not
 }

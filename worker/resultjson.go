@@ -26,9 +26,9 @@ func encodeResult(r firjob.Result) ([]byte, error) {
 	line = append(line, r.Outcome...) // one of our own words
 	line = append(line, '"')
 	if r.Error != "" {
-		text, err := quote(r.Error)
+		text, err := plainJSON(r.Error)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("write an error's text: %w", err)
 		}
 		line = append(append(line, `,"error":`...), text...)
 	}
@@ -45,17 +45,24 @@ func encodeResult(r firjob.Result) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write when a handler ended: %w", err)
 	}
-	return append(line, `"}`...), nil
+	line = append(line, '"')
+	if r.Permanent {
+		line = append(line, `,"permanent":true`...)
+	}
+	if r.RetryAfter != 0 {
+		line = append(append(append(line, `,"retry_after":"`...), r.RetryAfter.String()...), '"')
+	}
+	return append(line, '}'), nil
 }
 
-// quote returns text as a JSON string. It leaves <, > and & alone: escaped they
-// would make a result several times its size.
-func quote(text string) ([]byte, error) {
-	var quoted bytes.Buffer
-	enc := json.NewEncoder(&quoted)
+// plainJSON is json.Marshal that leaves <, > and & alone: escaped they would
+// make a text several times its size.
+func plainJSON(v any) ([]byte, error) {
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(text); err != nil {
-		return nil, fmt.Errorf("write an error's text: %w", err)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
 	}
-	return bytes.TrimSuffix(quoted.Bytes(), []byte("\n")), nil
+	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), nil
 }

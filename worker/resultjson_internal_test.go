@@ -16,8 +16,8 @@ import (
 // makes of the same result, so that a field cannot be forgotten or misnamed.
 func TestResultsAreWrittenAsByEncodingJSON(t *testing.T) {
 	t.Parallel()
-	if n := reflect.TypeFor[firjob.Result]().NumField(); n != 7 {
-		t.Errorf("a result has %d fields; encodeResult writes 7", n)
+	if n := reflect.TypeFor[firjob.Result]().NumField(); n != 9 {
+		t.Errorf("a result has %d fields; encodeResult writes 9", n)
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		r := firjob.Result{
@@ -28,6 +28,8 @@ func TestResultsAreWrittenAsByEncodingJSON(t *testing.T) {
 			Result:     drawResult(t),
 			StartedAt:  drawTime(t, "started"),
 			FinishedAt: drawTime(t, "finished"),
+			Permanent:  rapid.Bool().Draw(t, "permanent"),
+			RetryAfter: firjob.Duration(rapid.OneOf(rapid.Just(int64(0)), rapid.Int64()).Draw(t, "retry after")),
 		}
 		var want bytes.Buffer
 		enc := json.NewEncoder(&want)

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/worker"
 )
@@ -141,6 +143,68 @@ func TestTaskTellsEverything(t *testing.T) {
 	var got map[string]string
 	if err := json.Unmarshal(r.Result, &got); err != nil || got["for"] != "eu<&>" {
 		t.Errorf("result %s (%v)", r.Result, err)
+	}
+}
+
+func TestTaskKnowsItsShard(t *testing.T) {
+	t.Parallel()
+	s := newFakeServer(t)
+	w := start(t, s, worker.Options{}, map[string]worker.Handler{
+		"shard": func(_ context.Context, task *worker.Task) error { return task.SetResult(task.Shard) },
+	})
+	for n, test := range []struct {
+		shard *firjob.ShardOf
+		want  string
+	}{
+		{nil, `{"index":0,"total":1}`}, // the whole
+		{&firjob.ShardOf{Index: 2, Total: 3}, `{"index":2,"total":3}`},
+	} {
+		tr := newTrigger(n, "shard")
+		tr.Shard = test.shard
+		send(t, s, w, tr)
+		if r := await(t, s.results, "the result"); string(r.Result) != test.want {
+			t.Errorf("of shard %+v the handler sees %s, want %s", test.shard, r.Result, test.want)
+		}
+	}
+}
+
+func TestTaskKnowsHowItsParentsEnded(t *testing.T) {
+	t.Parallel()
+	s := newFakeServer(t)
+	seen := make(chan []firjob.ParentEnd, 1)
+	w := start(t, s, worker.Options{}, map[string]worker.Handler{
+		"child": func(_ context.Context, task *worker.Task) error {
+			parents, err := task.Parents()
+			seen <- parents
+			return err
+		},
+	})
+	ends := []firjob.ParentEnd{
+		{Job: 3, Name: "extract", ExecutionID: firjob.Fire(3, time.UnixMilli(1)), State: firjob.StateSucceeded, Result: json.RawMessage(`{"rows":3}`)},
+		{Job: 4, Name: "check", ExecutionID: firjob.Fire(4, time.UnixMilli(1)), State: firjob.StateFailed},
+	}
+	inputs, err := json.Marshal(ends)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, test := range []struct {
+		inputs json.RawMessage
+		want   []firjob.ParentEnd
+		text   string
+	}{
+		{inputs, ends, ""},
+		{nil, nil, ""},
+		{json.RawMessage(`{}`), nil, `read how the parents of job "nightly" ended`},
+	} {
+		tr := newTrigger(n, "child")
+		tr.Inputs = test.inputs
+		send(t, s, w, tr)
+		if diff := cmp.Diff(test.want, await(t, seen, "the handler")); diff != "" {
+			t.Errorf("parents (-want +got):\n%s", diff)
+		}
+		if r := await(t, s.results, "the result"); !strings.Contains(r.Error, test.text) || (test.text == "") != (r.Error == "") {
+			t.Errorf("inputs %s: error %q, want %q", test.inputs, r.Error, test.text)
+		}
 	}
 }
 

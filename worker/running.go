@@ -16,12 +16,14 @@ var errServe = errors.New("worker: serve")
 
 // running is a worker between the start of Run and its end.
 type running struct {
-	table  *table
-	pool   *pool
-	outbox *outbox
-	beater *beater
-	http   *http.Server
-	log    *slog.Logger
+	table    *table
+	pool     *pool
+	outbox   *outbox
+	starter  *starter
+	reporter *reporter
+	beater   *beater
+	http     *http.Server
+	log      *slog.Logger
 
 	life       context.Context // of the loops: until the last result is sent
 	end        context.CancelFunc
@@ -34,7 +36,9 @@ func (r *running) start(concurrency int, l net.Listener, fail context.CancelCaus
 	r.pool.start(concurrency)
 	r.loops.Go(func() { r.table.watch(r.life) })
 	r.loops.Go(func() { r.beater.run(r.life) })
-	r.loops.Go(r.deliver)
+	r.loops.Go(func() { r.registered(); r.outbox.run(r.life) })
+	r.loops.Go(func() { r.registered(); r.starter.run(r.life) })
+	r.loops.Go(func() { r.registered(); r.reporter.run(r.life) })
 	r.serving.Go(func() {
 		if err := r.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			fail(fmt.Errorf("%w: %w", errServe, err))
@@ -42,17 +46,26 @@ func (r *running) start(concurrency int, l net.Listener, fail context.CancelCaus
 	})
 }
 
-// deliver sends results once the server knows who sends them.
-func (r *running) deliver() {
+// registered waits until the server knows who sends it something.
+func (r *running) registered() {
 	select {
 	case <-r.beater.ready:
 	case <-r.life.Done():
 	}
-	r.outbox.run(r.life)
 }
 
-// stop ends everything, what others depend on last: handlers, then results,
-// then beats, which keep the leases of both, then the listener, which answers
+// known reports whether the server does.
+func (r *running) known() bool {
+	select {
+	case <-r.beater.ready:
+		return true
+	default:
+		return false
+	}
+}
+
+// stop ends everything, what others depend on last: handlers, then results and
+// logs, then beats, which keep the leases of both, then the listener, which answers
 // "draining" until the server has taken the executor off its list.
 func (r *running) stop(drain time.Duration) error {
 	err := r.drain(drain)
@@ -61,6 +74,9 @@ func (r *running) stop(drain time.Duration) error {
 	defer cancel()
 	if n := r.outbox.flush(ctx); n > 0 {
 		err = errors.Join(err, fmt.Errorf("worker: %d results are not acknowledged and stay in the spool", n))
+	}
+	if r.known() {
+		r.reporter.flush(ctx) // has begun with the end of the handlers
 	}
 	r.end()
 	r.loops.Wait()
@@ -80,9 +96,7 @@ func (r *running) stop(drain time.Duration) error {
 
 // leave takes the executor off the server's list, if it ever was on it.
 func (r *running) leave() {
-	select {
-	case <-r.beater.ready:
-	default:
+	if !r.known() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), goodbyeTime)

@@ -8,6 +8,9 @@ import (
 	"github.com/firjob/firjob"
 )
 
+// maxHeld is how many attempts a beat may name.
+const maxHeld = 100_000
+
 // table is what the worker has accepted. Every decision about a trigger, and
 // every change of what is held, is made under its one lock.
 //
@@ -24,6 +27,7 @@ type table struct {
 	held     map[firjob.AttemptRef]*attempt // accepted and not acknowledged
 	pending  int                            // of those, waiting or running
 	draining bool
+	cordoned bool
 	idle     chan struct{} // closed once draining and nothing is pending
 	look     time.Time     // when watch will look next; zero = asleep
 }
@@ -63,8 +67,8 @@ func (t *table) decide(a *attempt, now time.Time, jammed bool) firjob.Acceptance
 	switch answer {
 	case firjob.Accepted:
 		t.take(a)
-	case firjob.RefusedFull:
-		t.memory.refuse(a.ref())
+	case firjob.RefusedFull, firjob.RefusedDrain:
+		t.memory.refuse(a.ref(), answer == firjob.RefusedDrain)
 	}
 	return answer
 }
@@ -75,9 +79,9 @@ func (t *table) judge(a *attempt, now time.Time, jammed bool) firjob.Acceptance 
 		return firjob.RefusedStale // it lay somewhere until its lease was over
 	case a.handler == nil:
 		return firjob.RefusedHandler
-	case t.draining:
+	case t.draining, t.cordoned:
 		return firjob.RefusedDrain
-	case jammed || t.pending >= t.room:
+	case jammed || t.pending >= t.room || len(t.held) >= maxHeld:
 		return firjob.RefusedFull
 	}
 	return firjob.Accepted
@@ -96,6 +100,15 @@ func (t *table) take(a *attempt) {
 	t.rouse(a.fence)
 }
 
+// seek notes how to cancel an attempt that asks whether it may begin; until
+// then it counts as waiting. An error is the cause for which it need not ask.
+func (t *table) seek(a *attempt, cancel context.CancelCauseFunc) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	a.cancel = cancel
+	return a.stopped
+}
+
 // begin notes how to cancel a handler that starts now. An error is the cause
 // for which it must not start.
 func (t *table) begin(a *attempt, now time.Time, cancel context.CancelCauseFunc) error {
@@ -105,7 +118,7 @@ func (t *table) begin(a *attempt, now time.Time, cancel context.CancelCauseFunc)
 		a.stopped = ErrLeaseLost // after this process stood still, watch may not have seen it yet
 	}
 	if a.stopped == nil {
-		a.cancel = cancel
+		a.cancel, a.begun = cancel, true
 	}
 	return a.stopped
 }
@@ -171,12 +184,12 @@ func (t *table) cancel(refs []firjob.AttemptRef, cause error) {
 
 func (t *table) stop(ref firjob.AttemptRef, cause error) {
 	a := t.held[ref]
-	switch {
-	case a == nil || a.over:
-	case a.cancel != nil:
-		a.cancel(cause) // the first cause counts
-	case a.stopped == nil:
-		a.stopped = cause
+	if a == nil || a.over || a.stopped != nil {
+		return // the first cause counts
+	}
+	a.stopped = cause
+	if a.cancel != nil {
+		a.cancel(cause)
 	}
 }
 
@@ -188,6 +201,13 @@ func (t *table) drain() <-chan struct{} {
 	t.draining = true
 	t.settle()
 	return t.idle
+}
+
+// cordon refuses new triggers, or takes them again.
+func (t *table) cordon(on bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.cordoned = on
 }
 
 func (t *table) settle() {
@@ -212,21 +232,31 @@ func (t *table) abort(cause error) {
 
 // census is what a beat says about the table.
 type census struct {
-	holding  []firjob.AttemptRef
-	waiting  []firjob.AttemptRef // those of holding that have not begun
-	pending  int
-	draining bool
+	holding []firjob.AttemptRef
+	waiting []firjob.AttemptRef // those of holding that have not begun
+	pending int
+	state   firjob.ExecutorState
 }
 
 func (t *table) census() census {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	c := census{holding: make([]firjob.AttemptRef, 0, len(t.held)), pending: t.pending, draining: t.draining}
+	c := census{holding: make([]firjob.AttemptRef, 0, len(t.held)), pending: t.pending, state: t.state()}
 	for ref, a := range t.held {
 		c.holding = append(c.holding, ref)
-		if !a.over && a.cancel == nil {
+		if !a.over && !a.begun {
 			c.waiting = append(c.waiting, ref)
 		}
 	}
 	return c
+}
+
+func (t *table) state() firjob.ExecutorState {
+	switch {
+	case t.draining:
+		return firjob.ExecutorDraining
+	case t.cordoned:
+		return firjob.ExecutorCordoned
+	}
+	return firjob.ExecutorActive
 }

@@ -42,8 +42,10 @@ type Worker struct {
 	ready   chan struct{}
 	address atomic.Pointer[string] // as the server calls it; nil: not known yet
 
-	mu   sync.Mutex
-	used bool // Run or Close was called
+	mu       sync.Mutex
+	used     bool // Run or Close was called
+	cordoned bool
+	running  *running // nil until Run
 }
 
 // New checks the options, binds the port and opens the spool. The error names
@@ -134,6 +136,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	r := w.assemble(context.WithoutCancel(ctx))
+	w.enter(r)
 	r.start(w.opt.Concurrency, w.listener, fail)
 	w.log.Info("the worker runs", "address", w.Addr(), "incarnation", w.incarnation, "handlers", len(w.handlers))
 
@@ -162,19 +165,19 @@ func (w *Worker) assemble(life context.Context) *running {
 	for _, it := range w.left {
 		t.recall(it.ref)
 	}
-	rc := &receiver{
-		app: w.opt.App, incarnation: w.incarnation, key: firjob.SigningKey(w.opt.Secret),
-		handlers: w.handlers, table: t, clock: clock, log: w.log,
-	}
+	st := newStarter(w.postStart(cl), t.renew, w.log)
+	rp := newReporter(w.postReport(cl), w.opt.LogLevel, clock, w.log)
 	r := &running{
-		table:  t,
-		outbox: out,
-		pool:   &pool{table: t, clock: clock, report: out.add, log: w.log, values: life},
+		table:    t,
+		outbox:   out,
+		starter:  st,
+		reporter: rp,
+		pool:     &pool{table: t, clock: clock, report: out.add, permit: st.ask, log: w.log, values: life},
 		beater: &beater{
 			client: cl, table: t, clock: clock, log: w.log, identify: w.identify,
 			handlers: slices.Sorted(maps.Keys(w.handlers)), hurry: make(chan struct{}, 1), ready: w.ready,
 		},
-		http: newServer(rc.routes(), w.log),
+		http: newServer(w.receiver(t, rp, clock).routes(), w.log),
 		log:  w.log,
 	}
 	r.life, r.end = context.WithCancel(life)
@@ -182,6 +185,13 @@ func (w *Worker) assemble(life context.Context) *running {
 		r.disconnect = httpClient.CloseIdleConnections
 	}
 	return r
+}
+
+func (w *Worker) receiver(t *table, rp *reporter, clock *serverClock) *receiver {
+	return &receiver{
+		app: w.opt.App, incarnation: w.incarnation, key: firjob.SigningKey(w.opt.Secret),
+		handlers: w.handlers, table: t, reporter: rp, clock: clock, log: w.log,
+	}
 }
 
 func newServer(h http.Handler, log *slog.Logger) *http.Server {

@@ -79,12 +79,17 @@ func withoutSecret(answer []byte) []byte {
 	return safe.Bytes()
 }
 
-type appListCmd struct{}
+type appListCmd struct {
+	Query string `placeholder:"TEXT" help:"Only apps with this in their name."`
+	Limit limit  `default:"100" help:"How many at most; 0 = all."`
+}
 
 func (appListCmd) Help() string { return "Example:\n\n    firjob app list" }
 
-func (appListCmd) Run(ctx context.Context, api *client, out *output) error {
-	answer, err := api.get(ctx, "api/v1/apps", nil)
+func (c *appListCmd) Run(ctx context.Context, api *client, out *output) error {
+	query := url.Values{}
+	putQuery(query, "q", c.Query)
+	answer, err := api.list(ctx, "api/v1/apps", query, int(c.Limit))
 	if err != nil {
 		return err
 	}

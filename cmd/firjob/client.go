@@ -61,6 +61,7 @@ type call struct {
 	query        url.Values
 	body         any // sent as JSON; nil = none
 	key          string
+	match        string // the version that is to be changed
 }
 
 func (c *client) get(ctx context.Context, path string, query url.Values) ([]byte, error) {
@@ -71,29 +72,45 @@ func (c *client) post(ctx context.Context, path string, body any) ([]byte, error
 	return c.do(ctx, call{method: http.MethodPost, path: path, body: body})
 }
 
-// do sends a request and returns the JSON of the answer, empty where the API
-// answers without one. Errors are *problem for what the server refuses.
-func (c *client) do(ctx context.Context, asked call) ([]byte, error) {
-	req, err := c.request(ctx, asked)
+// change sends a PATCH or a DELETE for the version that is there now: should
+// somebody else change it in between, the server refuses.
+func (c *client) change(ctx context.Context, asked call) ([]byte, error) {
+	_, header, err := c.send(ctx, call{method: http.MethodGet, path: asked.path})
 	if err != nil {
 		return nil, err
 	}
+	asked.match = header.Get("ETag")
+	return c.do(ctx, asked)
+}
+
+// do sends a request and returns the JSON of the answer, empty where the API
+// answers without one. Errors are *problem for what the server refuses.
+func (c *client) do(ctx context.Context, asked call) ([]byte, error) {
+	answer, _, err := c.send(ctx, asked)
+	return answer, err
+}
+
+func (c *client) send(ctx context.Context, asked call) ([]byte, http.Header, error) {
+	req, err := c.request(ctx, asked)
+	if err != nil {
+		return nil, nil, err
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, c.unreachable(ctx, err)
+		return nil, nil, c.unreachable(ctx, err)
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return nil, c.unreachable(ctx, err)
+		return nil, nil, c.unreachable(ctx, err)
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return nil, c.problemOf(resp, answer)
+		return nil, nil, c.problemOf(resp, answer)
 	}
 	if len(answer) > 0 && !json.Valid(answer) {
-		return nil, c.unreadable(resp, answer)
+		return nil, nil, c.unreadable(resp, answer)
 	}
-	return answer, nil
+	return answer, resp.Header, nil
 }
 
 // unreadable says what is wrong with an answer that is not to be read as JSON.
@@ -134,6 +151,9 @@ func (c *client) request(ctx context.Context, asked call) (*http.Request, error)
 	}
 	if asked.key != "" {
 		req.Header.Set("Idempotency-Key", asked.key)
+	}
+	if asked.match != "" {
+		req.Header.Set("If-Match", asked.match)
 	}
 	return req, nil
 }

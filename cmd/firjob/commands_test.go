@@ -26,9 +26,9 @@ var commandTests = []struct {
 	{name: "app-create", args: []string{"app", "create", "billing"}, status: http.StatusCreated, answer: "app",
 		want: asked{Method: "POST", URI: "/api/v1/apps", Body: `{"name":"billing"}`}},
 	{name: "app-list", args: []string{"app", "list"}, answer: "apps",
-		want: asked{Method: "GET", URI: "/api/v1/apps"}},
+		want: asked{Method: "GET", URI: "/api/v1/apps?page_size=100"}},
 	{name: "app-list-none", args: []string{"app", "list"}, answer: "none",
-		want: asked{Method: "GET", URI: "/api/v1/apps"}},
+		want: asked{Method: "GET", URI: "/api/v1/apps?page_size=100"}},
 	{name: "app-executors", args: []string{"app", "executors", "billing"}, answer: "executors",
 		want: asked{Method: "GET", URI: "/api/v1/apps/billing/executors"}},
 	{name: "app-executors-none", args: []string{"app", "executors", "a/b c"}, answer: "none",
@@ -42,6 +42,22 @@ var commandTests = []struct {
 	{name: "job-create-from-stdin", shows: "job-get", status: http.StatusCreated, answer: "job",
 		args: []string{"job", "create", "-f", "-"}, stdin: `{"name": "n", "params": {"id": 12345678901234567890}}`,
 		want: asked{Method: "POST", URI: "/api/v1/jobs", Body: `{"name":"n","params":{"id":12345678901234567890}}`}},
+	{name: "job-create-policies", shows: "job-get", status: http.StatusCreated, answer: "job",
+		args: []string{"job", "create", "n", "--app", "billing", "--handler", "h", "--cron", "0 0 18 LW * ?", "--dialect", "quartz", "--fire-jitter", "2m",
+			"--calendar", "holidays", "--calendar", "night", "--max-running", "3", "--queue-limit", "9", "--start-deadline", "10m", "--max-catch-up", "5",
+			"--route", "failover", "--route-order", "10.0.0.7:9999", "--selector", "zone=a,gpu=yes", "--exclusive", "--retry-on", "other", "--backoff-kind", "fixed"},
+		want: asked{Method: "POST", URI: "/api/v1/jobs", Body: `{"app":"billing","exclusive":true,"handler":"h","max_running":3,"misfire":{"max_catch_up":5},"name":"n",` +
+			`"queue_limit":9,"retry":{"kind":"fixed","on":"other"},"route":"failover","route_order":["10.0.0.7:9999"],` +
+			`"schedule":{"calendars":["holidays","night"],"dialect":"quartz","expr":"0 0 18 LW * ?","jitter":"2m","kind":"cron"},` +
+			`"selector":{"gpu":"yes","zone":"a"},"start_deadline":"10m"}`}},
+	{name: "job-create-child", shows: "job-get-call", status: http.StatusCreated, answer: "call",
+		args: []string{"job", "create", "n", "--app", "billing", "--http-url", "https://example.org/run", "--parent", "41", "--parent", "42:failure", "--join", "any"},
+		want: asked{Method: "POST", URI: "/api/v1/jobs", Body: `{"app":"billing","http":{"url":"https://example.org/run"},"name":"n",` +
+			`"parents":{"join":"any","of":[{"job":41,"on":"success"},{"job":42,"on":"failure"}]},"schedule":{"kind":"manual"}}`}},
+	{name: "job-batch", args: []string{"job", "batch", "-f", "-", "--atomic", "--idempotency-key", "k1"}, stdin: `[{"name":"a"},{"name":"b"}]`, answer: "batch",
+		want: asked{Method: "POST", URI: "/api/v1/jobs:batch", Body: `{"atomic":true,"jobs":[{"name":"a"},{"name":"b"}]}`, Key: "k1"}},
+	{name: "job-list-of", shows: "job-list-none", args: []string{"job", "list", "--kind", "cron", "--route", "sticky", "--calendar", "holidays", "--parent", "41"}, answer: "none",
+		want: asked{Method: "GET", URI: "/api/v1/jobs?calendar=holidays&kind=cron&page_size=100&parent=41&route=sticky"}},
 	{name: "job-list", args: []string{"job", "list"}, answer: "jobs",
 		want: asked{Method: "GET", URI: "/api/v1/jobs?page_size=100"}},
 	{name: "job-list-none", args: []string{"job", "list", "--app", "billing", "--query", "a b", "--paused", "--limit", "7"}, answer: "none",
@@ -74,7 +90,7 @@ var commandTests = []struct {
 		want: asked{Method: "DELETE", URI: "/api/v1/jobs/42"}},
 	{name: "job-trigger", args: []string{"job", "trigger", "42", "--params", "7", "--in", "10m", "--idempotency-key", "k1"},
 		status: http.StatusCreated, answer: "planned",
-		want: asked{Method: "POST", URI: "/api/v1/jobs/42/trigger", Body: `{"at":"2026-11-22T06:10:00.000Z","params":7}`, Key: "k1"}},
+		want: asked{Method: "POST", URI: "/api/v1/jobs/42/trigger", Body: `{"delay":"10m","params":7}`, Key: "k1"}},
 	{name: "job-trigger-at", shows: "job-trigger", args: []string{"job", "trigger", "42", "--at", "2026-11-22T06:10:00Z"},
 		status: http.StatusCreated, answer: "planned",
 		want: asked{Method: "POST", URI: "/api/v1/jobs/42/trigger", Body: `{"at":"2026-11-22T06:10:00.000Z"}`}},
@@ -83,6 +99,19 @@ var commandTests = []struct {
 		want: asked{Method: "POST", URI: "/api/v1/jobs/42/trigger", Body: `{"params":[1,2]}`}},
 	{name: "job-next", args: []string{"job", "next", "42", "-n", "2"}, answer: "next",
 		want: asked{Method: "GET", URI: "/api/v1/jobs/42/next?count=2"}},
+
+	{name: "calendar-create", shows: "calendar-get", status: http.StatusCreated, answer: "calendar",
+		args: []string{"calendar", "create", "holidays", "--date", "2027-10-01..2027-10-07", "--date", "yearly:2027-01-01", "--weekday", "sat,sun", "--hours", "22:00-06:00"},
+		want: asked{Method: "POST", URI: "/api/v1/calendars", Body: `{"dates":[{"from":"2027-10-01","until":"2027-10-07"},{"from":"2027-01-01","yearly":true}],` +
+			`"hours":[{"from":"22:00","until":"06:00"}],"name":"holidays","weekdays":["sat","sun"]}`}},
+	{name: "calendar-list", args: []string{"calendar", "list", "--query", "holi"}, answer: "calendars",
+		want: asked{Method: "GET", URI: "/api/v1/calendars?page_size=100&q=holi"}},
+	{name: "calendar-get", args: []string{"calendar", "get", "holidays"}, answer: "calendar",
+		want: asked{Method: "GET", URI: "/api/v1/calendars/holidays"}},
+	{name: "calendar-edit", shows: "calendar-get", args: []string{"calendar", "edit", "holidays", "--mode", "include"}, answer: "calendar",
+		want: asked{Method: "PATCH", URI: "/api/v1/calendars/holidays", Body: `{"mode":"include"}`}},
+	{name: "calendar-delete", args: []string{"calendar", "delete", "holidays"}, status: http.StatusNoContent,
+		want: asked{Method: "DELETE", URI: "/api/v1/calendars/holidays"}},
 
 	{name: "execution-list", answer: "executions", args: []string{"execution", "list", "--job", "42", "--app", "billing",
 		"--state", "succeeded,missed", "--since", "72h", "--until", "2026-11-22T06:00:00Z"},
@@ -96,8 +125,44 @@ var commandTests = []struct {
 		want: asked{Method: "GET", URI: "/api/v1/executions/" + anExecution}},
 	{name: "execution-cancel", args: []string{"execution", "cancel", manualExecution}, answer: "cancelled",
 		want: asked{Method: "POST", URI: "/api/v1/executions/" + manualExecution + "/cancel"}},
+	{name: "job-explain", args: []string{"job", "explain", "42", "--at", "2026-11-22T13:58:00+08:00"}, answer: "explanation",
+		want: asked{Method: "GET", URI: "/api/v1/jobs/42/explain?at=2026-11-22T13%3A58%3A00%2B08%3A00"}},
+	{name: "job-explain-no-fire", args: []string{"job", "explain", "42", "--at", "2026-11-22T05:58:00.5Z"}, answer: "nofire",
+		want: asked{Method: "GET", URI: "/api/v1/jobs/42/explain?at=2026-11-22T05%3A58%3A00.5Z"}},
+	{name: "execution-explain", shows: "job-explain", args: []string{"execution", "explain", anExecution}, answer: "explanation",
+		want: asked{Method: "GET", URI: "/api/v1/executions/" + anExecution + "/explain"}},
+	{name: "job-backfill-start", args: []string{"job", "backfill", "start", "42", "--from", "24h", "--until", "2026-11-22T00:00:00Z", "--newest",
+		"--max-running", "4", "--params", "7"}, status: http.StatusCreated, answer: "backfill",
+		want: asked{Method: "POST", URI: "/api/v1/jobs/42/backfill", Body: `{"from":"2026-11-21T06:00:00.000Z","max_running":4,"order":"newest_first",` +
+			`"params":7,"until":"2026-11-22T00:00:00.000Z"}`}},
+	{name: "job-backfill-dry", args: []string{"job", "backfill", "start", "42", "--from", "24h", "--until", "6h", "--dry-run"}, status: http.StatusCreated, answer: "backfill",
+		want: asked{Method: "POST", URI: "/api/v1/jobs/42/backfill?dry_run=true", Body: `{"from":"2026-11-21T06:00:00.000Z","until":"2026-11-22T00:00:00.000Z"}`}},
+	{name: "job-backfill-list", args: []string{"job", "backfill", "list", "42"}, answer: "backfills",
+		want: asked{Method: "GET", URI: "/api/v1/jobs/42/backfills?page_size=100"}},
+	{name: "job-backfill-get", shows: "job-backfill-start", args: []string{"job", "backfill", "get", "7"}, answer: "backfill",
+		want: asked{Method: "GET", URI: "/api/v1/backfills/7"}},
+	{name: "job-backfill-cancel", shows: "job-backfill-start", args: []string{"job", "backfill", "cancel", "7"}, answer: "backfill",
+		want: asked{Method: "POST", URI: "/api/v1/backfills/7/cancel"}},
+	{name: "dead-letter-list", args: []string{"dead-letter", "list", "--app", "billing", "--job", "42", "--state", "failed,lost", "--since", "24h", "--handled"}, answer: "deadletters",
+		want: asked{Method: "GET", URI: "/api/v1/dead-letters?app=billing&handled=true&job=42&page_size=100&since=2026-11-21T06%3A00%3A00.000Z&state=failed%2Clost"}},
+	{name: "dead-letter-redrive", args: []string{"dead-letter", "redrive", anExecution}, answer: "redriven",
+		want: asked{Method: "POST", URI: "/api/v1/dead-letters:redrive", Body: `{"ids":["` + anExecution + `"]}`}},
+	{name: "dead-letter-redrive-dry", args: []string{"dead-letter", "redrive", "--all", "--limit", "5", "--dry-run"}, answer: "redriven",
+		want: asked{Method: "POST", URI: "/api/v1/dead-letters:redrive?dry_run=true", Body: `{"filter":{},"limit":5}`}},
+	{name: "dead-letter-dismiss", args: []string{"dead-letter", "dismiss", "--job", "42", "--state", "lost"}, answer: "dismissed",
+		want: asked{Method: "POST", URI: "/api/v1/dead-letters:dismiss", Body: `{"filter":{"job":42,"state":["lost"]}}`}},
 	{name: "execution-retry", shows: "job-trigger", args: []string{"execution", "retry", anExecution}, status: http.StatusCreated, answer: "planned",
 		want: asked{Method: "POST", URI: "/api/v1/executions/" + anExecution + "/retry"}},
+}
+
+// wanted returns the requests of a command: a change is made to the version that
+// is read before it.
+func wanted(last asked) []asked {
+	if last.Method != http.MethodPatch && last.Method != http.MethodDelete {
+		return []asked{last}
+	}
+	last.Match = `"3"`
+	return []asked{{Method: http.MethodGet, URI: last.URI}, last}
 }
 
 func TestCommands(t *testing.T) {
@@ -118,7 +183,7 @@ func TestCommands(t *testing.T) {
 			if got.code != exitOK || got.stderr != "" {
 				t.Fatalf("exit code %d, stderr %q; want 0 and nothing", got.code, got.stderr)
 			}
-			if diff := cmp.Diff([]asked{tt.want}, api.requests()); diff != "" {
+			if diff := cmp.Diff(wanted(tt.want), api.requests()); diff != "" {
 				t.Errorf("requests differ (-want +got):\n%s", diff)
 			}
 			shows := tt.shows
@@ -181,6 +246,29 @@ func TestListsFollowPages(t *testing.T) {
 				t.Errorf("requests differ (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// Jobs of a batch that are faulty are shown, and the command fails.
+func TestBatchWithFaults(t *testing.T) {
+	t.Parallel()
+	api := newFakeAPI(t, ok(answerFile(t, "batch-faults")))
+	got := api.ran(t, nil, `{"jobs":[{},{}]}`, "job", "batch", "-f", "-")
+	if got.code != exitFailure || got.stderr != "firjob: 1 of 2 jobs were not stored\n" {
+		t.Errorf("exit code %d, stderr %q; want 1 and the number", got.code, got.stderr)
+	}
+	golden(t, "job-batch-faults", got.stdout)
+}
+
+// What somebody else has changed meanwhile stays as it is.
+func TestChangeOfAnotherVersion(t *testing.T) {
+	t.Parallel()
+	api := newFakeAPI(t, ok(answerFile(t, "job")), answer{http.StatusPreconditionFailed,
+		`{"title":"Precondition Failed","detail":"it was changed since, and is at version 4 now: read it again","code":"precondition_failed"}`})
+	got := api.ran(t, nil, "", "job", "edit", "42", "--timeout", "5s")
+	want := "firjob: Precondition Failed: it was changed since, and is at version 4 now: read it again\n"
+	if got.code != exitFailure || got.stderr != want {
+		t.Errorf("exit code %d, stderr %q; want 1, %q", got.code, got.stderr, want)
 	}
 }
 

@@ -72,7 +72,7 @@ func TestUsageErrors(t *testing.T) {
 		{"job list -o xml", []string{"--output must be one of"}},
 		{"job get", []string{"<id>"}},
 		{"job get nightly", []string{"<id>", "nightly"}},
-		{"job create", []string{"missing: <name>, --app, --handler, one of --cron, --every, --delay, --at, --manual", help}},
+		{"job create", []string{"missing: <name>, --app, --handler or --http-url, one of --cron, --every, --delay, --at, --manual, --parent", help}},
 		{"job create n --app a --handler h --timezone UTC", []string{"missing: one of --cron"}},
 		{"job create n --app a --handler h --every 5", []string{`"5" is not a duration such as "30s"`}},
 		{"job create n --app a --handler h --every 5s --manual", []string{"--manual and --every can't be used together"}},

@@ -15,8 +15,11 @@ type executionCmd struct {
 
 	List   executionListCmd   `cmd:"" help:"List executions, the latest scheduled first."`
 	Get    executionGetCmd    `cmd:"" help:"Show an execution and its attempts."`
+	Logs   executionLogsCmd   `cmd:"" help:"Show an execution's log, or follow it."`
 	Cancel executionCancelCmd `cmd:"" help:"Cancel an execution."`
 	Retry  executionRetryCmd  `cmd:"" help:"Run a finished execution again, as a new one."`
+
+	Explain executionExplainCmd `cmd:"" help:"Say what became of an execution, and why."`
 }
 
 // executionArg names an execution.

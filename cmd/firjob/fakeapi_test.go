@@ -26,7 +26,7 @@ var testNow = time.Date(2026, 11, 22, 6, 0, 0, 0, time.UTC)
 
 // asked is a request that the API got.
 type asked struct {
-	Method, URI, Body, Key, Auth string
+	Method, URI, Body, Key, Auth, Match string
 }
 
 // fakeAPI answers like the server, from a list: each request gets the next
@@ -58,7 +58,8 @@ func (f *fakeAPI) serve(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.asked = append(f.asked, asked{r.Method, r.URL.RequestURI(), strings.TrimSpace(string(body)),
-		r.Header.Get("Idempotency-Key"), r.Header.Get("Authorization")})
+		r.Header.Get("Idempotency-Key"), r.Header.Get("Authorization"), r.Header.Get("If-Match")})
+	w.Header().Set("ETag", `"3"`)
 	now := f.answers[0]
 	if len(f.answers) > 1 {
 		f.answers = f.answers[1:]

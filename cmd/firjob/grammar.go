@@ -20,12 +20,14 @@ type commandLine struct {
 	Migrate migrateCmd `cmd:"" group:"Run it:" help:"Bring the database's schema up to date, or show how it stands."`
 	Bench   benchCmd   `cmd:"" group:"Run it:" help:"Measure a cluster that is started on this machine."`
 
-	Job       jobCmd       `cmd:"" group:"Use it:" help:"Make, show, change and run jobs."`
-	Execution executionCmd `cmd:"" group:"Use it:" help:"Show, cancel and repeat executions."`
-	App       appCmd       `cmd:"" group:"Use it:" help:"Make and show apps and their executors."`
-	Schedule  scheduleCmd  `cmd:"" group:"Use it:" help:"See when a schedule fires, without a server."`
-	Doctor    doctorCmd    `cmd:"" group:"Use it:" help:"Look for what keeps an installation from working well."`
-	Version   versionCmd   `cmd:"" group:"Use it:" help:"Show the version."`
+	Job        jobCmd        `cmd:"" group:"Use it:" help:"Make, show, change and run jobs."`
+	Calendar   calendarCmd   `cmd:"" group:"Use it:" help:"Make, show and change calendars."`
+	Execution  executionCmd  `cmd:"" group:"Use it:" help:"Show, cancel and repeat executions."`
+	DeadLetter deadLetterCmd `cmd:"" group:"Use it:" help:"Show, repeat and dismiss executions that failed for good."`
+	App        appCmd        `cmd:"" group:"Use it:" help:"Make and show apps and their executors."`
+	Schedule   scheduleCmd   `cmd:"" group:"Use it:" help:"See when a schedule fires, without a server."`
+	Doctor     doctorCmd     `cmd:"" group:"Use it:" help:"Look for what keeps an installation from working well."`
+	Version    versionCmd    `cmd:"" group:"Use it:" help:"Show the version."`
 }
 
 const description = "Firjob runs jobs on time, on any number of machines. " +

@@ -18,6 +18,7 @@ func sampleHandlers() map[string]worker.Handler {
 		"fail":     func(context.Context, *worker.Task) error { return errors.New("this handler always fails") },
 		"echo":     echo,
 		"sleep":    sleepFor,
+		"steps":    steps,
 		"flaky":    flaky,
 		"lateness": lateness,
 	}
@@ -37,7 +38,12 @@ func sleepFor(ctx context.Context, t *worker.Task) error {
 	if err := t.Params(&params); err != nil {
 		return err
 	}
-	timer := time.NewTimer(params.For.Std())
+	return pause(ctx, params.For.Std())
+}
+
+// pause waits, and returns why ctx has ended if it does so before.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -47,17 +53,46 @@ func sleepFor(ctx context.Context, t *worker.Task) error {
 	}
 }
 
+// steps shows logs and progress while it runs.
+func steps(ctx context.Context, t *worker.Task) error {
+	params := struct {
+		Steps int             `json:"steps"`
+		Every firjob.Duration `json:"every"`
+	}{Steps: 10, Every: firjob.Duration(200 * time.Millisecond)}
+	if err := t.Params(&params); err != nil {
+		return worker.Permanent(err)
+	}
+	for step := range params.Steps {
+		t.Progress(100*step/params.Steps, fmt.Sprintf("step %d of %d", step+1, params.Steps))
+		t.Log().Info("a step", "step", step+1, "of", params.Steps)
+		if err := pause(ctx, params.Every.Std()); err != nil {
+			return err
+		}
+	}
+	t.Progress(100, "done")
+	return nil
+}
+
 func flaky(_ context.Context, t *worker.Task) error {
 	params := struct {
-		Times int `json:"times"`
+		Times      int             `json:"times"`
+		Permanent  bool            `json:"permanent"`
+		RetryAfter firjob.Duration `json:"retry_after"`
 	}{Times: 1}
 	if err := t.Params(&params); err != nil {
-		return err
+		return worker.Permanent(err)
 	}
-	if t.Attempt <= params.Times {
-		return fmt.Errorf("attempt %d fails; attempt %d will not", t.Attempt, params.Times+1)
+	if t.Attempt > params.Times {
+		return nil
 	}
-	return nil
+	err := fmt.Errorf("attempt %d fails; attempt %d will not", t.Attempt, params.Times+1)
+	if params.RetryAfter > 0 {
+		err = errors.Join(err, worker.RetryAfter(params.RetryAfter.Std()))
+	}
+	if params.Permanent {
+		err = worker.Permanent(err)
+	}
+	return err
 }
 
 // lateness returns by how many microseconds of this machine's own clock the

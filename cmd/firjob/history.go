@@ -2,31 +2,18 @@ package main
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
-	"time"
 
-	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/checker"
 	"github.com/firjob/firjob/worker"
 )
 
-// history writes what handlers do to a file, for tests: one line of JSON an
-// event, each by a single write, which a kill -9 cannot tear.
+// history writes what handlers do to a file, for tests: one event a line, as
+// package checker reads them.
 type history struct {
 	file *os.File
-}
-
-// historyEvent is one line.
-type historyEvent struct {
-	Event       string             `json:"event"` // "start" or "end"
-	ID          firjob.ExecutionID `json:"id"`
-	Job         string             `json:"job"`
-	ScheduledAt time.Time          `json:"scheduled_at"`
-	Attempt     int                `json:"attempt"`
-	Token       int64              `json:"token"`
-	At          time.Time          `json:"at"`
-	PID         int                `json:"pid"`
 }
 
 func openHistory(path string) (*history, error) {
@@ -43,21 +30,17 @@ func (h *history) close() { _ = h.file.Close() }
 // cannot be written fails the task, so that no event is missing unnoticed.
 func (h *history) wrap(handler worker.Handler) worker.Handler {
 	return func(ctx context.Context, t *worker.Task) error {
-		if err := h.write("start", t); err != nil {
+		if err := h.write(t, checker.Event{Kind: checker.KindStart}); err != nil {
 			return err
 		}
 		if err := handler(ctx, t); err != nil {
-			return err
+			return errors.Join(err, h.write(t, checker.Event{Kind: checker.KindEnd, Phase: checker.PhaseFailed}))
 		}
-		return h.write("end", t)
+		return h.write(t, checker.Event{Kind: checker.KindEnd, Phase: checker.PhaseOK})
 	}
 }
 
-func (h *history) write(event string, t *worker.Task) error {
-	line, err := json.Marshal(historyEvent{event, t.ID, t.Job, t.ScheduledAt, t.Attempt, t.Token, time.Now(), os.Getpid()})
-	if err != nil {
-		return err
-	}
-	_, err = h.file.Write(append(line, '\n'))
-	return err
+func (h *history) write(t *worker.Task, e checker.Event) error {
+	e.Execution, e.Token, e.Attempt, e.PID = t.ID, t.Token, t.Attempt, os.Getpid()
+	return checker.Write(h.file, checker.Stamped(e))
 }

@@ -17,6 +17,7 @@ type jobCmd struct {
 	outputFlag
 
 	Create  jobCreateCmd  `cmd:"" help:"Make a job."`
+	Batch   jobBatchCmd   `cmd:"" help:"Make many jobs from a file."`
 	List    jobListCmd    `cmd:"" help:"List jobs."`
 	Get     jobGetCmd     `cmd:"" help:"Show a job."`
 	Edit    jobEditCmd    `cmd:"" help:"Change a job; what is not said stays."`
@@ -25,6 +26,9 @@ type jobCmd struct {
 	Delete  jobDeleteCmd  `cmd:"" help:"Delete a job; its history stays."`
 	Trigger jobTriggerCmd `cmd:"" help:"Run a job once, now or later."`
 	Next    jobNextCmd    `cmd:"" help:"Show the coming fires of a job."`
+
+	Explain  jobExplainCmd  `cmd:"" help:"Say what became of an instant of a job, and why."`
+	Backfill jobBackfillCmd `cmd:"" help:"Run the fires of a past range."`
 }
 
 // jobArg names a job.
@@ -38,11 +42,15 @@ func (a jobArg) path(below ...string) string {
 }
 
 type jobListCmd struct {
-	App     string `placeholder:"NAME" help:"Only jobs of this app."`
-	Query   string `placeholder:"TEXT" help:"Only jobs with this in their name or handler."`
-	Enabled bool   `xor:"enabled" help:"Only jobs that fire."`
-	Paused  bool   `xor:"enabled" help:"Only jobs that are paused."`
-	Limit   limit  `default:"100" help:"How many at most; 0 = all."`
+	App      string `placeholder:"NAME" help:"Only jobs of this app."`
+	Query    string `placeholder:"TEXT" help:"Only jobs with this in their name or handler."`
+	Enabled  bool   `xor:"enabled" help:"Only jobs that fire."`
+	Paused   bool   `xor:"enabled" help:"Only jobs that are paused."`
+	Kind     string `placeholder:"cron|every|delay|at|manual" help:"Only jobs whose schedule is of this kind."`
+	Route    string `placeholder:"ROUTE" help:"Only jobs with this route."`
+	Calendar string `placeholder:"NAME" help:"Only jobs whose schedule names this calendar."`
+	Parent   string `placeholder:"ID" help:"Only jobs that this one triggers."`
+	Limit    limit  `default:"100" help:"How many at most; 0 = all."`
 }
 
 func (jobListCmd) Help() string { return "Example:\n\n    firjob job list --app billing --paused" }
@@ -51,6 +59,10 @@ func (c *jobListCmd) Run(ctx context.Context, api *client, out *output) error {
 	query := url.Values{}
 	putQuery(query, "app", c.App)
 	putQuery(query, "q", c.Query)
+	putQuery(query, "kind", c.Kind)
+	putQuery(query, "route", c.Route)
+	putQuery(query, "calendar", c.Calendar)
+	putQuery(query, "parent", c.Parent)
 	if c.Enabled || c.Paused {
 		query.Set("enabled", strconv.FormatBool(c.Enabled))
 	}
@@ -64,7 +76,7 @@ func (c *jobListCmd) Run(ctx context.Context, api *client, out *output) error {
 			if !j.Enabled {
 				next = "paused"
 			}
-			return []string{fmt.Sprint(j.ID), j.App, j.Name, j.Handler, scheduleText(j.Schedule), next}
+			return []string{fmt.Sprint(j.ID), j.App, j.Name, runsText(j), scheduleText(j.Schedule), next}
 		})
 }
 
@@ -137,7 +149,7 @@ type jobDeleteCmd struct{ jobArg }
 func (jobDeleteCmd) Help() string { return "Example:\n\n    firjob job delete 42" }
 
 func (c *jobDeleteCmd) Run(ctx context.Context, api *client, out *output) error {
-	answer, err := api.do(ctx, call{method: http.MethodDelete, path: c.path()})
+	answer, err := api.change(ctx, call{method: http.MethodDelete, path: c.path()})
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,10 @@ func (jobCreateCmd) Help() string {
 
     firjob job create nightly --app billing --handler report --cron "0 2 * * *" --timezone Asia/Shanghai
     firjob job create sync --app billing --handler sync --every 30s --overlap skip
+    firjob job create books --app billing --handler books --cron "0 0 18 LW * ?" --dialect quartz --calendar holidays
+    firjob job create index --app billing --handler index --every 1m --selector zone=a,gpu=yes --overlap queue --max-running 3
+    firjob job create after --app billing --handler after --parent 41 --parent 42:end
+    firjob job create call --app billing --http-url https://example.org/run --every 1m
     firjob job create -f job.json`
 }
 
@@ -60,11 +64,11 @@ func (c *jobCreateCmd) missing(body object) []string {
 	if c.App == "" {
 		list = append(list, "--app")
 	}
-	if c.Handler == nil {
-		list = append(list, "--handler")
+	if c.Handler == nil && c.HTTPURL == nil {
+		list = append(list, "--handler or --http-url")
 	}
 	if schedule, _ := body["schedule"].(object); schedule["kind"] == nil {
-		list = append(list, "one of --cron, --every, --delay, --at, --manual")
+		list = append(list, "one of --cron, --every, --delay, --at, --manual, --parent")
 	}
 	return list
 }
@@ -88,7 +92,7 @@ func (c *jobEditCmd) Run(ctx context.Context, p *process, api *client, out *outp
 	if err != nil {
 		return err
 	}
-	answer, err := api.do(ctx, call{method: http.MethodPatch, path: c.path(), body: body})
+	answer, err := api.change(ctx, call{method: http.MethodPatch, path: c.path(), body: body})
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/firjob/firjob"
 )
@@ -10,24 +14,40 @@ import (
 // not given is nil and is not sent: a new job then has the server's default, an
 // old one keeps what it has.
 type jobFlags struct {
-	Handler  *string `placeholder:"NAME" help:"Handler that runs, as the executors register it."`
-	Params   *string `placeholder:"JSON|@FILE" help:"What the handler gets."`
-	Cron     *string `placeholder:"EXPR" xor:"when" group:"When:" help:"A cron expression of 5 fields, or 6 with seconds first, or @hourly, @daily ..."`
-	Manual   bool    `xor:"when" group:"When:" help:"Only when triggered."`
-	Misfire  *string `placeholder:"fire_once|skip|fire_all" group:"Policies:" help:"Which of the fires that could not be sent in time run."`
-	Grace    *span   `placeholder:"DURATION" group:"Policies:" help:"A fire that is not later than this always runs."`
-	Overlap  *string `placeholder:"allow|skip|queue" group:"Policies:" help:"What happens when it is due while it still runs."`
-	Route    *string `placeholder:"round_robin|random|least_busy" group:"Policies:" help:"How an executor is picked."`
-	Delivery *string `placeholder:"at_least_once|at_most_once" group:"Policies:" help:"What happens to an attempt whose outcome cannot be known."`
-	Timeout  *span   `placeholder:"DURATION" group:"Policies:" help:"Of one attempt; 0s = none."`
-	Priority *int    `placeholder:"N" group:"Policies:" help:"From -10 to 10; higher goes first."`
-	Paused   bool    `group:"Policies:" help:"Do not fire until it is resumed."`
+	Handler       *string           `placeholder:"NAME" help:"Handler that runs, as the executors register it."`
+	Params        *string           `placeholder:"JSON|@FILE" help:"What the handler gets."`
+	HTTPURL       *string           `name:"http-url" placeholder:"URL" help:"In place of a handler: what the server calls itself; more of that by --file."`
+	HTTPMethod    *string           `name:"http-method" placeholder:"METHOD" help:"Of that call; POST by default."`
+	Cron          *string           `placeholder:"EXPR" xor:"when" group:"When:" help:"A cron expression of 5 fields, or 6 with seconds first, or @hourly, @daily ..."`
+	Manual        bool              `xor:"when" group:"When:" help:"Only when triggered."`
+	Parent        []parent          `placeholder:"ID[:success|failure|end]" xor:"when" group:"When:" help:"When these jobs have ended so; success by default. May be repeated."`
+	Join          *string           `placeholder:"all|any" group:"When:" help:"Once all of the parents have, or the first; all by default."`
+	FireJitter    *span             `placeholder:"DURATION" group:"When:" help:"Put each fire off by up to this much."`
+	Calendar      []string          `placeholder:"NAME" group:"When:" help:"Fire only when this calendar permits it. May be repeated."`
+	Misfire       *string           `placeholder:"fire_once|skip|fire_all" group:"Policies:" help:"Which of the fires that could not be sent in time run."`
+	Grace         *span             `placeholder:"DURATION" group:"Policies:" help:"A fire that is not later than this always runs."`
+	MaxCatchUp    *int              `placeholder:"N" group:"Policies:" help:"Late fires that fire_all runs after one stop."`
+	StartDeadline *span             `placeholder:"DURATION" group:"Policies:" help:"What would start later than this is missed instead; 0s = none."`
+	Overlap       *string           `placeholder:"allow|skip|queue|replace" group:"Policies:" help:"What happens when it is due while as many run as may."`
+	MaxRunning    *int              `placeholder:"N" group:"Policies:" help:"Executions at a time; 0 = no limit with allow, else 1."`
+	QueueLimit    *int              `placeholder:"N" group:"Policies:" help:"Executions that may wait for their turn."`
+	Route         *string           `placeholder:"ROUTE" group:"Policies:" help:"How an executor is picked: round_robin, random, least_busy, least_recently_used, least_frequently_used, consistent_hash, first, last, failover, sticky or broadcast."`
+	RouteKey      *string           `placeholder:"FIELD" group:"Policies:" help:"For consistent_hash: the field of the params that is the key."`
+	RouteOrder    []string          `placeholder:"ADDRESS" group:"Policies:" help:"For failover: the preferred executors, in their order."`
+	Selector      map[string]string `mapsep:"," placeholder:"NAME=VALUE" group:"Policies:" help:"Labels that an executor must have. May be repeated."`
+	Exclusive     *bool             `negatable:"" group:"Policies:" help:"The executor confirms that it may run before the handler begins."`
+	Delivery      *string           `placeholder:"at_least_once|at_most_once" group:"Policies:" help:"What happens to an attempt whose outcome cannot be known."`
+	Timeout       *span             `placeholder:"DURATION" group:"Policies:" help:"Of one attempt; 0s = none."`
+	Priority      *int              `placeholder:"N" group:"Policies:" help:"From -10 to 10; higher goes first."`
+	Paused        bool              `group:"Policies:" help:"Do not fire until it is resumed."`
 
 	MaxAttempts *int     `placeholder:"N" group:"Policies:" help:"Attempts in all; 1 = no retry."`
 	Backoff     *span    `placeholder:"DURATION" group:"Policies:" help:"Wait before the second attempt."`
 	Factor      *float64 `placeholder:"X" group:"Policies:" help:"By which each further wait grows."`
 	MaxBackoff  *span    `placeholder:"DURATION" group:"Policies:" help:"The longest wait."`
 	Jitter      *float64 `placeholder:"X" group:"Policies:" help:"0.2 = each wait is up to 20 % shorter or longer."`
+	BackoffKind *string  `placeholder:"exponential|linear|fixed" group:"Policies:" help:"How waits grow."`
+	RetryOn     *string  `placeholder:"any|other|same" group:"Policies:" help:"Which executor gets the next attempt."`
 
 	scheduleFlags
 }
@@ -41,6 +61,9 @@ type scheduleFlags struct {
 	Every       *span    `placeholder:"DURATION" xor:"when" group:"When:" help:"Again and again after this long, however long it runs."`
 	Delay       *span    `placeholder:"DURATION" xor:"when" group:"When:" help:"This long after the last execution ended."`
 	At          *instant `placeholder:"TIME" xor:"when" group:"When:" help:"Once, such as 2027-01-01T00:00:00Z."`
+	Dialect     *string  `placeholder:"unix|quartz" group:"When:" help:"For cron: how the expression is read; unix by default."`
+	StartAt     *instant `placeholder:"TIME" group:"When:" help:"No fire before it."`
+	EndAt       *instant `placeholder:"TIME" group:"When:" help:"No fire at or after it."`
 	Timezone    *string  `placeholder:"ZONE" group:"When:" help:"For cron, such as Asia/Shanghai; UTC by default."`
 	Gap         *string  `placeholder:"run_after|skip" group:"When:" help:"For cron: a local time that a change of the clocks leaves out."`
 	OverlapHour *string  `placeholder:"once|twice" group:"When:" help:"For cron: a local time that a change of the clocks brings twice."`
@@ -78,6 +101,9 @@ func (f *scheduleFlags) object(cron *string, manual bool) object {
 	case manual:
 		o["kind"] = firjob.ScheduleManual
 	}
+	put(o, "dialect", f.Dialect)
+	put(o, "start_at", f.StartAt)
+	put(o, "end_at", f.EndAt)
 	put(o, "timezone", f.Timezone)
 	put(o, "gap", f.Gap)
 	put(o, "overlap_hour", f.OverlapHour)
@@ -95,10 +121,15 @@ func (f *jobFlags) object(p *process) (object, error) {
 		o["params"] = json.RawMessage(params)
 	}
 	put(o, "handler", f.Handler)
-	nest(o, "schedule", f.scheduleFlags.object(f.Cron, f.Manual))
+	nest(o, "http", f.call())
+	nest(o, "schedule", f.schedule())
+	nest(o, "parents", f.parents())
 	nest(o, "misfire", f.misfire())
+	put(o, "start_deadline", f.StartDeadline)
 	put(o, "overlap", f.Overlap)
-	put(o, "route", f.Route)
+	put(o, "max_running", f.MaxRunning)
+	put(o, "queue_limit", f.QueueLimit)
+	f.routing(o)
 	put(o, "delivery", f.Delivery)
 	put(o, "timeout", f.Timeout)
 	nest(o, "retry", f.retry())
@@ -109,10 +140,62 @@ func (f *jobFlags) object(p *process) (object, error) {
 	return o, nil
 }
 
+func (f *jobFlags) call() object {
+	o := object{}
+	put(o, "url", f.HTTPURL)
+	put(o, "method", f.HTTPMethod)
+	return o
+}
+
+func (f *jobFlags) schedule() object {
+	o := f.scheduleFlags.object(f.Cron, f.Manual || len(f.Parent) > 0)
+	put(o, "jitter", f.FireJitter)
+	if len(f.Calendar) > 0 {
+		o["calendars"] = f.Calendar
+	}
+	return o
+}
+
+func (f *jobFlags) parents() object {
+	o := object{}
+	put(o, "join", f.Join)
+	if len(f.Parent) > 0 {
+		o["of"] = f.Parent
+	}
+	return o
+}
+
+// parent is a flag that names a job and which end of it counts.
+type parent firjob.Parent
+
+// UnmarshalText reads a number, or one and a condition: "41:failure".
+func (p *parent) UnmarshalText(text []byte) error {
+	number, on, _ := strings.Cut(string(text), ":")
+	id, err := strconv.ParseUint(number, 10, 32)
+	if err != nil {
+		return fmt.Errorf("%q is not the number of a job, such as 41 or 41:failure", text)
+	}
+	p.Job, p.On = firjob.JobID(id), cmp.Or(firjob.On(on), firjob.OnSuccess)
+	return nil
+}
+
+func (f *jobFlags) routing(o object) {
+	put(o, "route", f.Route)
+	put(o, "route_key", f.RouteKey)
+	if len(f.RouteOrder) > 0 {
+		o["route_order"] = f.RouteOrder
+	}
+	if len(f.Selector) > 0 {
+		o["selector"] = f.Selector
+	}
+	put(o, "exclusive", f.Exclusive)
+}
+
 func (f *jobFlags) misfire() object {
 	o := object{}
 	put(o, "policy", f.Misfire)
 	put(o, "grace", f.Grace)
+	put(o, "max_catch_up", f.MaxCatchUp)
 	return o
 }
 
@@ -123,5 +206,7 @@ func (f *jobFlags) retry() object {
 	put(o, "factor", f.Factor)
 	put(o, "max_backoff", f.MaxBackoff)
 	put(o, "jitter", f.Jitter)
+	put(o, "kind", f.BackoffKind)
+	put(o, "on", f.RetryOn)
 	return o
 }

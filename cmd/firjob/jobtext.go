@@ -1,8 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/firjob/firjob"
 )
@@ -11,16 +15,18 @@ import (
 func showJob(out *output, j firjob.Job) {
 	out.field("Job", fmt.Sprintf("%d %s", j.ID, j.Name))
 	out.field("App", j.App)
-	out.field("Handler", j.Handler)
+	out.field("Handler", runsText(j))
 	out.field("Params", paramsText(j.Params))
 	out.field("Schedule", scheduleText(j.Schedule))
 	out.field("State", jobState(j))
 	out.field("Next fire (UTC)", out.when(j.NextFireAt))
+	out.field("Parents", parentsText(j.Parents))
 	out.field("Misfire", fmt.Sprintf("%s, grace %v", j.Misfire.Policy, j.Misfire.Grace))
-	out.field("Overlap", string(j.Overlap))
-	out.field("Route", string(j.Route))
+	out.field("Start deadline", spanText(j.StartDeadline))
+	out.field("Overlap", overlapText(j))
+	out.field("Route", routeText(j))
 	out.field("Delivery", string(j.Delivery))
-	out.field("Timeout", timeoutText(j.Timeout))
+	out.field("Timeout", cmp.Or(spanText(j.Timeout), "none"))
 	out.field("Retry", retryText(j.Retry))
 	out.field("Priority", fmt.Sprint(j.Priority))
 	out.field("Version", fmt.Sprint(j.Version))
@@ -32,7 +38,7 @@ func showJob(out *output, j firjob.Job) {
 func scheduleText(s firjob.Schedule) string {
 	switch s.Kind {
 	case firjob.ScheduleCron:
-		return fmt.Sprintf("%s (%s)", s.Expr, s.Timezone)
+		return fmt.Sprintf("%s (%s)", s.Expr, strings.Join(append([]string{s.Timezone}, s.Calendars...), ", "))
 	case firjob.ScheduleEvery:
 		return fmt.Sprintf("every %v", s.Interval)
 	case firjob.ScheduleDelay:
@@ -62,11 +68,52 @@ func paramsText(params json.RawMessage) string {
 	return string(params)
 }
 
-func timeoutText(d firjob.Duration) string {
+// spanText is "" for no time at all.
+func spanText(d firjob.Duration) string {
 	if d == 0 {
-		return "none"
+		return ""
 	}
 	return d.String()
+}
+
+// runsText says what runs: a handler, or a call of the server's own.
+func runsText(j firjob.Job) string {
+	if j.HTTP != nil {
+		return j.HTTP.Method + " " + j.HTTP.URL
+	}
+	return j.Handler
+}
+
+func parentsText(p *firjob.Parents) string {
+	if p == nil {
+		return ""
+	}
+	var list []string
+	for _, of := range p.Of {
+		list = append(list, fmt.Sprintf("%d (%s)", of.Job, of.On))
+	}
+	return fmt.Sprintf("%s of %s", p.Join, strings.Join(list, ", "))
+}
+
+func overlapText(j firjob.Job) string {
+	if j.MaxRunning == 0 {
+		return string(j.Overlap)
+	}
+	return fmt.Sprintf("%s, %d at a time", j.Overlap, j.MaxRunning)
+}
+
+func routeText(j firjob.Job) string {
+	text := string(j.Route)
+	if j.RouteKey != "" {
+		text += " by " + j.RouteKey
+	}
+	for _, name := range slices.Sorted(maps.Keys(j.Selector)) {
+		text += fmt.Sprintf(", %s=%s", name, j.Selector[name])
+	}
+	if j.Exclusive {
+		text += ", exclusive"
+	}
+	return text
 }
 
 func retryText(r firjob.Retry) string {

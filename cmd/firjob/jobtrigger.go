@@ -49,9 +49,7 @@ func (c *jobTriggerCmd) body(p *process) (object, error) {
 		o["params"] = params
 	}
 	put(o, "at", c.At)
-	if c.In != nil {
-		o["at"] = instant(p.now().Add(c.In.Std()))
-	}
+	put(o, "delay", c.In)
 	return o, nil
 }
 

@@ -111,6 +111,13 @@ func (out *output) line(format string, args ...any) {
 	fmt.Fprintln(out.table, oneLine(fmt.Sprintf(format, args...)))
 }
 
+// lines writes text that has line breaks of its own.
+func (out *output) lines(text string) {
+	for line := range strings.SplitSeq(text, "\n") {
+		out.line("%s", line)
+	}
+}
+
 // limit is the flag that bounds a list; 0 = all.
 type limit int
 

@@ -37,7 +37,7 @@ func (c *schedulePreviewCmd) Run(p *process, out *output) error {
 	if err != nil {
 		return err
 	}
-	timetable, err := schedule.Timetable(from.Truncate(time.Millisecond))
+	timetable, err := schedule.Timetable(firjob.TimetableOptions{Anchor: from})
 	if err != nil {
 		return usageError{err}
 	}

@@ -27,11 +27,15 @@ type serverCmd struct {
 	Retention      time.Duration `env:"FIRJOB_RETENTION" default:"720h" help:"How long executions are kept, in whole days. Default: ${default}."`
 	DBConns        int           `name:"database-conns" env:"FIRJOB_DATABASE_CONNS" default:"16" help:"Connections to Postgres. Default: ${default}."`
 
+	LogLimit    int      `name:"log-limit" env:"FIRJOB_LOG_LIMIT" default:"1048576" placeholder:"BYTES" help:"How much is kept of one execution's log. Default: ${default}."`
+	EgressAllow []string `name:"egress-allow" env:"FIRJOB_EGRESS_ALLOW" placeholder:"CIDR|HOST,..." help:"What HTTP jobs may reach although it is not public."`
+
 	BootstrapApp    string `name:"bootstrap-app" env:"FIRJOB_BOOTSTRAP_APP" placeholder:"NAME" help:"App to make at the start if there is none of that name."`
 	BootstrapSecret string `name:"bootstrap-app-secret" env:"FIRJOB_BOOTSTRAP_APP_SECRET" placeholder:"SECRET" help:"Its secret, 32 characters or more."`
 
 	AllowStandIn bool          `name:"allow-stand-in" env:"FIRJOB_ALLOW_STAND_IN" hidden:""`
 	ClockOffset  time.Duration `name:"clock-offset" env:"FIRJOB_CLOCK_OFFSET" hidden:"" help:"Fault for tests: shifts the local clock."`
+	ClockDrift   int           `name:"clock-drift" env:"FIRJOB_CLOCK_DRIFT" hidden:"" help:"Fault for tests: lets the local clock run fast, in parts per million."`
 	logFlags
 }
 
@@ -60,9 +64,9 @@ func (c *serverCmd) Run(ctx context.Context, p *process) error {
 		DatabaseURL: c.DatabaseURL, RedisURL: c.RedisURL,
 		HTTPAddr: c.HTTPAddr, PublicURL: c.PublicURL, AdminToken: token,
 		Shards: c.Shards, ScanInterval: c.ScanInterval, Horizon: c.Horizon, LeaseTTL: c.LeaseTTL,
-		Retention: c.Retention, MaxConns: c.DBConns,
+		Retention: c.Retention, MaxConns: c.DBConns, LogLimit: c.LogLimit, EgressAllow: c.EgressAllow,
 		BootstrapApp: c.BootstrapApp, BootstrapSecret: c.BootstrapSecret,
-		AllowStandIn: c.AllowStandIn, ClockOffset: c.ClockOffset,
+		AllowStandIn: c.AllowStandIn, ClockOffset: c.ClockOffset, ClockDrift: c.ClockDrift,
 		Version: programVersion(), Log: log,
 	})
 	if err != nil {

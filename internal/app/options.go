@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/scheduler/outbound"
 )
 
 // Options configures a server. DatabaseURL and RedisURL must be given.
@@ -25,6 +26,11 @@ type Options struct {
 	LeaseTTL     time.Duration // 10 s by default
 	Retention    time.Duration // of executions; 30 days by default
 	MaxConns     int           // to Postgres; 16 by default
+	LogLimit     int           // bytes that are kept of one execution's log; 1 MiB by default
+
+	// EgressAllow is what HTTP jobs may reach although it is not public:
+	// addresses, prefixes and host names. Nothing by default.
+	EgressAllow []string
 
 	// BootstrapApp and its secret make an app at the start, unless there is one
 	// of that name, for installations that come up unattended.
@@ -34,6 +40,9 @@ type Options struct {
 	AllowStandIn bool
 	// ClockOffset is added to the local clock: a fault that tests inject.
 	ClockOffset time.Duration
+	// ClockDrift is by how many parts per million the local clock runs fast, from
+	// the start of the process on: another such fault.
+	ClockDrift int
 
 	Version string
 	Log     *slog.Logger
@@ -45,6 +54,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Shards == 0 {
 		o.Shards = 8
+	}
+	if o.LogLimit == 0 {
+		o.LogLimit = firjob.MaxLog
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -77,6 +89,12 @@ func (o Options) validate() (faults []error) {
 	if o.AdminToken != "" && len(o.AdminToken) < firjob.MinSecretSize {
 		faults = append(faults, fmt.Errorf("FIRJOB_ADMIN_TOKEN has %d characters; want at least %d (openssl rand -hex 32 makes one)", len(o.AdminToken), firjob.MinSecretSize))
 	}
+	if o.LogLimit < minLogLimit || o.LogLimit > maxLogLimit {
+		faults = append(faults, fmt.Errorf("FIRJOB_LOG_LIMIT is %d bytes; want %d to %d", o.LogLimit, minLogLimit, maxLogLimit))
+	}
+	if _, err := outbound.ParseAllow(o.EgressAllow); err != nil {
+		faults = append(faults, fmt.Errorf("FIRJOB_EGRESS_ALLOW: %w", err))
+	}
 	if o.BootstrapApp != "" {
 		for _, f := range firjob.ValidateAppName(o.BootstrapApp) {
 			faults = append(faults, fmt.Errorf("FIRJOB_BOOTSTRAP_APP: %s", f.Message))
@@ -86,6 +104,23 @@ func (o Options) validate() (faults []error) {
 		}
 	}
 	return faults
+}
+
+// Bounds of LogLimit: a few of the rows in which a log is kept, and what one
+// execution may cost.
+const (
+	minLogLimit = 256 << 10
+	maxLogLimit = 256 << 20
+)
+
+// localClock is the system's clock with the faults that tests inject.
+func (o Options) localClock() func() time.Time {
+	start := time.Now()
+	return func() time.Time {
+		now := time.Now()
+		drift := now.Sub(start) * time.Duration(o.ClockDrift) / 1e6
+		return now.Add(o.ClockOffset + drift)
+	}
 }
 
 // loopback reports whether host can be reached from this machine only.

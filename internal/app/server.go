@@ -23,6 +23,7 @@ import (
 	"github.com/firjob/firjob/redisq"
 	"github.com/firjob/firjob/scheduler"
 	"github.com/firjob/firjob/scheduler/dispatch"
+	"github.com/firjob/firjob/scheduler/outbound"
 	"github.com/firjob/firjob/storage"
 )
 
@@ -33,6 +34,7 @@ type Server struct {
 	listener  net.Listener
 	http      *http.Server
 	scheduler *scheduler.Scheduler
+	stopping  chan struct{} // closed when Run begins to stop
 	closers   closers
 }
 
@@ -43,7 +45,7 @@ func NewServer(ctx context.Context, o Options) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{options: o, replica: replicaName(), closers: closers{log: o.Log}}
+	s := &Server{options: o, replica: replicaName(), stopping: make(chan struct{}), closers: closers{log: o.Log}}
 	defer func() {
 		if err != nil {
 			s.closers.close(context.WithoutCancel(ctx))
@@ -74,12 +76,15 @@ func (s *Server) build(ctx context.Context, db *storage.DB, queue *redisq.Client
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
-	var err error
+	allow, err := outbound.ParseAllow(o.EgressAllow)
+	if err != nil {
+		return faulty(err)
+	}
 	s.scheduler, err = scheduler.New(scheduler.Options{
-		Store: db, Queue: queue, Registry: queue, Sender: sender,
+		Store: db, Queue: queue, Registry: queue, Sender: sender, Caller: outbound.New(outbound.Options{Allow: allow}),
 		Replica: s.replica, Shards: o.Shards,
-		ScanInterval: o.ScanInterval, Horizon: o.Horizon, LeaseTTL: o.LeaseTTL, Retention: o.Retention,
-		Local:   func() time.Time { return time.Now().Add(o.ClockOffset) },
+		ScanInterval: o.ScanInterval, Horizon: o.Horizon, LeaseTTL: o.LeaseTTL, Retention: o.Retention, LogLimit: o.LogLimit,
+		Local:   o.localClock(),
 		Metrics: metrics, Log: o.Log,
 	})
 	if err != nil {
@@ -87,7 +92,7 @@ func (s *Server) build(ctx context.Context, db *storage.DB, queue *redisq.Client
 	}
 	api := httpapi.New(httpapi.Options{
 		Store: db, Scheduler: s.scheduler, AdminToken: o.AdminToken, PublicURL: o.PublicURL,
-		Metrics: metrics, Version: httpapi.VersionInfo{Version: o.Version}, Log: o.Log,
+		Metrics: metrics, Version: httpapi.VersionInfo{Version: o.Version}, Log: o.Log, Stopping: s.stopping,
 	})
 	s.http = &http.Server{Handler: api, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute}
 	s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", o.HTTPAddr)
@@ -119,6 +124,11 @@ func (s *Server) Run(ctx context.Context) error {
 	defer s.closers.close(context.WithoutCancel(ctx))
 	s.options.Log.InfoContext(ctx, "server listens", "url", "http://"+s.Addr(), "replica", s.replica)
 	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		<-groupCtx.Done() // streams end at once, so that their clients connect elsewhere
+		close(s.stopping)
+		return nil
+	})
 	group.Go(func() error {
 		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve HTTP: %w", err)

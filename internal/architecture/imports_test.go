@@ -38,17 +38,18 @@ var mayImport = map[string][]string{
 	"internal/cronspec":             {},
 	"internal/localstack":           {},
 	"internal/localstack/stacktest": {"internal/localstack"},
+	"internal/checker":              {root},
 	"internal/cluster":              {root, "internal/localstack"},
 	"internal/app":                  {root, "scheduler", "scheduler/dispatch", "redisq", "storage", "httpapi", "internal/localstack"},
-	"cmd/firjob":                    {root, "internal/app", "internal/cluster", "internal/localstack", "worker"},
+	"cmd/firjob":                    {root, "internal/app", "internal/checker", "internal/cluster", "internal/localstack", "worker"},
 }
 
 // testsMayImport is what every folder's tests may import beyond that.
-var testsMayImport = []string{"internal/localstack", "internal/localstack/stacktest", "internal/cluster"}
+var testsMayImport = []string{"internal/localstack", "internal/localstack/stacktest", "internal/checker", "internal/cluster"}
 
 // livesIn says which folders may import a library. Tests may import any.
 var livesIn = map[string][]string{
-	"github.com/jackc/pgx":          {"storage", "internal/localstack/stacktest"}, // the latter is for tests: it clones databases
+	"github.com/jackc/pgx":          {"storage", "internal/localstack/stacktest"}, // of tests, the one clones databases, the other takes locks and connections
 	"github.com/pressly/goose":      {"storage"},
 	"github.com/redis/go-redis":     {"redisq"},
 	"github.com/go-chi/chi":         {"httpapi"},

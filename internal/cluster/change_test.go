@@ -25,9 +25,9 @@ func (s *stage) every(name string) firjob.Job {
 // those after the instant.
 func (s *stage) startsOf(job firjob.JobID, after time.Time) (times []time.Time) {
 	s.t.Helper()
-	for id, events := range s.starts() {
-		if id.Job() == job && events[0].ScheduledAt.After(after) {
-			times = append(times, events[0].ScheduledAt)
+	for id := range s.starts() {
+		if id.Job() == job && id.ScheduledAt().After(after) {
+			times = append(times, id.ScheduledAt())
 		}
 	}
 	return times

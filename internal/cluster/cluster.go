@@ -32,6 +32,11 @@ type Options struct {
 	Env        map[string][]string // added to the environment of the process of that name
 	SpoolDir   string              // results that workers could not deliver; a temporary folder by default
 	Secret     string              // of the workers' app; made when empty
+	// Between is told who connects to what, and returns the address to use in its
+	// stead, so that something may sit between the two. service is "postgres" or
+	// "redis", with the store's URL; "server", with the balancer's URL; or "executor",
+	// with the address at which servers reach the worker. nil leaves all as it is.
+	Between func(process, service, address string) (string, error)
 	// Output takes each line that a process prints. It may be called by several
 	// goroutines at once. By default lines go to Log at debug level.
 	Output func(process, line string)
@@ -73,6 +78,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Secret == "" {
 		o.Secret = Secret()
+	}
+	if o.Between == nil {
+		o.Between = func(_, _, address string) (string, error) { return address, nil }
 	}
 	if o.HTTPAddr == "" {
 		o.HTTPAddr = "127.0.0.1:0"
@@ -135,9 +143,18 @@ func (c *Cluster) startServers(ctx context.Context, o Options) error {
 	}
 	c.serving.Go(func() { _ = c.balancer.serve() }) // always "closed", by Stop
 	for i, addr := range addrs {
-		c.Servers = append(c.Servers, c.process(o, fmt.Sprintf("server-%d", i+1), addr, []string{"server"}, append([]string{
-			"FIRJOB_DATABASE_URL=" + c.DatabaseURL,
-			"FIRJOB_REDIS_URL=" + c.RedisURL,
+		name := fmt.Sprintf("server-%d", i+1)
+		databaseURL, err := o.Between(name, "postgres", c.DatabaseURL)
+		if err != nil {
+			return err
+		}
+		redisURL, err := o.Between(name, "redis", c.RedisURL)
+		if err != nil {
+			return err
+		}
+		c.Servers = append(c.Servers, c.process(o, name, addr, []string{"server"}, append([]string{
+			"FIRJOB_DATABASE_URL=" + databaseURL,
+			"FIRJOB_REDIS_URL=" + redisURL,
 			"FIRJOB_HTTP_ADDR=" + addr,
 			"FIRJOB_PUBLIC_URL=" + c.URL(),
 			"FIRJOB_ADMIN_TOKEN=" + c.AdminToken,
@@ -176,11 +193,20 @@ func (c *Cluster) startWorkers(o Options) error {
 	}
 	for i, addr := range addrs {
 		name := fmt.Sprintf("worker-%d", i+1)
+		serverURL, err := o.Between(name, "server", c.URL())
+		if err != nil {
+			return err
+		}
+		reached, err := o.Between(name, "executor", addr)
+		if err != nil {
+			return err
+		}
 		p := c.process(o, name, addr, []string{"worker"}, append([]string{
-			"FIRJOB_SERVER_URL=" + c.URL(),
+			"FIRJOB_SERVER_URL=" + serverURL,
 			"FIRJOB_APP=" + App,
 			"FIRJOB_APP_SECRET=" + c.Secret,
 			"FIRJOB_LISTEN_ADDR=" + addr,
+			"FIRJOB_ADVERTISE_ADDR=" + reached,
 			"FIRJOB_SPOOL_DIR=" + o.SpoolDir + "/" + name,
 			"FIRJOB_LOG_FORMAT=text",
 		}, o.WorkerEnv...))

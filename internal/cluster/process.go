@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -25,6 +26,7 @@ type Process struct {
 
 	mu    sync.Mutex
 	child *localstack.Child
+	extra []string // environment, after env
 }
 
 // Start starts the process, anew after it has ended. It does not wait until it
@@ -36,7 +38,7 @@ func (p *Process) Start() error {
 		return fmt.Errorf("%s runs already", p.Name)
 	}
 	cmd := exec.Command(p.binary, p.args...)
-	cmd.Env = append(os.Environ(), p.env...)
+	cmd.Env = slices.Concat(os.Environ(), p.env, p.extra)
 	cmd.Stdout, cmd.Stderr = &lines{print: p.print}, &lines{print: p.print}
 	child, err := localstack.Spawn(cmd)
 	if err != nil {
@@ -44,6 +46,17 @@ func (p *Process) Start() error {
 	}
 	p.child = child
 	return nil
+}
+
+// Vary makes the process, from its next start on, run another binary ("": as
+// before) and with env added to its environment, in place of what was added last.
+func (p *Process) Vary(binary string, env ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if binary != "" {
+		p.binary = binary
+	}
+	p.extra = env
 }
 
 func alive(c *localstack.Child) bool {

@@ -1,7 +1,6 @@
 package cluster_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -13,13 +12,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/checker"
 	"github.com/firjob/firjob/internal/cluster"
 )
 
@@ -102,6 +101,7 @@ func (s *stage) callAt(base, method, path, auth string, body, reply any) int {
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", auth)
+	req.Header.Set("If-Match", "*") // whatever version there is
 	resp, err := s.http.Do(req)
 	if err != nil {
 		s.t.Fatalf("%s %s: %v", method, path, err)
@@ -179,20 +179,20 @@ func (s *stage) executions(job firjob.JobID) []firjob.Execution {
 	}
 }
 
-// event is a line of the executors' history.
-type event struct {
-	Event       string             `json:"event"`
-	ID          firjob.ExecutionID `json:"id"`
-	Job         string             `json:"job"`
-	ScheduledAt time.Time          `json:"scheduled_at"`
-	Attempt     int                `json:"attempt"`
-	Token       int64              `json:"token"`
-	At          time.Time          `json:"at"`
-	PID         int                `json:"pid"`
+// starts returns the starts of handlers by execution, in the order of their time.
+func (s *stage) starts() map[firjob.ExecutionID][]checker.Event {
+	s.t.Helper()
+	starts := make(map[firjob.ExecutionID][]checker.Event)
+	for _, e := range s.events() {
+		if e.Kind == checker.KindStart {
+			starts[e.Execution] = append(starts[e.Execution], e)
+		}
+	}
+	return starts
 }
 
-// starts returns the starts of handlers by execution, in the order of their time.
-func (s *stage) starts() map[firjob.ExecutionID][]event {
+// events returns what handlers did, as their processes wrote it down.
+func (s *stage) events() []checker.Event {
 	s.t.Helper()
 	file, err := os.Open(s.history)
 	if errors.Is(err, os.ErrNotExist) {
@@ -202,21 +202,11 @@ func (s *stage) starts() map[firjob.ExecutionID][]event {
 		s.t.Fatalf("read the executors' history: %v", err)
 	}
 	defer file.Close()
-	starts := make(map[firjob.ExecutionID][]event)
-	lines := bufio.NewScanner(file)
-	for lines.Scan() {
-		var e event
-		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			s.t.Fatalf("the history has the line %q: %v", lines.Text(), err)
-		}
-		if e.Event == "start" {
-			starts[e.ID] = append(starts[e.ID], e)
-		}
+	list, err := checker.Read(file)
+	if err != nil {
+		s.t.Fatal(err)
 	}
-	for _, list := range starts {
-		slices.SortFunc(list, func(a, b event) int { return a.At.Compare(b.At) })
-	}
-	return starts
+	return list
 }
 
 // recovery is how soon after a fault has healed everything must be done.
@@ -260,7 +250,7 @@ func (s *stage) verify(from, until, healed time.Time) {
 			if due.Before(healed) {
 				due = healed
 			}
-			worst = max(worst, seen[0].At.Sub(due))
+			worst = max(worst, seen[0].Wall.Sub(due))
 		}
 	}
 	s.t.Logf("%d fires, %d handlers started again, the latest first start %v after it could be", fires, repeated, worst.Round(time.Millisecond))
@@ -272,11 +262,11 @@ func (s *stage) verify(from, until, healed time.Time) {
 	}
 }
 
-func (s *stage) checkStarts(seen []event, at time.Time) {
+func (s *stage) checkStarts(seen []checker.Event, at time.Time) {
 	s.t.Helper()
 	for i, e := range seen {
-		if e.At.Before(at) {
-			s.t.Errorf("the fire of %v was started early, at %v", at, e.At)
+		if e.Wall.Before(at) {
+			s.t.Errorf("the fire of %v was started early, at %v", at, e.Wall)
 		}
 		if i > 0 && e.Token <= seen[i-1].Token {
 			s.t.Errorf("the fire of %v was started with token %d and then with %d; tokens must grow", at, seen[i-1].Token, e.Token)

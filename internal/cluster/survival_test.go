@@ -1,15 +1,14 @@
 package cluster_test
 
 import (
-	"bufio"
-	"fmt"
-	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/cluster"
+	"github.com/firjob/firjob/internal/localstack"
 )
 
 // Each test here does one bad thing to a cluster of real processes under load
@@ -43,17 +42,8 @@ func must(t *testing.T, err error) {
 // redis sends one command to the stage's Redis.
 func (s *stage) redis(command string) {
 	s.t.Helper()
-	conn, err := net.Dial("tcp", s.Redis.Addr())
+	_, err := localstack.Ask(s.t.Context(), s.Redis.Addr(), strings.Fields(command)...)
 	must(s.t, err)
-	defer conn.Close()
-	must(s.t, conn.SetDeadline(time.Now().Add(5*time.Second)))
-	_, err = fmt.Fprintf(conn, "%s\r\n", command)
-	must(s.t, err)
-	reply, err := bufio.NewReader(conn).ReadString('\n')
-	must(s.t, err)
-	if reply != "+OK\r\n" {
-		s.t.Fatalf("redis answers %q to %s", reply, command)
-	}
 }
 
 func TestSurvivesFlushAll(t *testing.T) {

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/firjob/firjob"
+)
+
+// jobBackfillCmd runs fires of the past.
+type jobBackfillCmd struct {
+	Start  backfillStartCmd  `cmd:"" help:"Run the fires of a past range."`
+	List   backfillListCmd   `cmd:"" help:"List the backfills of a job, the latest first."`
+	Get    backfillGetCmd    `cmd:"" help:"Show how far a backfill has come."`
+	Cancel backfillCancelCmd `cmd:"" help:"Cancel a backfill, with what of it is planned or runs."`
+}
+
+type backfillStartCmd struct {
+	jobArg
+	From       past    `required:"" placeholder:"TIME|DURATION" help:"The first instant of the range, or how long ago that was."`
+	Until      past    `required:"" placeholder:"TIME|DURATION" help:"Its end, which is not in it."`
+	Newest     bool    `help:"The newest fire first; the oldest by default."`
+	MaxRunning *int    `placeholder:"N" help:"How many run at a time; 1 by default."`
+	Params     *string `placeholder:"JSON|@FILE" help:"What the handler gets, in place of the job's own."`
+	DryRun     bool    `help:"Only count the fires."`
+}
+
+func (backfillStartCmd) Help() string {
+	return `Examples:
+
+    firjob job backfill start 42 --from 2026-11-20T00:00:00Z --until 2026-11-21T00:00:00Z --dry-run
+    firjob job backfill start 42 --from 24h --until 1h --newest --max-running 4`
+}
+
+func (c *backfillStartCmd) Run(ctx context.Context, p *process, api *client, out *output) error {
+	body := object{"from": c.From.query(p.now()), "until": c.Until.query(p.now())}
+	if c.Newest {
+		body["order"] = "newest_first"
+	}
+	put(body, "max_running", c.MaxRunning)
+	if c.Params != nil {
+		params, err := p.params(*c.Params)
+		if err != nil {
+			return err
+		}
+		body["params"] = params
+	}
+	answer, err := api.do(ctx, call{method: http.MethodPost, path: c.path("backfill"), query: dryRun(c.DryRun), body: body})
+	if err != nil {
+		return err
+	}
+	return show(out, answer, func(out *output, b backfillView) {
+		if c.DryRun {
+			out.line("It would run %d fires, from %s to %s; nothing was stored.", b.Fires, b.First.UTC().Format(timeFormat), b.Last.UTC().Format(timeFormat))
+			return
+		}
+		showBackfill(out, b)
+	})
+}
+
+// dryRun is the query of a request that is not to change anything, or is.
+func dryRun(dry bool) url.Values {
+	if !dry {
+		return nil
+	}
+	return url.Values{"dry_run": {"true"}}
+}
+
+// backfillView is a backfill as the API shows it.
+type backfillView struct {
+	ID         firjob.BackfillID `json:"id"`
+	JobID      firjob.JobID      `json:"job_id"`
+	From       time.Time         `json:"from"`
+	Until      time.Time         `json:"until"`
+	Order      string            `json:"order"`
+	MaxRunning int               `json:"max_running"`
+	State      string            `json:"state"`
+	Fires      int               `json:"fires"`
+	First      time.Time         `json:"first"`
+	Last       time.Time         `json:"last"`
+	Recorded   int               `json:"recorded"`
+	Open       int               `json:"open"`
+	Succeeded  int               `json:"succeeded"`
+	Failed     int               `json:"failed"`
+	CreatedAt  time.Time         `json:"created_at"`
+	FinishedAt *time.Time        `json:"finished_at"`
+}
+
+func showBackfill(out *output, b backfillView) {
+	out.field("Backfill", fmt.Sprint(b.ID))
+	out.field("Job", fmt.Sprint(b.JobID))
+	out.field("State", b.State)
+	out.field("From (UTC)", out.when(&b.From))
+	out.field("Until (UTC)", out.when(&b.Until))
+	out.field("Order", fmt.Sprintf("%s, %d at a time", b.Order, b.MaxRunning))
+	out.field("Fires", fmt.Sprint(b.Fires))
+	out.field("Recorded", fmt.Sprintf("%d: %d open, %d succeeded, %d not", b.Recorded, b.Open, b.Succeeded, b.Failed))
+	out.field("Made (UTC)", out.when(&b.CreatedAt))
+	out.field("Ended (UTC)", out.when(b.FinishedAt))
+}
+
+// backfillArg names a backfill.
+type backfillArg struct {
+	ID firjob.BackfillID `arg:"" help:"Number of the backfill."`
+}
+
+func (a backfillArg) path() string { return fmt.Sprintf("api/v1/backfills/%d", a.ID) }
+
+type backfillListCmd struct {
+	jobArg
+	Limit limit `default:"100" help:"How many at most; 0 = all."`
+}
+
+func (backfillListCmd) Help() string { return "Example:\n\n    firjob job backfill list 42" }
+
+func (c *backfillListCmd) Run(ctx context.Context, api *client, out *output) error {
+	answer, err := api.list(ctx, c.path("backfills"), url.Values{}, int(c.Limit))
+	if err != nil {
+		return err
+	}
+	return showList(out, answer, "The job has no backfills.", []string{"ID", "STATE", "FROM (UTC)", "UNTIL (UTC)", "FIRES", "RECORDED", "MADE (UTC)"},
+		func(out *output, b backfillView) []string {
+			return []string{fmt.Sprint(b.ID), b.State, b.From.UTC().Format(timeFormat), b.Until.UTC().Format(timeFormat),
+				fmt.Sprint(b.Fires), fmt.Sprint(b.Recorded), out.when(&b.CreatedAt)}
+		})
+}
+
+type backfillGetCmd struct{ backfillArg }
+
+func (backfillGetCmd) Help() string { return "Example:\n\n    firjob job backfill get 7" }
+
+func (c *backfillGetCmd) Run(ctx context.Context, api *client, out *output) error {
+	answer, err := api.get(ctx, c.path(), nil)
+	if err != nil {
+		return err
+	}
+	return show(out, answer, showBackfill)
+}
+
+type backfillCancelCmd struct{ backfillArg }
+
+func (backfillCancelCmd) Help() string { return "Example:\n\n    firjob job backfill cancel 7" }
+
+func (c *backfillCancelCmd) Run(ctx context.Context, api *client, out *output) error {
+	answer, err := api.post(ctx, c.path()+"/cancel", nil)
+	if err != nil {
+		return err
+	}
+	return show(out, answer, showBackfill)
+}

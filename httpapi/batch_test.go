@@ -1,0 +1,138 @@
+package httpapi_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/firjob/firjob"
+)
+
+// batch is the answer to one.
+type batch struct {
+	Stored, Failed int
+	Items          []struct {
+		Index, Status int
+		Job           *firjob.Job
+		Execution     *struct {
+			ID          firjob.ExecutionID
+			ScheduledAt time.Time `json:"scheduled_at"`
+		}
+		Error *struct {
+			Code   firjob.Code
+			Detail string
+			Errors []struct{ Location, Message string }
+		}
+	}
+}
+
+func (b batch) locations(i int) (list []string) {
+	if b.Items[i].Error != nil {
+		for _, e := range b.Items[i].Error.Errors {
+			list = append(list, e.Location)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+func TestABatchStoresTheGoodOnes(t *testing.T) {
+	t.Parallel()
+	s := newSurface(t)
+	var got batch
+	s.call("POST", "/api/v1/jobs:batch", `{"jobs":[`+goodJob+`,`+
+		`{"app":"billing","priority":"high","shape":1,"schedule":{"kind":"cron","expr":"61 * * * *"},"parents":{"of":[{"job":1,"on":2}]}},`+
+		`7,`+strings.Replace(goodJob, "billing", "nobody", 1)+`]}`).want(http.StatusOK).into(&got)
+	if got.Stored != 1 || got.Failed != 3 || len(got.Items) != 4 || got.Items[0].Job == nil || got.Items[0].Job.ID != 1 {
+		t.Fatalf("got %+v", got)
+	}
+	for i, want := range []struct {
+		status    int
+		locations []string
+	}{
+		{201, nil},
+		{422, []string{"body.jobs[1].handler", "body.jobs[1].name", "body.jobs[1].parents.of[0].on", "body.jobs[1].priority",
+			"body.jobs[1].schedule.expr", "body.jobs[1].schedule.kind", "body.jobs[1].shape"}},
+		{422, []string{"body.jobs[2]"}},
+		{422, []string{"body.jobs[3].app"}},
+	} {
+		if item := got.Items[i]; item.Index != i || item.Status != want.status || !slices.Equal(got.locations(i), want.locations) {
+			t.Errorf("item %d: got status %d, faults at %v; want %d, %v", i, item.Status, got.locations(i), want.status, want.locations)
+		}
+	}
+	if want := []string{"job 1 changed"}; !slices.Equal(s.scheduler.made, want) {
+		t.Errorf("the scheduler was asked %v, want %v", s.scheduler.made, want)
+	}
+}
+
+// The answer to a batch that is faulty throughout stays readable.
+func TestAFaultyBatchHasAShortAnswer(t *testing.T) {
+	t.Parallel()
+	s := newSurface(t)
+	r := s.call("POST", "/api/v1/jobs:batch", `{"jobs":[{}`+strings.Repeat(`,{}`, 9_999)+`]}`).want(http.StatusOK)
+	var got batch
+	r.into(&got)
+	listed := 0
+	for i := range got.Items {
+		listed += len(got.locations(i))
+	}
+	if got.Failed != 10_000 || listed != 1000 {
+		t.Errorf("%d failed, %d faults are listed, want 10000 and 1000", got.Failed, listed)
+	}
+	if p := s.call("POST", "/api/v1/jobs:batch", `{"atomic":true,"jobs":[{}`+strings.Repeat(`,{}`, 9_999)+`]}`).want(422).problem(); len(p.Errors) != 50 {
+		t.Errorf("%d faults are listed, want 50", len(p.Errors))
+	}
+}
+
+func TestTriggerBatch(t *testing.T) {
+	t.Parallel()
+	s := newSurface(t)
+	path := s.job(goodJob)
+	s.scheduler.made = nil
+	later := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
+	var got batch
+	s.call("POST", path+"/trigger:batch", fmt.Sprintf(`{"items":[{},{"params":{"a": 1},"idempotency_key":"k1"},{"at":%q},{"at":%q,"delay":"1s","key":1},`+
+		`{"idempotency_key":""},{"params":{"a":1},"idempotency_key":"k1"},{"params":{"a":2},"idempotency_key":"k1"}]}`,
+		later.Format(time.RFC3339), later.Format(time.RFC3339))).want(http.StatusOK).into(&got)
+	if got.Stored != 4 || got.Failed != 3 {
+		t.Fatalf("got %+v", got)
+	}
+	for i, want := range []struct {
+		status    int
+		locations []string
+	}{{201, nil}, {201, nil}, {201, nil}, {422, []string{"body.items[3].delay", "body.items[3].key"}},
+		{422, []string{"body.items[4].idempotency_key"}}, {201, nil}, {422, nil}} {
+		if item := got.Items[i]; item.Status != want.status || !slices.Equal(got.locations(i), want.locations) || (item.Execution != nil) != (want.status == 201) {
+			t.Errorf("item %d: got %+v, faults at %v; want status %d, %v", i, item, got.locations(i), want.status, want.locations)
+		}
+	}
+	if got.Items[1].Execution.ID != got.Items[5].Execution.ID || got.Items[6].Error.Code != firjob.CodeKeyReused {
+		t.Errorf("the same key: got %+v, %+v, %+v", got.Items[1], got.Items[5], got.Items[6])
+	}
+	if !got.Items[2].Execution.ScheduledAt.Equal(later) {
+		t.Errorf("at: got %v, want %v", got.Items[2].Execution.ScheduledAt, later)
+	}
+	if len(s.scheduler.made) != 1 || !strings.HasPrefix(s.scheduler.made[0], "announce") {
+		t.Errorf("the scheduler was asked %v, want one announcement", s.scheduler.made)
+	}
+}
+
+func BenchmarkABatchOfJobs(b *testing.B) {
+	s := newSurface(&testing.T{})
+	var jobs []json.RawMessage
+	for i := range 1000 {
+		jobs = append(jobs, json.RawMessage(strings.Replace(goodJob, "nightly", fmt.Sprint("n", i), 1)))
+	}
+	body, err := json.Marshal(map[string]any{"jobs": jobs})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		s.call("POST", "/api/v1/jobs:batch?dry_run=true", string(body)).want(http.StatusOK)
+	}
+	b.ReportMetric(1000*float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
+}

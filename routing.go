@@ -1,0 +1,75 @@
+package firjob
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Ring is the executors that take turns: those of an app that have the labels
+// of a selector. Jobs with different selectors are counted apart; otherwise one
+// that always fires between two others would always get the same executor.
+type Ring struct {
+	App      string
+	Selector string // SelectorText of the jobs' selector
+}
+
+// SelectorText writes a selector in one way, by name: "gpu=true,zone=eu"; "" for
+// none.
+func SelectorText(selector map[string]string) string {
+	if len(selector) == 0 {
+		return ""
+	}
+	parts := make([]string, 0, len(selector))
+	for _, name := range slices.Sorted(maps.Keys(selector)) {
+		parts = append(parts, name+"="+selector[name])
+	}
+	return strings.Join(parts, ",")
+}
+
+// Choice asks which of some executors is to run an execution of a job, by what
+// is remembered of the job's earlier ones.
+type Choice struct {
+	App   string
+	Job   JobID
+	Route Route    // RouteLeastRecent, RouteLeastFrequent or RouteSticky
+	Among []string // addresses, at least one; of equals the first is taken
+}
+
+// ExecutorView is an executor as one replica sees it.
+type ExecutorView struct {
+	Executor
+	Mark        *Mark         // what somebody has set about its address; nil: nothing
+	Counts      ExecutorState // the stricter of its own state and the mark's
+	Live        bool          // false: nobody beats there, there is only a mark
+	BreakerOpen bool          // its last requests failed, and it is left alone for a moment
+}
+
+// Stricter returns the stricter of two states: draining before cordoned before
+// active. Both of the former take nothing new; draining says besides that the
+// executor is about to leave.
+func (s ExecutorState) Stricter(o ExecutorState) ExecutorState {
+	order := ExecutorStates()
+	if slices.Index(order, o) > slices.Index(order, s) {
+		return o
+	}
+	return s
+}
+
+// ExecutorStates lists every state of an executor, the stricter later.
+func ExecutorStates() []ExecutorState {
+	return []ExecutorState{ExecutorActive, ExecutorCordoned, ExecutorDraining}
+}
+
+// ValidateExecutorState returns what is wrong with the state of an executor;
+// field is its path.
+func ValidateExecutorState(field string, state ExecutorState) []FieldError {
+	var f faults
+	oneOf(&f, field, state, ExecutorStates()...)
+	return f
+}
+
+// Selects reports whether the filter selects an executor.
+func (f ExecutorFilter) Selects(v ExecutorView) bool {
+	return (f.State == "" || f.State == v.Counts) && v.Fits(f.Labels)
+}

@@ -1,0 +1,82 @@
+package scheduler
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/firjob/firjob"
+)
+
+// backfills carries backfills on: those that this replica has made room in, at
+// once; all that are open, every sweep, since whoever made room in one may have
+// died. One loop does it, so that a burst of ends continues each backfill once.
+type backfills struct {
+	store    Store
+	follow   func(context.Context, firjob.Followed)
+	troubles *troubles
+	wake     chan struct{} // holds one
+
+	mu     sync.Mutex
+	nudged map[firjob.BackfillID]bool
+}
+
+func newBackfills(store Store, follow func(context.Context, firjob.Followed), troubles *troubles) *backfills {
+	return &backfills{store: store, follow: follow, troubles: troubles, wake: make(chan struct{}, 1), nudged: map[firjob.BackfillID]bool{}}
+}
+
+// nudge lets the loop continue backfills.
+func (b *backfills) nudge(ids []firjob.BackfillID) {
+	if len(ids) == 0 {
+		return
+	}
+	b.mu.Lock()
+	for _, id := range ids {
+		b.nudged[id] = true
+	}
+	b.mu.Unlock()
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run continues what was nudged until ctx ends.
+func (b *backfills) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-b.wake:
+			b.mu.Lock()
+			ids := slices.Sorted(maps.Keys(b.nudged))
+			clear(b.nudged)
+			b.mu.Unlock()
+			b.advance(ctx, ids)
+		}
+	}
+}
+
+// sweep continues every open backfill.
+func (b *backfills) sweep(ctx context.Context) {
+	ids, err := b.store.OpenBackfills(ctx, sweepLimit)
+	if !b.troubles.report(ctx, "look for open backfills", err) {
+		return
+	}
+	b.nudge(ids)
+}
+
+// advance continues each of the backfills. One that cannot be is tried again by
+// the next sweep.
+func (b *backfills) advance(ctx context.Context, ids []firjob.BackfillID) {
+	for _, id := range ids {
+		if ctx.Err() != nil {
+			return
+		}
+		followed, err := b.store.ContinueBackfill(ctx, id)
+		if b.troubles.report(ctx, "continue backfills", err) {
+			b.follow(ctx, followed)
+		}
+	}
+}

@@ -1,0 +1,4 @@
+package outbound
+
+// Forbidden is for the table of addresses.
+var Forbidden = forbidden

@@ -1,0 +1,35 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+)
+
+// maxOverdue bounds how many fires are counted, as for any missed range.
+const maxOverdue = 10_000
+
+// recordOverdue records, as one missed range, what was due of a job and could not
+// be recorded before the change that why names: nobody was there to plan it, or
+// Postgres had no room for it. The change goes on from the present instant, and
+// would forget these fires otherwise.
+func recordOverdue(ctx context.Context, tx pgx.Tx, old jobRow, why string) error {
+	if !old.Enabled || old.NextFireAt == nil || old.NextFireAt.After(old.now) {
+		return nil
+	}
+	m := firjob.Missed{From: *old.NextFireAt}
+	times, err := old.Timetable(old.anchor)
+	for at := m.From; err == nil && !at.IsZero() && !at.After(old.now) && m.Count < maxOverdue; at = times.Next(at) {
+		m.Until = at
+		m.Count++
+	}
+	if err != nil || old.Schedule.Kind == firjob.ScheduleDelay { // whose fires depend on the ends of those before
+		m.Until, m.Count = m.From, 1
+	}
+	m.Reason = fmt.Sprintf("due since %s, but not recorded in time, and then %s", m.From.UTC().Format(time.RFC3339), why)
+	return insertMissed(ctx, tx, []missedFire{{firjob.Fire(old.ID, m.From), old.Version, m}})
+}
