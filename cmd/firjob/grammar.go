@@ -19,6 +19,7 @@ type commandLine struct {
 	Worker  workerCmd  `cmd:"" group:"Run it:" help:"Run an executor with sample handlers."`
 	Migrate migrateCmd `cmd:"" group:"Run it:" help:"Bring the database's schema up to date, or show how it stands."`
 	Bench   benchCmd   `cmd:"" group:"Run it:" help:"Measure a cluster that is started on this machine."`
+	Chaos   chaosCmd   `cmd:"" group:"Run it:" help:"Do harm to a cluster that is started on this machine, and look for every fire."`
 
 	Job        jobCmd        `cmd:"" group:"Use it:" help:"Make, show, change and run jobs."`
 	Calendar   calendarCmd   `cmd:"" group:"Use it:" help:"Make, show and change calendars."`

@@ -23,6 +23,7 @@ type workerCmd struct {
 	SpoolDir    string            `name:"spool-dir" env:"FIRJOB_SPOOL_DIR" type:"path" placeholder:"DIR" help:"Keeps results until they are acknowledged."`
 	Drain       time.Duration     `name:"drain-timeout" env:"FIRJOB_DRAIN_TIMEOUT" default:"30s" help:"How long handlers may take to finish at the end. Default: ${default}."`
 	History     string            `name:"history" env:"FIRJOB_HISTORY" type:"path" hidden:"" help:"For tests: appends a line for each handler that starts or ends."`
+	Ledger      string            `name:"ledger" env:"FIRJOB_LEDGER" hidden:"" help:"For tests: where the handler ledger writes."`
 	logFlags
 }
 
@@ -53,6 +54,9 @@ func (c *workerCmd) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	handlers := sampleHandlers()
+	if c.Ledger != "" {
+		handlers["ledger"] = ledger(c.Ledger)
+	}
 	if c.History != "" {
 		history, err := openHistory(c.History)
 		if err != nil {

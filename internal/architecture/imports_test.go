@@ -40,8 +40,9 @@ var mayImport = map[string][]string{
 	"internal/localstack/stacktest": {"internal/localstack"},
 	"internal/checker":              {root},
 	"internal/cluster":              {root, "internal/localstack"},
+	"internal/chaos":                {root, "storage", "internal/checker", "internal/cluster", "internal/localstack"},
 	"internal/app":                  {root, "scheduler", "scheduler/dispatch", "redisq", "storage", "httpapi", "internal/localstack"},
-	"cmd/firjob":                    {root, "internal/app", "internal/checker", "internal/cluster", "internal/localstack", "worker"},
+	"cmd/firjob":                    {root, "internal/app", "internal/chaos", "internal/checker", "internal/cluster", "internal/localstack", "worker"},
 }
 
 // testsMayImport is what every folder's tests may import beyond that.
@@ -49,7 +50,7 @@ var testsMayImport = []string{"internal/localstack", "internal/localstack/stackt
 
 // livesIn says which folders may import a library. Tests may import any.
 var livesIn = map[string][]string{
-	"github.com/jackc/pgx":          {"storage", "internal/localstack/stacktest"}, // of tests, the one clones databases, the other takes locks and connections
+	"github.com/jackc/pgx":          {"storage", "internal/localstack/stacktest", "internal/chaos"}, // of tests, the one clones databases, the other takes locks and connections
 	"github.com/pressly/goose":      {"storage"},
 	"github.com/redis/go-redis":     {"redisq"},
 	"github.com/go-chi/chi":         {"httpapi"},

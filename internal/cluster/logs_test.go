@@ -120,8 +120,8 @@ func TestALogIsFollowedAcrossServers(t *testing.T) {
 	f.want("the last words")
 	f.want(`"state":"succeeded"`)
 	f.want("")
-	if p := s.execution(e.ID).Progress; p == nil || p.Percent != 30 {
-		t.Errorf("progress %+v, want the 30 %% from before the end", p)
+	if p := s.execution(e.ID).Progress; p == nil || p.Percent != 40 {
+		t.Errorf("progress %+v, want the 40 %% of its last words", p)
 	}
 }
 
