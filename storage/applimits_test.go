@@ -343,3 +343,47 @@ func TestLimitsOfOtherApps(t *testing.T) {
 		t.Errorf("%d began, want 1 and 3: %s", len(got.Claimed), fmt.Sprint(claimedIDs(got.Claimed)))
 	}
 }
+
+// An answer that comes late, when its attempt was given up and the next one
+// waits for the app, ends the wait, too.
+func TestALateAnswerOfWhoWaitsForAnApp(t *testing.T) {
+	t.Parallel()
+	for outcome, want := range map[firjob.Outcome]firjob.State{
+		firjob.OutcomeSucceeded: firjob.StateSucceeded,
+		firjob.OutcomeFailed:    firjob.StatePlanned, // to be tried again
+	} {
+		t.Run(string(outcome), func(t *testing.T) {
+			t.Parallel()
+			s := newStore(t)
+			s.limit(firjob.AppLimits{MaxRunning: 1})
+			job, late := s.fire(func(j *firjob.Job) {
+				j.Overlap = firjob.OverlapQueue
+				j.Retry.MaxAttempts, j.Retry.Backoff, j.Retry.MaxBackoff = 3, firjob.Duration(time.Millisecond), firjob.Duration(time.Millisecond)
+			})
+			a := s.mustClaim(late)
+			if _, err := s.Lose(t.Context(), []firjob.AttemptRef{a}, "gone"); err != nil {
+				t.Fatal(err)
+			}
+			_, other := s.fire(nil)
+			b := s.mustClaim(other)
+			s.exec(`UPDATE executions SET due_at = now() WHERE id = $1`, [16]byte(late))
+			s.claim(late)
+			if e := s.wantState(late, firjob.StatePlanned); !e.Waiting {
+				t.Fatalf("does not wait: %+v", e)
+			}
+			s.wantReceipt(a, outcome, firjob.ReceiptRecorded)
+			if e := s.wantState(late, want); e.Waiting {
+				t.Errorf("it waits still, for nobody: %s", e.Reason)
+			}
+			s.wantReceipt(b, firjob.OutcomeSucceeded, firjob.ReceiptRecorded)
+			if want == firjob.StatePlanned {
+				s.exec(`UPDATE executions SET due_at = now() WHERE id = $1`, [16]byte(late))
+				s.wantReceipt(s.mustClaim(late), firjob.OutcomeSucceeded, firjob.ReceiptRecorded)
+			}
+			next := s.plan(job, s.now())[0]
+			s.wantReceipt(s.mustClaim(next), firjob.OutcomeSucceeded, firjob.ReceiptRecorded)
+			s.admit()
+			s.wantNoPlaces()
+		})
+	}
+}

@@ -201,7 +201,7 @@ func (d *claims) settleReplace(s *jobSlot, c candidate, newest firjob.ExecutionI
 		s.leave(c.id)
 		d.finish(c.id, firjob.StateCancelled, replacedBy(newest))
 	case compareIDs(c.id, last) < 0:
-		d.finish(c.id, firjob.StateSkipped, fmt.Sprintf("execution %s, which is scheduled later, was still running", last))
+		d.finish(c.id, firjob.StateSkipped, earlierThan(last))
 	case c.id != newest:
 		d.finish(c.id, firjob.StateSkipped, replacedBy(newest))
 	case s.take(c.id):

@@ -228,10 +228,12 @@ func settle(ctx context.Context, tx pgx.Tx, rows []attemptRow) (s settled, err e
 	return s, err
 }
 
+// What waits for its turn does so no more: the answer to an attempt that was
+// given up may come while its execution waits for the next.
 const settleSQL = `UPDATE executions AS e SET state = r.state::execution_state, reason = r.reason, lost = r.lost,
 		due_at = r.due_at, started_at = r.started_at, finished_at = r.finished_at, executor = r.executor,
 		incarnation = r.incarnation, result = r.result::json, attempts = r.attempts::jsonb,
-		lease_until = NULL, deadline_at = NULL
+		lease_until = NULL, deadline_at = NULL, waiting = false
 	FROM unnest($1::uuid[], $4::text[], $5::text[], $6::int[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[],
 			$10::text[], $11::text[], $12::text[], $13::text[])
 		AS r(id, state, reason, lost, due_at, started_at, finished_at, executor, incarnation, result, attempts)

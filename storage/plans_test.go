@@ -137,6 +137,7 @@ var hotStatements = map[string][]string{
 	"shardFailuresSQL":  {"executions_pkey"},
 	"failedShardsSQL":   {"executions_pkey"},
 	"freeShardsSQL":     {"executions_pkey"},
+	"openShardsSQL":     {"executions_pkey"},
 	"newestDueSQL":      {"executions_job"},
 	"latestIsOpenSQL":   {"executions_job"},
 	"insertFiresSQL":    {"jobs_pkey"},

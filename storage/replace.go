@@ -51,10 +51,21 @@ func (s *jobSlot) supplant(ctx context.Context, tx pgx.Tx, followed *firjob.Foll
 		}
 		return nil, nil
 	}
+	winner, reason := newest, replacedBy(newest)
+	if last := s.newest(); compareIDs(newest, last) < 0 { // they have waited under another rule
+		winner, reason = last, earlierThan(last)
+	}
 	for _, id := range lines[s.id] {
-		if _, locked := attempts[id]; locked && id != newest {
-			ends = append(ends, ending{id, firjob.StateSkipped, replacedBy(newest)})
+		if _, locked := attempts[id]; locked && id != winner {
+			ends = append(ends, ending{id, firjob.StateSkipped, reason})
 		}
+	}
+	if winner != newest {
+		s.replaceAt, s.contested = time.Time{}, false
+		if n := len(lines[s.id]); len(attempts) < n || n == s.look() { // others wait, too
+			s.review(s.now)
+		}
+		return ends, nil
 	}
 	if s.replaceAt.IsZero() {
 		s.replaceAt = s.now.Add(s.job.ReplaceAfter.Std())
@@ -158,3 +169,8 @@ func afterReplacement(before, reason string) string {
 const replaced = "replaced by execution "
 
 func replacedBy(id firjob.ExecutionID) string { return replaced + id.String() }
+
+// earlierThan is the reason of those that replace nothing, last being later.
+func earlierThan(last firjob.ExecutionID) string {
+	return fmt.Sprintf("execution %s, which is scheduled later, was still running", last)
+}

@@ -307,6 +307,26 @@ func TestQueueBecomesReplace(t *testing.T) {
 	wantIDs(t, "let in", idsOf(s.wantReceipt(holder, firjob.OutcomeCancelled, firjob.ReceiptRecorded).Announce), ids[3])
 }
 
+// Not even then does what was scheduled earlier replace what runs.
+func TestQueueBecomesReplaceForTheEarlier(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	job, ids := s.firesOf(3, func(j *firjob.Job) { j.Overlap = firjob.OverlapQueue })
+	holder := s.mustClaim(ids[2])
+	s.claim(ids[0], ids[1])
+	s.edit(job.ID, replacing)
+	if got := s.admit(); len(got.Cancel) != 0 {
+		t.Errorf("the executor is told %+v, want nothing", got.Cancel)
+	}
+	for _, id := range ids[:2] {
+		if e := s.wantState(id, firjob.StateSkipped); !strings.Contains(e.Reason, ids[2].String()+", which is scheduled later") {
+			t.Errorf("the reason is %q", e.Reason)
+		}
+	}
+	s.wantReceipt(holder, firjob.OutcomeSucceeded, firjob.ReceiptRecorded)
+	s.wantNoPlaces()
+}
+
 func TestLoweringMaxRunning(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)

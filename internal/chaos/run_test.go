@@ -79,7 +79,8 @@ func TestTheSameSeedGivesTheSameSchedule(t *testing.T) {
 			}
 			return fmt.Sprint(steps)
 		}
-		if plan(7) != plan(7) || plan(7) == plan(8) {
+		seven, again, eight := plan(7), plan(7), plan(8)
+		if seven != again || seven == eight {
 			t.Errorf("%s: schedules do not follow from their seeds alone", topology)
 		}
 	}
