@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -92,11 +93,19 @@ func (f *faults) callURL(text string) {
 		f.add("http.url", nil, "has %d bytes; want at most %d", len(text), MaxURL)
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
 		f.add("http.url", nil, "must be an absolute http or https URL")
+	case !portInRange(u.Port()):
+		f.add("http.url", nil, "has port %s; want 1 to 65535", u.Port())
 	case u.User != nil:
 		f.add("http.url", nil, "holds credentials; they belong to a header")
 	case strings.Contains(u.Host, "$"):
 		f.add("http.url", nil, "must name its host: a variable may stand in the path and the query only")
 	}
+}
+
+// portInRange reports whether a URL's port, which may be absent, is one of TCP's.
+func portInRange(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil && n > 0
 }
 
 var headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")

@@ -192,6 +192,8 @@ func TestValidateEachRuleOfACall(t *testing.T) {
 		"a path":               {url("/run"), "http.url", "absolute"},
 		"another scheme":       {url("file:///etc/passwd"), "http.url", "absolute http or https"},
 		"no host":              {url("https://:443/run"), "http.url", "absolute"},
+		"a port too high":      {url("https://example.org:99999"), "http.url", "has port 99999; want 1 to 65535"},
+		"port 0":               {url("https://example.org:0/run"), "http.url", "has port 0"},
 		"credentials":          {url("https://user:hunter2@example.org"), "http.url", "they belong to a header"},
 		"a variable host":      {url("https://${params.host}/run"), "http.url", "absolute"},
 		"a half variable one":  {url("https://$host.example.org/run"), "http.url", "must name its host"},

@@ -83,6 +83,8 @@ func TestFaultyRequestsAreRefusedAndStoreNothing(t *testing.T) {
 		"executors of no app":     {"GET", "/apps/nobody/executors", ``, 404, "not_found", ""},
 		"NUL in a filter":         {"GET", "/jobs?q=a%00b", ``, 422, "invalid", "query"},
 		"broken UTF-8":            {"GET", "/jobs?app=%ff", ``, 422, "invalid", "query"},
+		"broken encoding":         {"DELETE", "/jobs/1?dry_run=%", ``, 422, "invalid", "query"},
+		"semicolons":              {"POST", "/jobs?dry_run=true;x=1", goodJob, 422, "invalid", "query"},
 		"NUL in a path":           {"GET", "/apps/a%00/executors", ``, 422, "invalid", "path"},
 		"NUL in a reason":         {"POST", "/jobs/1/pause", `{"reason":"a\u0000"}`, 422, "invalid", "body.reason"},
 		"two fields of a name":    {"POST", "/jobs", goodJob[:len(goodJob)-1] + `,"app":"other"}`, 422, "invalid", "body.app"},

@@ -170,16 +170,18 @@ func timeouts(path string) (read, handle, write time.Duration) {
 }
 
 // printableRequest refuses parameters that no text in the store can equal, and
-// that the store would fail on: broken UTF-8 and control characters.
+// that the store would fail on: broken UTF-8 and control characters. It refuses
+// as well what url.Query would leave out without a word, dry_run among it.
 func (s *server) printableRequest(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		query, err := url.QueryUnescape(r.URL.RawQuery)
+		_, err := url.ParseQuery(r.URL.RawQuery)
+		query, _ := url.QueryUnescape(r.URL.RawQuery) // its faults are those of err
 		var fault error
 		switch {
 		case !printable(r.URL.Path):
 			fault = faulty("path", nil, "must be printable UTF-8")
 		case err != nil || !printable(query):
-			fault = faulty("query", nil, "must be printable UTF-8, percent-encoded")
+			fault = faulty("query", nil, "must be printable UTF-8, percent-encoded, and without semicolons")
 		case !printable(r.Header.Get(headerKey)):
 			fault = faulty("header."+headerKey, nil, "must be printable UTF-8")
 		}

@@ -295,6 +295,24 @@ func TestCirclesAreRefused(t *testing.T) {
 	}
 }
 
+// Many edits that name each other's jobs as parents take turns: none waits for
+// one that waits for it.
+func TestManyEditsOfParentsAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	list := make([]firjob.Job, 6)
+	for i := range list {
+		list[i] = s.job(nil)
+	}
+	together(30, func(i int) {
+		child, parent := list[i%6], list[(i+1+i/6)%6]
+		_, _, err := s.UpdateJob(t.Context(), child.ID, func(_ time.Time, j *firjob.Job) error { parents("", firjob.OnSuccess, parent)(j); return nil })
+		if err != nil && firjob.CodeOf(err) != firjob.CodeInvalid {
+			t.Errorf("job %d below job %d: %v", child.ID, parent.ID, err)
+		}
+	})
+}
+
 // A job that is being deleted while it becomes a parent is either refused as a
 // parent or not deleted: no child waits for a job that is gone.
 func TestAParentIsDeletedWhileAChildNamesIt(t *testing.T) {

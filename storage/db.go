@@ -129,10 +129,11 @@ func (db *DB) inTx(ctx context.Context, p *pool, verb string, fn func(ctx contex
 	}
 }
 
-// isCollision reports a deadlock or a failure to serialize.
+// isCollision reports a deadlock, a failure to serialize, or a change of parents
+// that met another.
 func isCollision(err error) bool {
 	var pg *pgconn.PgError
-	return errors.As(err, &pg) && (pg.Code == "40P01" || pg.Code == "40001")
+	return errors.Is(err, errFamilyBusy) || errors.As(err, &pg) && (pg.Code == "40P01" || pg.Code == "40001")
 }
 
 // isTaken reports that a new execution has the id of another: two triggers of a

@@ -128,7 +128,7 @@ const jobsSQL = `SELECT ` + jobColumns + ` FROM jobs
 // change may be called again if the transaction is.
 func (db *DB) UpdateJob(ctx context.Context, id firjob.JobID, change func(now time.Time, job *firjob.Job) error) (job firjob.Job, followed firjob.Followed, err error) {
 	var refused error
-	err = db.write(ctx, "change the job", func(ctx context.Context, tx pgx.Tx) error {
+	err = db.writeFamily(ctx, "change the job", func(ctx context.Context, tx pgx.Tx) error {
 		old, err := lockJob(ctx, tx, id)
 		if err != nil {
 			return err
@@ -232,7 +232,7 @@ const storeJobSQL = `UPDATE jobs SET name = $1, handler = $2, params = $3::text:
 // its planned executions. Its history stays. CodeNotFound as for Job, CodeConflict
 // while it triggers other jobs.
 func (db *DB) DeleteJob(ctx context.Context, id firjob.JobID, check func(firjob.Job) error) (followed firjob.Followed, err error) {
-	err = db.write(ctx, "delete the job", func(ctx context.Context, tx pgx.Tx) error {
+	err = db.writeFamily(ctx, "delete the job", func(ctx context.Context, tx pgx.Tx) error {
 		old, err := lockJob(ctx, tx, id)
 		if err != nil {
 			return err

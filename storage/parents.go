@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -11,14 +12,19 @@ import (
 
 // setParents records by which jobs a job is triggered. All such changes take
 // turns, so that two of them cannot close a circle together. CodeInvalid if a
-// parent does not exist or comes after the job itself.
+// parent does not exist or comes after the job itself. The transaction is one of
+// writeFamily and holds the job.
 func setParents(ctx context.Context, tx pgx.Tx, child firjob.JobID, old, parents *firjob.Parents) error {
 	before, after := parentsOf(old), parentsOf(parents)
 	if slices.Equal(before, after) {
 		return nil
 	}
-	if _, err := tx.Exec(ctx, familyLockSQL); err != nil {
+	var ours bool
+	if err := tx.QueryRow(ctx, familyTryLockSQL).Scan(&ours); err != nil {
 		return err
+	}
+	if !ours {
+		return errFamilyBusy
 	}
 	if _, err := tx.Exec(ctx, clearParentsSQL, int32(child)); err != nil {
 		return err
@@ -29,13 +35,6 @@ func setParents(ctx context.Context, tx pgx.Tx, child firjob.JobID, old, parents
 	}
 	living, err := livingParents(ctx, tx, distinct(wanted))
 	if err != nil {
-		return err
-	}
-	named := make([]int32, len(after))
-	for i, p := range after {
-		named[i] = int32(p.Job)
-	}
-	if _, err := tx.Exec(ctx, livingParentsSQL, named); err != nil { // none of them goes away from here on
 		return err
 	}
 	for i, p := range after {
@@ -50,6 +49,27 @@ func setParents(ctx context.Context, tx pgx.Tx, child firjob.JobID, old, parents
 	slices.Sort(changed)
 	_, err = tx.Exec(ctx, markParentsSQL, slices.Compact(changed))
 	return err
+}
+
+// errFamilyBusy ends a transaction that holds a job and would have to wait for
+// another change of parents, which may want that very job.
+var errFamilyBusy = errors.New("another change of parents is under way")
+
+// writeFamily is write for what may change the parents of a job. Where another
+// does so at the moment, it lets go of all that it holds, waits for its turn with
+// nothing in hand, and begins again.
+func (db *DB) writeFamily(ctx context.Context, verb string, fn func(ctx context.Context, tx pgx.Tx) error) error {
+	wait := false
+	return db.write(ctx, verb, func(ctx context.Context, tx pgx.Tx) error {
+		if wait {
+			if _, err := tx.Exec(ctx, familyLockSQL); err != nil {
+				return err
+			}
+		}
+		err := fn(ctx, tx)
+		wait = wait || errors.Is(err, errFamilyBusy)
+		return err
+	})
 }
 
 func parentsOf(p *firjob.Parents) []firjob.Parent {
@@ -79,9 +99,10 @@ func addParent(ctx context.Context, tx pgx.Tx, child firjob.JobID, i int, p firj
 }
 
 const (
-	familyLockSQL   = `SELECT pg_advisory_xact_lock(hashtext('firjob parents'))`
-	clearParentsSQL = `DELETE FROM job_parents WHERE child = $1`
-	isCircleSQL     = `SELECT $1::bigint = $2::bigint OR EXISTS (
+	familyLockSQL    = `SELECT pg_advisory_xact_lock(hashtext('firjob parents'))`
+	familyTryLockSQL = `SELECT pg_try_advisory_xact_lock(hashtext('firjob parents'))`
+	clearParentsSQL  = `DELETE FROM job_parents WHERE child = $1`
+	isCircleSQL      = `SELECT $1::bigint = $2::bigint OR EXISTS (
 			WITH RECURSIVE above(id) AS (
 				SELECT parent FROM job_parents WHERE child = $2::bigint
 				UNION SELECT p.parent FROM job_parents AS p JOIN above AS a ON p.child = a.id)

@@ -68,6 +68,8 @@ var commandTests = []struct {
 		want: asked{Method: "GET", URI: "/api/v1/jobs/42"}},
 	{name: "job-get-paused", args: []string{"job", "get", "42"}, answer: "paused",
 		want: asked{Method: "GET", URI: "/api/v1/jobs/42"}},
+	{name: "job-get-finer", args: []string{"job", "get", "42"}, answer: "finer",
+		want: asked{Method: "GET", URI: "/api/v1/jobs/42"}},
 	{name: "job-edit", shows: "job-get", answer: "job", args: []string{"job", "edit", "42", "--name", "new", "--timezone", "UTC", "--misfire", "skip", "--grace", "1m",
 		"--route", "random", "--delivery", "at_most_once", "--priority=-3", "--backoff", "2s", "--factor", "1.5", "--max-backoff", "1m", "--jitter", "0", "--paused"},
 		want: asked{Method: "PATCH", URI: "/api/v1/jobs/42", Body: `{"delivery":"at_most_once","enabled":false,"misfire":{"grace":"1m","policy":"skip"},` +

@@ -18,6 +18,7 @@ func showJob(out *output, j firjob.Job) {
 	out.field("Handler", runsText(j))
 	out.field("Params", paramsText(j.Params))
 	out.field("Schedule", scheduleText(j.Schedule))
+	out.field("Fires", finerText(j.Schedule))
 	out.field("State", jobState(j))
 	out.field("Next fire (UTC)", out.when(j.NextFireAt))
 	out.field("Parents", parentsText(j.Parents))
@@ -38,17 +39,44 @@ func showJob(out *output, j firjob.Job) {
 func scheduleText(s firjob.Schedule) string {
 	switch s.Kind {
 	case firjob.ScheduleCron:
-		return fmt.Sprintf("%s (%s)", s.Expr, strings.Join(append([]string{s.Timezone}, s.Calendars...), ", "))
+		return s.Expr + inZone(s)
 	case firjob.ScheduleEvery:
-		return fmt.Sprintf("every %v", s.Interval)
+		return fmt.Sprintf("every %v", s.Interval) + inZone(s)
 	case firjob.ScheduleDelay:
-		return fmt.Sprintf("%v after the last ended", s.Interval)
+		return fmt.Sprintf("%v after the last ended", s.Interval) + inZone(s)
 	case firjob.ScheduleAt:
 		if s.At != nil {
 			return "at " + s.At.UTC().Format(timeFormat)
 		}
 	}
 	return string(s.Kind)
+}
+
+// inZone names the zone of a schedule and its calendars, if it has any.
+func inZone(s firjob.Schedule) string {
+	names := slices.DeleteFunc(append([]string{s.Timezone}, s.Calendars...), func(name string) bool { return name == "" })
+	if len(names) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(names, ", ") + ")"
+}
+
+// finerText says what scheduleText leaves out and is not as it is by default.
+func finerText(s firjob.Schedule) string {
+	var list []string
+	if s.Dialect == "quartz" {
+		list = append(list, "dialect quartz")
+	}
+	if s.StartAt != nil {
+		list = append(list, "from "+s.StartAt.UTC().Format(timeFormat))
+	}
+	if s.EndAt != nil {
+		list = append(list, "before "+s.EndAt.UTC().Format(timeFormat))
+	}
+	if s.Jitter > 0 {
+		list = append(list, fmt.Sprintf("put off by up to %v", s.Jitter))
+	}
+	return strings.Join(list, "; ")
 }
 
 func jobState(j firjob.Job) string {
@@ -120,6 +148,12 @@ func retryText(r firjob.Retry) string {
 	if r.MaxAttempts <= 1 {
 		return "none"
 	}
-	return fmt.Sprintf("%d attempts; waits from %v, each %g times the one before, up to %v; jitter %g",
-		r.MaxAttempts, r.Backoff, r.Factor, r.MaxBackoff, r.Jitter)
+	waits := fmt.Sprintf("waits from %v, each %g times the one before, up to %v", r.Backoff, r.Factor, r.MaxBackoff)
+	switch r.Kind {
+	case firjob.BackoffLinear:
+		waits = fmt.Sprintf("waits from %v, each %[1]v longer than the one before, up to %v", r.Backoff, r.MaxBackoff)
+	case firjob.BackoffFixed:
+		waits = fmt.Sprintf("waits of %v", r.Backoff)
+	}
+	return fmt.Sprintf("%d attempts; %s; jitter %g", r.MaxAttempts, waits, r.Jitter)
 }

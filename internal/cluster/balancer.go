@@ -38,6 +38,7 @@ func newBalancer(addr string, targets []string) (*balancer, error) {
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetXForwarded()
 			r.Out.URL.Scheme = "http"
+			r.Out.URL.RawQuery = r.In.URL.RawQuery // what is wrong with it, the servers say
 		},
 		Transport:     b,
 		ErrorLog:      log.New(io.Discard, "", 0), // the caller gets a 502, and says so
