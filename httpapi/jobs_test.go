@@ -161,6 +161,29 @@ func TestPatch(t *testing.T) {
 	}
 }
 
+// A patch of the kind drops the expression, and keeps what leaves fires out.
+func TestPatchOfTheKindKeepsTheWindow(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[string]map[string]any{
+		`"every","interval":"5s"`: {"expr": nil, "end_at": "2030-01-01T00:00:00.000Z", "jitter": "30s", "timezone": nil},
+		`"delay","interval":"5s"`: {"expr": nil, "end_at": "2030-01-01T00:00:00.000Z", "jitter": nil},
+		`"manual"`:                {"expr": nil, "end_at": nil, "jitter": nil},
+	} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			s := newSurface(t)
+			path := s.job(strings.Replace(goodJob, `"kind"`, `"end_at":"2030-01-01T00:00:00Z","jitter":"30s","kind"`, 1))
+			var job map[string]any
+			s.call("PATCH", path, `{"schedule":{"kind":`+kind+`}}`).want(http.StatusOK).into(&job)
+			for field, v := range want {
+				if got := lookUp(job, "schedule."+field); !cmp.Equal(got, v) {
+					t.Errorf("schedule.%s is %v, want %v", field, got, v)
+				}
+			}
+		})
+	}
+}
+
 // The examples of RFC 7396, appendix A, that a field can show.
 func TestParamsArePatchedByTheRFC(t *testing.T) {
 	t.Parallel()

@@ -109,13 +109,36 @@ func merged(in any, patch map[string]any) (json.RawMessage, error) {
 }
 
 // startAfresh empties the schedule of a job whose patch brings one of another
-// kind: an expression has no place in a schedule of kind "every".
+// kind: an expression has no place in a schedule of kind "every". What leaves
+// instants out or puts them off stays, where the new kind knows it.
 func startAfresh(job any, patch map[string]any) {
 	schedule, _ := patch["schedule"].(map[string]any)
 	base := job.(map[string]any)
-	if old, ok := base["schedule"].(map[string]any); ok && schedule["kind"] != nil && schedule["kind"] != old["kind"] {
-		base["schedule"] = map[string]any{}
+	old, ok := base["schedule"].(map[string]any)
+	if !ok || schedule["kind"] == nil || schedule["kind"] == old["kind"] {
+		return
 	}
+	fresh := map[string]any{}
+	for _, name := range sharedFields(schedule["kind"]) {
+		if v, there := old[name]; there {
+			fresh[name] = v
+		}
+	}
+	if fresh["calendars"] != nil {
+		fresh["timezone"] = old["timezone"] // in which they are read
+	}
+	base["schedule"] = fresh
+}
+
+// sharedFields names the fields that a kind of schedule has in common with others.
+func sharedFields(kind any) []string {
+	switch kind {
+	case string(firjob.ScheduleCron), string(firjob.ScheduleEvery):
+		return []string{"start_at", "end_at", "calendars", "jitter"}
+	case string(firjob.ScheduleDelay):
+		return []string{"start_at", "end_at", "calendars"}
+	}
+	return nil
 }
 
 // mergePatch is MergePatch of RFC 7396, section 2. Objects of target are reused.
