@@ -303,6 +303,14 @@ func TestPoliciesExcuse(t *testing.T) {
 			row.State, row.Reason, row.Attempts, row.FinishedAt = firjob.StateSuperseded, "the job was paused", nil, began.Add(61*time.Second)
 			s.drop(func(e checker.Event) bool { return e.Execution == id })
 		},
+		"lost, and not sent again for a job that was deleted meanwhile": func(s *story) {
+			id := firjob.Fire(serialJob, began.Add(60*time.Second))
+			row := s.row(id)
+			row.State, row.Reason, row.FinishedAt = firjob.StateLost, "the lease ended; not sent again: the job was deleted", began.Add(65*time.Second)
+			row.Attempts[0].Outcome = firjob.OutcomeLost
+			s.drop(func(e checker.Event) bool { return e.Execution == id })
+			s.write(63*time.Second, serialJob, checker.OpDelete, checker.Spec{Deleted: true})
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

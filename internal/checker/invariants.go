@@ -100,7 +100,8 @@ func (c *check) excused(p plan, row Row, at time.Time) bool {
 		changed := row.Missed != nil && p.changedAround(row.FinishedAt, c.Lead+c.OnTime)
 		return row.Reason != "" && (spec.Misfire != firjob.MisfireFireAll || changed)
 	case firjob.StateLost:
-		return row.Reason != "" && spec.AtMostOnce
+		// An attempt that was lost is not made again for a job that was deleted meanwhile.
+		return row.Reason != "" && (spec.AtMostOnce || p.at(row.FinishedAt).Deleted)
 	case firjob.StateSuperseded:
 		// A fire that a fault held up may meet a change that came after it.
 		return row.Reason != "" && p.changedAround(row.FinishedAt, c.Lead+c.OnTime)
