@@ -325,16 +325,25 @@ func (b *backfillRow) cancelOpen(ctx context.Context, tx pgx.Tx) (firjob.Followe
 	followed, err := finishAs(ctx, tx, planned)
 	followed.Cancel = append(followed.Cancel, cancel...)
 	for _, c := range cancel {
-		if err != nil {
-			break
+		if err == nil {
+			err = cancelShardsOf(ctx, tx, c.Attempt.ID, &followed)
 		}
-		var shards firjob.Followed // of a broadcast; they are not the backfill's own
-		shards, err = askCancel(ctx, tx, c.Attempt.ID, nil)
-		followed.Announce = append(followed.Announce, shards.Announce...)
-		followed.Ended = append(followed.Ended, shards.Ended...)
-		followed.Cancel = append(followed.Cancel, shards.Cancel...)
 	}
 	return followed, err
+}
+
+// cancelShardsOf cancels the shards of a broadcast, which are not the backfill's
+// own; of any other execution there are none.
+func cancelShardsOf(ctx context.Context, tx pgx.Tx, id firjob.ExecutionID, followed *firjob.Followed) error {
+	shards, err := lockShards(ctx, tx, id)
+	if err != nil || len(shards) == 0 {
+		return err
+	}
+	asked, err := askCancel(ctx, tx, id, shards)
+	followed.Announce = append(followed.Announce, asked.Announce...)
+	followed.Ended = append(followed.Ended, asked.Ended...)
+	followed.Cancel = append(followed.Cancel, asked.Cancel...)
+	return err
 }
 
 const (

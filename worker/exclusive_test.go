@@ -129,6 +129,41 @@ func TestExclusiveWithoutAnAnswerLosesItsLease(t *testing.T) {
 	}
 }
 
+// While the server cannot confirm the leases, other attempts go on, and an
+// exclusive one ends with the lease that it was granted.
+func TestUnconfirmedAnswersEndExclusiveHandlers(t *testing.T) {
+	t.Parallel()
+	s := newFakeServer(t)
+	s.onBeat = func(string, firjob.Beat) (int, firjob.BeatReply) {
+		reply := goodBeat()
+		reply.Unconfirmed = true
+		return http.StatusOK, reply
+	}
+	s.onStart = func(st firjob.Start) (int, firjob.StartReply) {
+		reply := grant(st, true)
+		reply.Lease = firjob.Duration(time.Second)
+		return http.StatusOK, reply
+	}
+	g := newGate()
+	w := start(t, s, worker.Options{}, map[string]worker.Handler{"gate": g.run})
+	alone, shared := exclusive(1, "gate"), newTrigger(2, "gate")
+	alone.Lease, shared.Lease = firjob.Duration(time.Second), firjob.Duration(time.Second)
+	send(t, s, w, alone, shared)
+	await(t, g.entered, "a handler")
+	await(t, g.entered, "the other handler")
+	awaitMatch(t, s.beats, "a beat that holds both", func(b firjob.Beat) bool { return len(b.Holding) == 2 })
+	awaitMatch(t, s.beats, "a beat with the other alone", func(b firjob.Beat) bool {
+		return len(b.Holding) == 1 && b.Holding[0] == ref(shared)
+	})
+	if len(s.results) > 0 {
+		t.Errorf("%d results, want none: it was cut off, so that it is sent again", len(s.results))
+	}
+	close(g.open)
+	if r := await(t, s.results, "the other's result"); r.ID != shared.ID || r.Outcome != firjob.OutcomeSucceeded {
+		t.Errorf("reported %+v", r)
+	}
+}
+
 // One that is cancelled while it asks is reported as one that waits in the queue.
 func TestExclusiveIsCancelledWhileItAsks(t *testing.T) {
 	t.Parallel()
