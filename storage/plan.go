@@ -24,7 +24,10 @@ const maxExpanding = 2 * time.Second
 // were recorded or revived now, and how many jobs were taken: limit also when it
 // stopped early because of many fires or much time, so that fewer means that no more are due.
 func (db *DB) PlanDue(ctx context.Context, horizon time.Duration, limit int, expand firjob.Expand) (planned []firjob.Due, taken int, err error) {
+	insert := insertNewSQL
 	err = db.inTx(ctx, db.hot, "plan due jobs", func(ctx context.Context, tx pgx.Tx) error {
+		statement := insert
+		insert = insertFiresSQL // what fails is tried again so: a fire may have been there
 		rows, _ := tx.Query(ctx, dueJobsSQL, horizon, limit)
 		jobs, err := pgx.CollectRows(rows, scanJob)
 		if err == nil {
@@ -38,7 +41,7 @@ func (db *DB) PlanDue(ctx context.Context, horizon time.Duration, limit int, exp
 		if p.jobs < len(jobs) {
 			taken = limit
 		}
-		planned, err = p.record(ctx, tx)
+		planned, err = p.record(ctx, tx, statement)
 		return err
 	})
 	return planned, taken, err
@@ -82,7 +85,7 @@ func (db *DB) planSome(ctx context.Context, ids []firjob.JobID, horizon time.Dur
 		if p.jobs < len(jobs) {
 			done = slices.Index(ids, jobs[p.jobs].ID)
 		}
-		planned, err = p.record(ctx, tx)
+		planned, err = p.record(ctx, tx, insertFiresSQL)
 		return err
 	})
 	return planned, done, err
@@ -95,12 +98,16 @@ const namedJobsSQL = `SELECT ` + jobColumns + ` FROM jobs
 // planning is what one transaction records.
 type planning struct {
 	jobs     int // that were expanded
-	fires    []firjob.ExecutionID
-	versions []int32
+	fires    []newFire
 	missed   []missedFire
 	advanced []firjob.JobID
 	next     []time.Time
 	broken   map[firjob.JobID]error
+}
+
+type newFire struct {
+	id      firjob.ExecutionID
+	version int32
 }
 
 type missedFire struct {
@@ -130,11 +137,10 @@ func expandJobs(jobs []jobRow, expand firjob.Expand) *planning {
 func (p *planning) add(j jobRow, plan firjob.Plan) {
 	for i, at := range plan.Fires {
 		id := firjob.Fire(j.ID, at)
-		if i > 0 && id == p.fires[len(p.fires)-1] {
+		if i > 0 && id == p.fires[len(p.fires)-1].id {
 			continue // two instants of one millisecond are one fire
 		}
-		p.fires = append(p.fires, id)
-		p.versions = append(p.versions, int32(j.Version))
+		p.fires = append(p.fires, newFire{id, int32(j.Version)})
 	}
 	if m := plan.Missed; m != nil {
 		p.missed = append(p.missed, missedFire{firjob.Fire(j.ID, m.From), j.Version, *m})
@@ -146,9 +152,10 @@ func (p *planning) add(j jobRow, plan firjob.Plan) {
 	p.next = append(p.next, plan.Next)
 }
 
-// record writes the plan and returns the executions that are open because of it.
-func (p *planning) record(ctx context.Context, tx pgx.Tx) ([]firjob.Due, error) {
-	due, err := insertFires(ctx, tx, p.fires, p.versions)
+// record writes the plan, its fires by the statement insert, and returns the
+// executions that are open because of it.
+func (p *planning) record(ctx context.Context, tx pgx.Tx, insert string) ([]firjob.Due, error) {
+	due, err := p.insertFires(ctx, tx, insert)
 	if err != nil {
 		return nil, err
 	}
@@ -161,29 +168,40 @@ func (p *planning) record(ctx context.Context, tx pgx.Tx) ([]firjob.Due, error) 
 	return due, pauseBroken(ctx, tx, p.broken)
 }
 
-func insertFires(ctx context.Context, tx pgx.Tx, ids []firjob.ExecutionID, versions []int32) ([]firjob.Due, error) {
-	if len(ids) == 0 {
+// insertFires writes the fires in the order of their ids, which is that of their
+// claims: those of one instant then share pages.
+func (p *planning) insertFires(ctx context.Context, tx pgx.Tx, insert string) ([]firjob.Due, error) {
+	if len(p.fires) == 0 {
 		return nil, nil
 	}
-	jobs := make([]int32, len(ids))
-	at := make([]time.Time, len(ids))
-	for i, id := range ids {
-		jobs[i], at[i] = int32(id.Job()), id.ScheduledAt()
+	slices.SortFunc(p.fires, func(a, b newFire) int { return compareIDs(a.id, b.id) })
+	ids := make([]firjob.ExecutionID, len(p.fires))
+	jobs, versions := make([]int32, len(p.fires)), make([]int32, len(p.fires))
+	at := make([]time.Time, len(p.fires))
+	for i, f := range p.fires {
+		ids[i], jobs[i], versions[i], at[i] = f.id, int32(f.id.Job()), f.version, f.id.ScheduledAt()
 	}
-	rows, _ := tx.Query(ctx, insertFiresSQL, uuids(ids), jobs, versions, at)
+	rows, _ := tx.Query(ctx, insert, uuids(ids), jobs, versions, at)
 	due, err := pgx.CollectRows(rows, scanDue)
 	return due, insertError(err, ids)
 }
 
-// A fire that is there already stays as it is, unless it was superseded, or is
-// planned by a version of its job that had other fires: then it is the new
-// version's.
-const insertFiresSQL = `INSERT INTO executions AS e (id, job_id, job_version, due_at)
-	SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::timestamptz[])
-	ON CONFLICT (id) DO UPDATE SET state = 'planned', job_version = EXCLUDED.job_version, due_at = EXCLUDED.due_at,
-		finished_at = NULL, reason = NULL, waiting = false, cancel = false
-	WHERE ` + isOvertaken + `
-	RETURNING id, due_at`
+const (
+	// For fires that are not there, as nearly always in the scan, which has locked
+	// their jobs; it fails if one is. Planning a job with one fire costs all
+	// processes together 45 to 46 µs with the other statement, 40 to 42 with this.
+	insertNewSQL = newFiresSQL + ` RETURNING id, due_at`
+	// A fire that is there already stays as it is, unless it was superseded, or is
+	// planned by a version of its job that had other fires: then it is the new
+	// version's.
+	insertFiresSQL = newFiresSQL + `
+		ON CONFLICT (id) DO UPDATE SET state = 'planned', job_version = EXCLUDED.job_version, due_at = EXCLUDED.due_at,
+			finished_at = NULL, reason = NULL, waiting = false, cancel = false
+		WHERE ` + isOvertaken + ` RETURNING id, due_at`
+
+	newFiresSQL = `INSERT INTO executions AS e (id, job_id, job_version, due_at)
+		SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::timestamptz[])`
+)
 
 // isOvertaken holds for fires e that an older version of the job has planned and
 // its present one has not kept.

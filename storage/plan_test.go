@@ -106,6 +106,32 @@ func TestSupersededFireIsRevived(t *testing.T) {
 	}
 }
 
+// The scan expects to find none of its fires there; where one is it must do what
+// PlanJobs does, for the whole batch.
+func TestScanMeetsFiresThatAreThere(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	edited, superseded := s.fire(nil)
+	s.edit(edited.ID, func(j *firjob.Job) { j.Schedule.Interval = firjob.Duration(2 * time.Second) })
+	s.wantState(superseded, firjob.StateSuperseded)
+	busy, running := s.fire(nil)
+	s.mustClaim(running)
+	fresh := s.job(nil)
+	s.exec(`UPDATE jobs SET next_fire_at = now() WHERE id IN ($1, $2, $3)`, int64(edited.ID), int64(busy.ID), int64(fresh.ID))
+	at := map[firjob.JobID]time.Time{
+		edited.ID: superseded.ScheduledAt(), busy.ID: running.ScheduledAt(), fresh.ID: s.now(),
+	}
+	planned, taken, err := s.PlanDue(t.Context(), time.Minute, 10, func(clock time.Time, j firjob.Job, _ time.Time) (firjob.Plan, error) {
+		return firjob.Plan{Fires: []time.Time{at[j.ID]}, Next: clock.Add(time.Hour)}, nil
+	})
+	if err != nil || taken != 3 {
+		t.Fatalf("taken: got %d, %v; want 3", taken, err)
+	}
+	wantIDs(t, "planned", idsOf(planned), superseded, firjob.Fire(fresh.ID, at[fresh.ID]))
+	s.wantState(superseded, firjob.StatePlanned)
+	s.wantState(running, firjob.StateRunning)
+}
+
 func TestMissedRangeIsOneRecord(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)

@@ -140,6 +140,7 @@ var hotStatements = map[string][]string{
 	"openShardsSQL":     {"executions_pkey"},
 	"newestDueSQL":      {"executions_job"},
 	"latestIsOpenSQL":   {"executions_job"},
+	"insertNewSQL":      {},
 	"insertFiresSQL":    {"jobs_pkey"},
 	"insertMissedSQL":   {"jobs_pkey"},
 	"advanceJobsSQL":    {"jobs_pkey"},
