@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,18 +10,22 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// balancer is the load balancer before the servers: round robin, and a server
-// that does not listen is passed over.
+// balancer is the load balancer before the servers: round robin among those that
+// are well, or among all when none is, and a server that does not listen is passed
+// over.
 type balancer struct {
 	listener  net.Listener
 	server    *http.Server
-	transport http.RoundTripper
-	targets   []string
+	transport *http.Transport
+	targets   []*target
 	turn      atomic.Uint64
+	checks    sync.WaitGroup
+	stop      context.CancelFunc // the checks
 }
 
 func newBalancer(addr string, targets []string) (*balancer, error) {
@@ -28,7 +33,7 @@ func newBalancer(addr string, targets []string) (*balancer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen at %s: %w", addr, err)
 	}
-	b := &balancer{listener: listener, targets: targets, transport: &http.Transport{
+	b := &balancer{listener: listener, transport: &http.Transport{
 		DialContext:           (&net.Dialer{Timeout: time.Second}).DialContext,
 		MaxIdleConnsPerHost:   32,
 		IdleConnTimeout:       10 * time.Second,
@@ -45,6 +50,13 @@ func newBalancer(addr string, targets []string) (*balancer, error) {
 		FlushInterval: -1,
 	}
 	b.server = &http.Server{Handler: proxy, ReadHeaderTimeout: 5 * time.Second}
+	var ctx context.Context
+	ctx, b.stop = context.WithCancel(context.Background())
+	for _, host := range targets {
+		t := &target{host: host}
+		b.targets = append(b.targets, t)
+		b.checks.Go(func() { t.watch(ctx, b.transport) })
+	}
 	return b, nil
 }
 
@@ -58,11 +70,10 @@ func (b *balancer) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	first := b.turn.Add(1)
 	var err error
-	for i := range uint64(len(b.targets)) {
+	for _, host := range b.order() {
 		try := req.Clone(req.Context())
-		try.URL.Host = b.targets[(first+i)%uint64(len(b.targets))]
+		try.URL.Host = host
 		try.Body = io.NopCloser(bytes.NewReader(body))
 		var resp *http.Response
 		if resp, err = b.transport.RoundTrip(try); err == nil {
@@ -75,8 +86,30 @@ func (b *balancer) RoundTrip(req *http.Request) (*http.Response, error) {
 	return nil, err
 }
 
+// order returns the servers in the order in which a request tries them: those
+// that are sick come last.
+func (b *balancer) order() []string {
+	n := uint64(len(b.targets))
+	first := b.turn.Add(1)
+	var well, sick []string
+	for i := range n {
+		if t := b.targets[(first+i)%n]; t.sick.Load() {
+			sick = append(sick, t.host)
+		} else {
+			well = append(well, t.host)
+		}
+	}
+	return append(well, sick...)
+}
+
 func (b *balancer) addr() string { return b.listener.Addr().String() }
 
 func (b *balancer) serve() error { return b.server.Serve(b.listener) }
 
-func (b *balancer) close() error { return b.server.Close() }
+// close ends the checks and every connection.
+func (b *balancer) close() error {
+	b.stop()
+	b.checks.Wait()
+	b.transport.CloseIdleConnections()
+	return b.server.Close()
+}
