@@ -143,6 +143,22 @@ func TestRequestsAreMeasuredByRoute(t *testing.T) {
 	}
 }
 
+// A stream lasts as long as its reader likes, which says nothing of the server.
+func TestStreamsAreNotMeasured(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	s := newSurface(t, func(o *httpapi.Options) { o.Metrics = registry })
+	s.store.log.write(logged, 1, firjob.StateSucceeded)
+	l := s.listen(s.serve(), "?follow=1")
+	for l.next() != "" { // to its end
+	}
+	s.call("GET", "/api/v1/executions/"+logged.String()+"/logs", "").want(http.StatusOK)
+	text := s.call("GET", "/metrics", "").want(http.StatusOK).body
+	if want := `firjob_http_request_duration_seconds_count{class="2xx",method="GET",route="/api/v1/executions/{id}/logs"} 1`; !strings.Contains(text, want) {
+		t.Errorf("of a stream and a page, the metrics have no line %s:\n%s", want, text)
+	}
+}
+
 func TestRequestID(t *testing.T) {
 	t.Parallel()
 	s := newSurface(t)

@@ -11,6 +11,8 @@ import (
 	"github.com/firjob/firjob"
 )
 
+const mimeEvents = "text/event-stream"
+
 // Numbers of the streams of logs.
 const (
 	defaultFollowers = 100
@@ -140,7 +142,7 @@ func openEvents(w http.ResponseWriter) *eventStream {
 	e := &eventStream{w: w, conn: http.NewResponseController(w)}
 	_ = e.conn.SetReadDeadline(time.Time{}) // as in deadlines: tests have none
 	h := w.Header()
-	h.Set("Content-Type", "text/event-stream; charset=utf-8")
+	h.Set("Content-Type", mimeEvents+"; charset=utf-8")
 	h.Set("X-Accel-Buffering", "no") // nginx would gather the events
 	w.WriteHeader(http.StatusOK)
 	e.text.WriteString("retry: 1000\n\n")

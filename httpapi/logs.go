@@ -101,7 +101,7 @@ func readLogQuery(r *http.Request) (logQuery, error) {
 			p.fault("level", "must be DEBUG, INFO, WARN or ERROR")
 		}
 	}
-	q.follow = p.truth("follow") || strings.Contains(r.Header.Get("Accept"), "text/event-stream")
+	q.follow = p.truth("follow") || strings.Contains(r.Header.Get("Accept"), mimeEvents)
 	q.text = p.oneOf("format", "json", "text") == "text"
 	if since := p.cursor("since"); since != (firjob.LogCursor{}) {
 		q.filter.After = since
@@ -255,9 +255,9 @@ func (s *server) describeLogs(doc *huma.OpenAPI) {
 		},
 		Responses: map[string]*huma.Response{
 			"200": {Description: http.StatusText(http.StatusOK), Content: map[string]*huma.MediaType{
-				jsonType:            {Schema: s.schemaOf(reflect.TypeFor[logBody]())},
-				"text/plain":        {Schema: text},
-				"text/event-stream": {Schema: text},
+				jsonType:     {Schema: s.schemaOf(reflect.TypeFor[logBody]())},
+				"text/plain": {Schema: text},
+				mimeEvents:   {Schema: text},
 			}},
 			"default": s.problemResponse(),
 		},

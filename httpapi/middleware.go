@@ -90,7 +90,9 @@ func (s *server) observe(next http.Handler) http.Handler {
 		if route == "" {
 			route = "unmatched"
 		}
-		s.metrics.observe(r.Method, route, status, took)
+		if !strings.HasPrefix(ww.Header().Get("Content-Type"), mimeEvents) { // lasts as long as its reader likes
+			s.metrics.observe(r.Method, route, status, took)
+		}
 		level := slog.LevelDebug
 		if status >= http.StatusInternalServerError && r.Context().Err() == nil { // else the client went away
 			level = slog.LevelWarn

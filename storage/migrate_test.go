@@ -75,14 +75,22 @@ func TestPartitionsComeAndGo(t *testing.T) {
 	})
 }
 
-// A drop that cannot have its lock gives up, so that it blocks nobody for long.
+// A drop that cannot have its lock gives up, so that it blocks nobody for long,
+// and keeps nothing else from being forgotten.
 func TestDropDoesNotWaitForAReader(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	s.plan(s.job(nil), s.now().AddDate(0, 0, -40))
+	s.exec(`INSERT INTO executors (app, address, incarnation, version, capacity, queue, running, state, started_at, last_beat)
+		VALUES ('a', '10.0.0.7:1', 'gone', 'v1', 1, 1, 0, 'active', now(), now() - interval '2 days')`)
 	release := s.lockExecutions()
 	wantCode(t, s.MaintainPartitions(t.Context(), 3, 30*24*time.Hour), firjob.CodeUnavailable)
 	release()
+	var executors int
+	s.query(`SELECT count(*) FROM executors`, &executors)
+	if executors != 0 {
+		t.Errorf("%d old executors are still known", executors)
+	}
 	if err := s.MaintainPartitions(t.Context(), 3, 30*24*time.Hour); err != nil {
 		t.Error(err)
 	}

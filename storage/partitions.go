@@ -143,10 +143,7 @@ func (db *DB) MaintainPartitions(ctx context.Context, ahead int, retention time.
 	if err := db.addPartitions(ctx, daysAround(now, 1, ahead)); err != nil {
 		return classify("maintain partitions", err)
 	}
-	if err := db.dropPartitions(ctx, now.Add(-retention)); err != nil {
-		return err
-	}
-	return db.purge(ctx, now.Add(-retention))
+	return errors.Join(db.dropPartitions(ctx, now.Add(-retention)), db.purge(ctx, now.Add(-retention)))
 }
 
 // dropPartitions drops the days that end at or before the horizon. A drop that
