@@ -1,0 +1,20 @@
+//go:build !chaos
+
+package failpoint
+
+// Enabled reports whether the program was built with the tag.
+const Enabled = false
+
+// Check returns an error if a setting names what there is not.
+func Check() error { return nil }
+
+// Crash ends the process if the point is armed and n, the number of what the
+// process has in its hands, is not 0.
+func Crash(Point, int) {}
+
+// Broken reports whether a guard is missing.
+func Broken(Mutant) bool { return false }
+
+// Instead returns text, in a program without the guard with new in the place of
+// old.
+func Instead(_ Mutant, text, _, _ string) string { return text }
