@@ -281,5 +281,6 @@ type Audit struct {
 	LatenessMS []float64
 }
 
-// AuditQuantiles are the quantiles of Audit.LatenessMS; 1 is the maximum.
-func AuditQuantiles() []float64 { return []float64{0.5, 0.99, 0.999, 1} }
+// AuditQuantiles are the quantiles of Audit.LatenessMS; 1 is the maximum, 0 the
+// minimum.
+func AuditQuantiles() []float64 { return []float64{0.5, 0.99, 0.999, 1, 0} }

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -9,27 +10,32 @@ import (
 	"github.com/firjob/firjob"
 )
 
-// Audit reads every record of the span. It is for benchmarks and checks, not
+// AuditScope says which executions an audit reads.
+type AuditScope struct {
+	From, Until       time.Time    // scheduled within, From included
+	FirstJob, LastJob firjob.JobID // 0, 0: of every job
+	Kind              firjob.Kind
+}
+
+// Audit reads every record of the scope. It is for benchmarks and checks, not
 // for the hot path: it takes about a second per million records.
-func (db *DB) Audit(ctx context.Context, from, until time.Time) (a firjob.Audit, err error) {
-	low, high := [16]byte(firjob.FirstIDAt(from)), [16]byte(firjob.FirstIDAt(until))
-	ctx, cancel := context.WithTimeout(ctx, auditPatience)
-	defer cancel()
-	err = pgx.BeginFunc(ctx, db.api.conns, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = '5min'`); err != nil {
-			return err
-		}
-		err := tx.QueryRow(ctx, auditSQL, low, high, firjob.AuditQuantiles()).
+func (db *DB) Audit(ctx context.Context, s AuditScope) (a firjob.Audit, err error) {
+	if s.LastJob == 0 {
+		s.LastJob = math.MaxInt32
+	}
+	low, high := [16]byte(firjob.FirstIDAt(s.From)), [16]byte(firjob.FirstIDAt(s.Until))
+	err = db.patiently(ctx, "audit executions", func(ctx context.Context, tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, auditSQL, low, high, firjob.AuditQuantiles(), int64(s.FirstJob), int64(s.LastJob), int32(0x80|s.Kind)).
 			Scan(&a.Recorded, &a.Succeeded, &a.Open, &a.Repeated, &a.Early, &a.LatenessMS)
 		if err != nil {
 			return err
 		}
-		return tx.QueryRow(ctx, finishedSQL, from, until).Scan(&a.Finished)
+		return tx.QueryRow(ctx, finishedSQL, s.From, s.Until, int64(s.FirstJob), int64(s.LastJob)).Scan(&a.Finished)
 	})
-	return a, classify("audit executions", err)
+	return a, err
 }
 
-// auditPatience is what both statements of an audit may take together.
+// auditPatience is what the statements of an audit may take together.
 const auditPatience = 10 * time.Minute
 
 const (
@@ -40,6 +46,7 @@ const (
 				CASE WHEN json_typeof(result) = 'number' THEN (result #>> '{}')::float8 / 1000
 				ELSE extract(epoch FROM started_at) * 1000 - ('x' || substr(replace(id::text, '-', ''), 1, 12))::bit(48)::bigint
 				END AS late
-			FROM executions WHERE id >= $1::uuid AND id < $2::uuid AND ` + isScheduled + `) AS e`
-	finishedSQL = `SELECT count(*) FROM executions WHERE finished_at >= $1 AND finished_at < $2`
+			FROM executions WHERE id >= $1::uuid AND id < $2::uuid AND job_id BETWEEN $4::bigint AND $5::bigint
+				AND get_byte(uuid_send(id), 8) = $6::int) AS e`
+	finishedSQL = `SELECT count(*) FROM executions WHERE finished_at >= $1 AND finished_at < $2 AND job_id BETWEEN $3::bigint AND $4::bigint`
 )

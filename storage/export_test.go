@@ -2,3 +2,6 @@ package storage
 
 // HotSettings are the session settings of the hot pool.
 func HotSettings() map[string]string { return hotSettings() }
+
+// Coprime is the factor that scatters jobs.
+func Coprime(n int) int64 { return coprime(n) }

@@ -4,49 +4,148 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math"
-	"os"
-	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
-	"github.com/firjob/firjob/internal/cluster"
+	"github.com/firjob/firjob/internal/bench"
 )
 
-// benchCmd measures a cluster that it starts on this machine, from its records.
+// benchCmd measures clusters that it starts on this machine, from their records.
 type benchCmd struct {
-	Throughput throughputCmd `cmd:"" help:"Executions a second the whole way: plan, announce, claim, commit, send, handler, callback, commit."`
-	Lateness   latenessCmd   `cmd:"" help:"How long after their instant handlers start, by the executor's own clock."`
+	Throughput  throughputCmd  `cmd:"" help:"Executions a second the whole way: plan, announce, claim, commit, send, handler, callback, commit."`
+	Lateness    latenessCmd    `cmd:"" help:"How long after their instant handlers start, by the executor's own clock."`
+	Herd        herdCmd        `cmd:"" help:"How soon many jobs that are due at one instant have started, and what becomes of others meanwhile."`
+	Definitions definitionsCmd `cmd:"" help:"What a due job costs among many that are not due, and how long pages of the API take."`
+	History     benchHistory   `cmd:"" help:"What a load costs beside executions of the past, and what dropping a day of them does to it."`
+	Recovery    recoveryCmd    `cmd:"" help:"How soon the work of an executor or a server that was killed runs elsewhere."`
+	API         benchAPICmd    `cmd:"" name:"api" help:"Jobs and triggers that the API takes each second, one by one and in batches."`
+	Idle        idleCmd        `cmd:"" help:"What a cluster costs that has jobs and nothing to do."`
+	Model       modelCmd       `cmd:"" help:"What a load needs of machines, by arithmetic from a measurement. Starts nothing."`
 }
 
 // benchFlags are common to the benchmarks.
 type benchFlags struct {
-	Duration time.Duration `default:"20s" help:"Measured span. Default: ${default}."`
-	Warmup   time.Duration `default:"8s" help:"Before it. Default: ${default}."`
-	Runs     int           `default:"1" help:"Repetitions, each on a new cluster. Default: ${default}."`
-	Servers  int           `default:"1" help:"Servers. Default: ${default}."`
-	Workers  int           `default:"1" help:"Executors. Default: ${default}."`
-	Yes      bool          `short:"y" help:"Fetch Postgres without asking where there is none."`
-	Verbose  bool          `help:"Show what the processes say."`
+	Duration     time.Duration     `default:"20s" help:"Measured span. Default: ${default}."`
+	Warmup       time.Duration     `default:"8s" help:"Before it. Default: ${default}."`
+	Runs         int               `default:"1" help:"Repetitions, each on a new cluster; medians and ranges are shown. Default: ${default}."`
+	Servers      int               `help:"Servers. Default: 1; of recovery 2."`
+	Workers      int               `help:"Executors. Default: 1; of recovery 2."`
+	Concurrency  int               `default:"64" help:"Handlers that run at a time in an executor. Default: ${default}."`
+	Queue        int               `default:"16384" help:"Executions that may wait in an executor. Default: ${default}."`
+	Horizon      time.Duration     `default:"6s" help:"How far ahead fires are recorded; shorter than a server's default, so that the warm-up can be short. Default: ${default}."`
+	ScanInterval time.Duration     `name:"scan-interval" default:"1s" help:"Between scans for jobs that are soon due. Default: ${default}."`
+	Postgres     map[string]string `mapsep:"," placeholder:"NAME=VALUE" help:"Setting of the private Postgres, as in shared_buffers=2GB. May be repeated; what makes commits durable cannot be set."`
+	ServerEnv    []string          `name:"server-env" sep:"none" placeholder:"NAME=VALUE" help:"Variable of every server, as in FIRJOB_SHARDS=16. May be repeated."`
+	WorkerEnv    []string          `name:"worker-env" sep:"none" placeholder:"NAME=VALUE" help:"Variable of every executor. May be repeated."`
+	Yes          bool              `short:"y" help:"Fetch Postgres without asking where there is none."`
+	Verbose      bool              `help:"Show what the processes say."`
 	outputFlag
 	storeFlags
 }
 
+// options are those of the flags; processes is how many servers and executors run
+// unless a flag says so.
+func (c *benchFlags) options(p *process, processes int) (bench.Options, error) {
+	for _, variable := range append(append([]string{}, c.ServerEnv...), c.WorkerEnv...) {
+		if name, _, ok := strings.Cut(variable, "="); !ok || name == "" {
+			return bench.Options{}, usagef("--server-env and --worker-env take NAME=VALUE, not %q", variable)
+		}
+	}
+	o := bench.Options{
+		DatabaseURL: c.DatabaseURL, RedisURL: c.RedisURL, Fetch: c.Yes, Postgres: c.Postgres,
+		ServerEnv: c.ServerEnv, WorkerEnv: c.WorkerEnv, Servers: c.Servers, Workers: c.Workers,
+		Concurrency: c.Concurrency, Queue: c.Queue, Horizon: c.Horizon, ScanInterval: c.ScanInterval,
+		Runs: c.Runs, Warmup: c.Warmup, Duration: c.Duration,
+	}
+	if o.Servers == 0 {
+		o.Servers = processes
+	}
+	if o.Workers == 0 {
+		o.Workers = processes
+	}
+	began := p.now()
+	o.Progress = func(line string) {
+		fmt.Fprintf(p.stderr, "%6.1fs %s\n", p.now().Sub(began).Seconds(), strings.TrimRight(line, "\n"))
+	}
+	if c.Verbose {
+		o.Output = func(process, line string) { fmt.Fprintln(p.stderr, process, line) }
+	}
+	return o, nil
+}
+
+// measure runs a benchmark, prints its report and says whether the records hold.
+func measure[C any](ctx context.Context, p *process, c *benchFlags, processes int,
+	run func(context.Context, bench.Options, C) (*bench.Report, error), load C) error {
+	o, err := c.options(p, processes)
+	if err != nil {
+		return err
+	}
+	report, err := run(ctx, o, load)
+	if err != nil {
+		return err
+	}
+	report.Version = programBuild().text()
+	if c.Output == "json" {
+		text, err := json.Marshal(report)
+		if err != nil {
+			return fmt.Errorf("write the report: %w", err)
+		}
+		err = c.ProvideOutput(p).writeJSON(text)
+		if err != nil {
+			return err
+		}
+	} else if err := showReport(p.stdout, report); err != nil {
+		return err
+	}
+	if !report.Holds() {
+		return fmt.Errorf("the records do not hold: %d lost, %d doubled, %d early", report.Lost, report.Doubled, report.Early)
+	}
+	return nil
+}
+
+// rate is a number of executions a second, or the highest that is kept up with,
+// which is 0.
+type rate int
+
+// UnmarshalText reads a number or "max".
+func (r *rate) UnmarshalText(text []byte) error {
+	if string(text) == "max" {
+		*r = 0
+		return nil
+	}
+	n, err := strconv.Atoi(string(text))
+	if err != nil || n < 1 {
+		return fmt.Errorf("want executions a second, 1 or more, or max, not %q", text)
+	}
+	*r = rate(n)
+	return nil
+}
+
 type throughputCmd struct {
-	Rate     int           `default:"12000" help:"Executions due each second. Default: ${default}."`
-	Interval time.Duration `default:"250ms" help:"Of each job. Default: ${default}."`
+	Rate        rate          `default:"12000" placeholder:"N|max" help:"Executions due each second; max looks for the highest that is kept up with. Default: ${default}."`
+	Interval    time.Duration `default:"250ms" help:"Of each job. Default: ${default}."`
+	From        int           `default:"2000" help:"With --rate max: the first rate that is tried. Default: ${default}."`
+	Precision   float64       `default:"0.05" help:"With --rate max: ends when what failed is this share above what held. Default: ${default}."`
+	MaxLateness time.Duration `name:"max-lateness" default:"500ms" help:"With --rate max: p99 of a rate that is kept up with. Default: ${default}."`
 	benchFlags
 }
 
 // Help says what is measured.
 func (throughputCmd) Help() string {
 	return "Postgres runs with fsync and synchronous commit on. Every execution is counted in the database\n" +
-		"afterwards: recorded once, finished, none lost, doubled or early.\n\nExample:\n  firjob bench throughput --rate 12000"
+		"afterwards: recorded once, finished, none lost, doubled or early. A rate is kept up with if 99 % of what\n" +
+		"is due within the span ends within it and the p99 of the lateness is bounded.\n\n" +
+		"Examples:\n  firjob bench throughput --rate 12000\n  firjob bench throughput --rate max --servers 2 --workers 2"
 }
 
 // Run measures and prints.
 func (c *throughputCmd) Run(ctx context.Context, p *process) error {
-	return c.measure(ctx, p, load{handler: "noop", rate: c.Rate, interval: c.Interval})
+	if c.Rate == 0 {
+		return measure(ctx, p, &c.benchFlags, 1, bench.MaxThroughput,
+			bench.Search{Interval: c.Interval, From: c.From, Precision: c.Precision, MaxLateness: c.MaxLateness})
+	}
+	return measure(ctx, p, &c.benchFlags, 1, bench.Throughput, bench.Steady{Rate: int(c.Rate), Interval: c.Interval})
 }
 
 type latenessCmd struct {
@@ -63,106 +162,5 @@ func (latenessCmd) Help() string {
 
 // Run measures and prints.
 func (c *latenessCmd) Run(ctx context.Context, p *process) error {
-	return c.measure(ctx, p, load{handler: "lateness", rate: c.Rate, interval: c.Interval})
-}
-
-// measurement is the outcome of one run.
-type measurement struct {
-	ExecutionsPerSecond float64            `json:"executions_per_second"`
-	Offered             float64            `json:"offered_per_second"`
-	CPUPerExecution     float64            `json:"cpu_us_per_execution"`
-	CPUSeconds          map[string]float64 `json:"cpu_seconds"`
-	LatenessMS          map[string]float64 `json:"lateness_ms"`
-	Early               int64              `json:"early"`
-	Lost                int64              `json:"lost"`
-	Doubled             int64              `json:"doubled"`
-	Repeated            int64              `json:"repeated_attempts"`
-	RSSMB               map[string]float64 `json:"rss_mb"`
-	Executions          int64              `json:"executions"`
-	Seconds             float64            `json:"seconds"`
-	CPUs                int                `json:"cpus"`
-}
-
-// measure does the runs and prints each, then says whether the records hold.
-func (c *benchFlags) measure(ctx context.Context, p *process, l load) error {
-	var runs []measurement
-	for i := range c.Runs {
-		fmt.Fprintf(p.stderr, "run %d of %d: starting a cluster of %d server(s) and %d executor(s)\n", i+1, c.Runs, c.Servers, c.Workers)
-		m, err := c.once(ctx, p, l)
-		if err != nil {
-			return err
-		}
-		runs = append(runs, m)
-		if err := c.print(p, m); err != nil {
-			return err
-		}
-	}
-	if len(runs) > 1 && c.Output != "json" {
-		low, high := math.Inf(1), 0.0
-		for _, m := range runs {
-			low, high = min(low, m.ExecutionsPerSecond), max(high, m.ExecutionsPerSecond)
-		}
-		fmt.Fprintf(p.stdout, "%d runs: %.0f to %.0f executions/s\n", len(runs), low, high)
-	}
-	for _, m := range runs {
-		if m.Lost > 0 || m.Doubled > 0 || m.Early > 0 {
-			return fmt.Errorf("the records do not hold: %d lost, %d doubled, %d early", m.Lost, m.Doubled, m.Early)
-		}
-	}
-	return nil
-}
-
-func (c *benchFlags) print(p *process, m measurement) error {
-	if c.Output == "json" {
-		encoder := json.NewEncoder(p.stdout)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(m)
-	}
-	_, err := fmt.Fprintf(p.stdout, "%9.0f executions/s the whole way (offered %.0f), %d in %.1f s on %d CPUs\n"+
-		"          lateness ms: p50 %.2f  p99 %.2f  p99.9 %.2f  max %.2f\n"+
-		"          early %d  lost %d  doubled %d  repeated attempts %d\n"+
-		"          CPU %.1f µs/execution: %s\n          RSS MB: %s\n",
-		m.ExecutionsPerSecond, m.Offered, m.Executions, m.Seconds, m.CPUs,
-		m.LatenessMS["p50"], m.LatenessMS["p99"], m.LatenessMS["p999"], m.LatenessMS["max"],
-		m.Early, m.Lost, m.Doubled, m.Repeated, m.CPUPerExecution, named(m.CPUSeconds, "%.1fs"), named(m.RSSMB, "%.0f"))
-	return err
-}
-
-// once starts a cluster, loads it, and measures.
-func (c *benchFlags) once(ctx context.Context, p *process, l load) (m measurement, err error) {
-	dir, err := os.MkdirTemp("", "firjob-bench-")
-	if err != nil {
-		return m, err
-	}
-	defer os.RemoveAll(dir)
-	if err := os.Chmod(dir, 0o755); err != nil { // Postgres drops to another user
-		return m, err
-	}
-	options := cluster.Options{
-		Stores:    cluster.Stores{DatabaseURL: c.DatabaseURL, RedisURL: c.RedisURL, Dir: dir, Fetch: c.Yes, Progress: p.stderr},
-		Servers:   c.Servers,
-		Workers:   c.Workers,
-		ServerEnv: []string{"FIRJOB_LOG_LEVEL=warn", "FIRJOB_HORIZON=6s", "FIRJOB_SCAN_INTERVAL=1s"},
-		WorkerEnv: []string{"FIRJOB_LOG_LEVEL=warn", "FIRJOB_CONCURRENCY=64", "FIRJOB_QUEUE=" + strconv.Itoa(16*1024)},
-		Output: func(process, line string) {
-			if c.Verbose {
-				fmt.Fprintln(p.stderr, process, line)
-			}
-		},
-	}
-	stack, err := cluster.Start(ctx, options)
-	if err != nil {
-		return m, err
-	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-		defer cancel()
-		if stopErr := stack.Stop(ctx); err == nil {
-			err = stopErr
-		}
-	}()
-	b := &bench{stack: stack, p: p, load: l}
-	m, err = b.run(ctx, c.Warmup, c.Duration)
-	m.CPUs = runtime.GOMAXPROCS(0)
-	return m, err
+	return measure(ctx, p, &c.benchFlags, 1, bench.Lateness, bench.Steady{Rate: c.Rate, Interval: c.Interval})
 }

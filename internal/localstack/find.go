@@ -142,3 +142,16 @@ func FindRedis() (string, error) {
 	}
 	return "", ErrNoRedis
 }
+
+// HasModule reports whether the installation holds a loadable module, such as
+// pg_stat_statements.
+func (b PostgresBinaries) HasModule(name string) bool {
+	for _, folder := range []string{"../lib", "../lib/postgresql"} {
+		for _, suffix := range []string{".so", ".dylib"} {
+			if _, err := os.Stat(filepath.Join(b.Dir, folder, name+suffix)); err == nil {
+				return true
+			}
+		}
+	}
+	return false
+}
