@@ -76,6 +76,8 @@ type Followed struct {
 	Cancel    []Cancel      // running attempts that somebody has to be told to end
 	Backfills []BackfillID  // that may go on
 	Admit     bool          // somebody waits for a place, and Admit may let them in before long
+
+	Lost, TimedOut int // attempts that were ended without an answer, and at their deadline
 }
 
 // CancelByApp returns the attempts that are to be told to end, by their apps.

@@ -99,4 +99,7 @@ func (l AppLimits) Limited() bool { return l.MaxRunning > 0 || l.MaxPerSecond > 
 const (
 	BeatInterval = time.Second
 	DeadAfter    = 3 * time.Second
+	// MaxNameAfter bounds BeatReply.NameAfter: whatever waits for beats to name what
+	// executors hold counts on it.
+	MaxNameAfter = time.Second
 )

@@ -3,6 +3,7 @@ package firjob
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"time"
 
@@ -158,6 +159,17 @@ func (id ExecutionID) IsZero() bool { return id == ExecutionID{} }
 
 // String returns the 36-character form.
 func (id ExecutionID) String() string { return uuid.UUID(id).String() }
+
+// AppendText appends the 36-character form.
+func (id ExecutionID) AppendText(dst []byte) ([]byte, error) {
+	for i, part := range [...][]byte{id[:4], id[4:6], id[6:8], id[8:10], id[10:]} {
+		if i > 0 {
+			dst = append(dst, '-')
+		}
+		dst = hex.AppendEncode(dst, part)
+	}
+	return dst, nil
+}
 
 // MarshalText writes the 36-character form.
 func (id ExecutionID) MarshalText() ([]byte, error) { return uuid.UUID(id).MarshalText() }

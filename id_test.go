@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
 	"github.com/firjob/firjob"
@@ -97,6 +98,18 @@ func TestIDsOfInstantsThatTheyCannotName(t *testing.T) {
 			t.Errorf("%s: got %x, want %x", name, got, tt.want)
 		}
 	}
+}
+
+// The text is that of the UUID, whichever way it is asked for.
+func TestTextOfAnExecutionID(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		id := firjob.ExecutionID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id"))
+		got, err := id.AppendText([]byte("id="))
+		if want := "id=" + uuid.UUID(id).String(); err != nil || string(got) != want || id.String() != want[3:] {
+			t.Fatalf("AppendText gives %q, String %q, want %q (%v)", got, id, want, err)
+		}
+	})
 }
 
 func TestParseExecutionID(t *testing.T) {

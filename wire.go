@@ -6,7 +6,9 @@ import (
 )
 
 // This file is the wire between a server and an executor. Both sides speak
-// JSON over HTTP; fields are added, never renamed.
+// JSON over HTTP; fields are added, never renamed. Triggers, results and the
+// answers to both have a compact encoding, too, for peers that say that they take
+// it: package internal/codec has its numbers for the fields.
 //
 //	server   → executor  POST /firjob/v1/trigger   TriggerBatch → TriggerReply
 //	                     POST /firjob/v1/cancel    CancelBatch  → 204
@@ -112,7 +114,8 @@ type Ping struct {
 type Beat struct {
 	Executor
 	// Holding names the attempts that the executor has accepted and whose
-	// result was not yet acknowledged. Each one's lease is renewed.
+	// result was not yet acknowledged, but for those younger than
+	// BeatReply.NameAfter. Each one's lease is renewed.
 	Holding []AttemptRef `json:"holding"`
 	// Waiting names those of Holding whose handler has not begun: their timeout does not run yet.
 	Waiting []AttemptRef `json:"waiting,omitempty"`
@@ -122,11 +125,15 @@ type Beat struct {
 
 // BeatReply answers a Beat.
 type BeatReply struct {
-	Now      time.Time    `json:"now"`              // the server's estimate of the store's clock
-	Interval Duration     `json:"interval"`         // until the next beat
-	Lease    Duration     `json:"lease"`            // how long the attempts named now are held
-	Cancel   []AttemptRef `json:"cancel,omitempty"` // attempts to cancel
-	Stale    []AttemptRef `json:"stale,omitempty"`  // attempts that are not current any more: stop them
+	Now      time.Time `json:"now"`      // the server's estimate of the store's clock
+	Interval Duration  `json:"interval"` // until the next beat
+	Lease    Duration  `json:"lease"`    // how long the attempts named now are held
+	// NameAfter is for how long beats need not name an attempt that came with eight
+	// times as much lease or more, and is not exclusive; 0 = they name every one. Most
+	// attempts are over by then, and nobody has asked Postgres about them.
+	NameAfter Duration     `json:"name_after,omitempty"`
+	Cancel    []AttemptRef `json:"cancel,omitempty"` // attempts to cancel
+	Stale     []AttemptRef `json:"stale,omitempty"`  // attempts that are not current any more: stop them
 	// Unconfirmed means that the store is away and could not renew the leases.
 	// Nobody can give the attempts up meanwhile, so work goes on; but a server
 	// that alone is cut off from the store cannot know. Exclusive attempts are

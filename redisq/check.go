@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -22,6 +23,10 @@ type Server struct {
 	Version  string
 	Mode     string // "standalone", "cluster"
 	Eviction string // maxmemory-policy; any but "noeviction" may cost punctuality
+
+	UsedMemory, MaxMemory int64  // bytes; MaxMemory 0 = no bound
+	AppendOnly            bool   // it logs each write to disk
+	SaveFault             string // which of its ways of saving to disk failed last; "" for none
 }
 
 // Check asks every server, of a cluster every master, for what it is. It is an
@@ -67,7 +72,7 @@ func describe(ctx context.Context, node redis.Cmdable) (Server, error) {
 	// few rights are refused it; then Eviction stays empty. 3 is the protocol that is spoken anyway.
 	p := node.Pipeline()
 	hello := p.Do(ctx, "HELLO", "3")
-	memory := p.Info(ctx, "memory")
+	memory, persistence := p.Info(ctx, "memory"), p.Info(ctx, "persistence")
 	_, err := p.Exec(ctx)
 	about, ok := hello.Val().(map[any]any)
 	if !ok {
@@ -76,10 +81,27 @@ func describe(ctx context.Context, node redis.Cmdable) (Server, error) {
 	s.Software, _ = about["server"].(string)
 	s.Version, _ = about["version"].(string)
 	s.Mode, _ = about["mode"].(string)
-	for line := range strings.Lines(memory.Val()) {
-		if value, ok := strings.CutPrefix(line, "maxmemory_policy:"); ok {
-			s.Eviction = strings.TrimSpace(value)
+	facts := infoFacts(memory.Val())
+	s.Eviction = facts["maxmemory_policy"]
+	s.UsedMemory, _ = strconv.ParseInt(facts["used_memory"], 10, 64)
+	s.MaxMemory, _ = strconv.ParseInt(facts["maxmemory"], 10, 64)
+	facts = infoFacts(persistence.Val())
+	s.AppendOnly = facts["aof_enabled"] == "1"
+	for _, way := range []string{"rdb_last_bgsave_status", "aof_last_write_status", "aof_last_bgrewrite_status"} {
+		if status, told := facts[way]; told && status != "ok" {
+			s.SaveFault = way + " is " + status
 		}
 	}
 	return s, nil
+}
+
+// infoFacts reads a section of INFO.
+func infoFacts(section string) map[string]string {
+	facts := make(map[string]string)
+	for line := range strings.Lines(section) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			facts[name] = value
+		}
+	}
+	return facts
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
@@ -58,7 +59,8 @@ type Client struct {
 	shards  int
 	lua     lua.Scripts
 	log     *slog.Logger
-	told    told // what was logged of strangers
+	told    told         // what was logged of strangers
+	removed atomic.Int64 // strangers, ever
 
 	closed chan struct{}
 	loops  sync.WaitGroup

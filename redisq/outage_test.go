@@ -39,6 +39,8 @@ func every(ctx context.Context, c *redisq.Client) map[string]error {
 	_, _, errs["BeatReplica"] = c.BeatReplica(ctx, "r", time.Minute)
 	_, errs["Turns"] = c.Turns(ctx, map[firjob.Ring]int{{App: "billing"}: 1, {App: "billing", Selector: "zone=eu"}: 1})
 	_, errs["Choose"] = c.Choose(ctx, choicesOf(42, "a:1"))
+	_, errs["Entries"] = c.Entries(ctx, 10)
+	_, errs["Find"] = c.Find(ctx, []firjob.ExecutionID{d.ID})
 	_, errs["Check"] = c.Check(ctx)
 	_, errs["Now"] = c.Now(ctx)
 	return errs

@@ -30,6 +30,9 @@ func (c *Client) discard(ctx context.Context, strange []strangers) {
 		}
 	})
 	for _, s := range strange {
+		if err == nil {
+			c.removed.Add(int64(len(s.members)))
+		}
 		first := clip(s.members[0])
 		if !c.told.first(s.key + " " + first) {
 			continue

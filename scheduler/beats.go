@@ -25,7 +25,8 @@ func (s *Scheduler) Beat(ctx context.Context, beat firjob.Beat) (firjob.BeatRepl
 		Interval: firjob.Duration(firjob.BeatInterval),
 		// The store renews a lease when less than two thirds of it are left, so
 		// that is what every attempt named now is sure to have.
-		Lease: firjob.Duration(s.options.LeaseTTL * 2 / 3),
+		Lease:     firjob.Duration(s.options.LeaseTTL * 2 / 3),
+		NameAfter: firjob.Duration(min(s.options.LeaseTTL/8, firjob.MaxNameAfter)),
 	}
 	if len(beat.Holding) == 0 {
 		reply.Now = s.clock.Now()

@@ -58,6 +58,7 @@ type executors struct {
 type executor struct {
 	firjob.Executor
 	seen   time.Time            // local instant of the last sign of life
+	beaten time.Time            // local instant of the last beat
 	sent   int                  // triggers sent since the last beat
 	mark   firjob.Mark          // what somebody has set about its address; the zero value: nothing
 	counts firjob.ExecutorState // the stricter of its own state and the mark's
@@ -126,7 +127,7 @@ func (x *executors) put(e firjob.Executor, seen time.Time) {
 		if e.LastBeat.After(have.LastBeat) || e.Running != have.Running {
 			have.sent = 0
 		}
-		have.Executor, have.seen = e, seen
+		have.Executor, have.seen, have.beaten = e, seen, seen
 		have.count()
 	}
 	if !ok {
@@ -314,6 +315,19 @@ func (x *executors) save(ctx context.Context) {
 		return
 	}
 	x.Troubles.report(ctx, "write the snapshot of the executors", x.Store.SaveExecutors(ctx, batch))
+}
+
+// beatenSince reports whether every live executor has beaten since the local
+// instant, as far as this replica knows.
+func (x *executors) beatenSince(since time.Time) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, e := range x.live {
+		if !e.beaten.After(since) {
+			return false
+		}
+	}
+	return true
 }
 
 // list returns the live executors of an app.

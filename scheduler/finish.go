@@ -2,8 +2,10 @@ package scheduler
 
 import (
 	"context"
+	"slices"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/failpoint"
 )
 
 // Numbers of the group commits.
@@ -22,6 +24,10 @@ func (s *Scheduler) Finish(ctx context.Context, callback firjob.Callback) ([]fir
 	for i, r := range callback.Results {
 		items[i] = firjob.FinishItem{Executor: from, Result: r}
 	}
+	if failpoint.Broken(failpoint.AnsweredUncommitted) {
+		s.background.Go(func() { _, _ = s.finishes.Do(context.WithoutCancel(ctx), items) })
+		return slices.Repeat([]firjob.Receipt{firjob.ReceiptRecorded}, len(items)), nil
+	}
 	return s.finishes.Do(ctx, items)
 }
 
@@ -30,8 +36,17 @@ func (s *Scheduler) finish(ctx context.Context, items []firjob.FinishItem) ([]fi
 	if err != nil {
 		return nil, err
 	}
+	type end struct {
+		outcome firjob.Outcome
+		receipt firjob.Receipt
+	}
+	ends := make(map[end]int, 1)
 	for i, receipt := range result.Receipts {
-		s.metrics.results.WithLabelValues(string(items[i].Result.Outcome), string(receipt)).Inc()
+		ends[end{items[i].Result.Outcome, receipt}]++
+		s.metrics.noteStart(items[i].Result, receipt)
+	}
+	for e, n := range ends {
+		s.metrics.results.WithLabelValues(string(e.outcome), string(e.receipt)).Add(float64(n))
 	}
 	s.follow(ctx, result.Followed)
 	return result.Receipts, nil
@@ -94,6 +109,7 @@ func (s *Scheduler) executorGone(ctx context.Context, key firjob.ExecutorKey, re
 		s.log.WarnContext(ctx, "what a gone executor ran cannot be ended; its leases will", "app", key.App, "executor", key.Address, "error", err)
 		return
 	}
+	s.repairs.add(repairExecutor, followed.Lost)
 	s.lost(ctx, followed)
 }
 
@@ -103,6 +119,7 @@ func (s *Scheduler) replicaGone(ctx context.Context, replica string) error {
 	if err != nil {
 		return err
 	}
+	s.repairs.add(repairReplica, followed.Lost)
 	s.lost(ctx, followed)
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/failpoint"
 )
 
 // Numbers of the claim.
@@ -180,6 +181,7 @@ func (f *fire) commit(ctx context.Context, ids []firjob.ExecutionID) *sync.WaitG
 }
 
 func (f *fire) commitBatch(ctx context.Context, ids []firjob.ExecutionID) {
+	failpoint.Crash(failpoint.AfterPop, len(ids))
 	began := f.clock.local()
 	by := firjob.ClaimBy{Replica: f.replica, Call: strconv.FormatInt(f.claims.Add(1), 36), Lease: f.lease}
 	result, err := f.store.Claim(ctx, ids, by)
@@ -187,6 +189,7 @@ func (f *fire) commitBatch(ctx context.Context, ids []firjob.ExecutionID) {
 		f.undo(ctx, by, ids)
 		return
 	}
+	failpoint.Crash(failpoint.AfterCommit, len(result.Claimed))
 	f.metrics.claimed.Add(float64(len(result.Claimed)))
 	flights := make([]*flight, len(result.Claimed))
 	for i, c := range result.Claimed {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/firjob/firjob/internal/failpoint"
 )
 
 // hold keeps claimed flights until their exact instant by the store's clock.
@@ -67,6 +69,9 @@ func (h *hold) take() (due []*flight, wait time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := h.clock.Now()
+	if failpoint.Broken(failpoint.NotHeld) {
+		now = now.Add(time.Hour)
+	}
 	for len(h.flights) > 0 && !h.flights[0].at().After(now) {
 		due = append(due, heap.Pop(&h.flights).(*flight))
 	}

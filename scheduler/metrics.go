@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/firjob/firjob"
 )
 
 // metrics are the scheduler's own. None carries a job or an address as a label.
@@ -16,6 +18,8 @@ type metrics struct {
 	results  *prometheus.CounterVec
 	lost     prometheus.Counter
 	overdue  prometheus.Counter
+	early    prometheus.Counter
+	repairs  *prometheus.CounterVec
 	rebuilds prometheus.Counter
 	degraded prometheus.Gauge
 }
@@ -38,15 +42,25 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 			Name: "firjob_dispatch_total", Help: "Triggers sent, by app and answer."}, []string{"app", "answer"}),
 		results: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "firjob_results_total", Help: "Results that executors reported, by outcome and receipt."}, []string{"outcome", "receipt"}),
-		lost:     counter("firjob_attempts_lost_total", "Passes that found attempts without an answer."),
-		overdue:  counter("firjob_overdue_total", "Executions that the sweep found overdue; it claims them past Redis."),
+		lost:    counter("firjob_attempts_lost_total", "Passes that found attempts without an answer."),
+		overdue: counter("firjob_overdue_total", "Executions that the sweep found overdue; it claims them past Redis."),
+		early:   counter("firjob_early_starts_total", "Recorded results whose handler began before its scheduled time. Must stay 0."),
+		repairs: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "firjob_sweep_repairs_total", Help: "What was left behind or lost and then repaired, by kind."}, []string{"kind"}),
 		rebuilds: counter("firjob_redis_rebuilds_total", "Rebuilds of the delay queue from Postgres."),
 		degraded: prometheus.NewGauge(prometheus.GaugeOpts{Name: "firjob_degraded", Help: "1 while Redis is out of reach."}),
 	}
 	if registerer != nil {
-		registerer.MustRegister(m.planned, m.claimed, m.released, m.late, m.sent, m.results, m.lost, m.overdue, m.rebuilds, m.degraded)
+		registerer.MustRegister(m.planned, m.claimed, m.released, m.late, m.sent, m.results, m.lost, m.overdue, m.early, m.repairs, m.rebuilds, m.degraded)
 	}
 	return m
+}
+
+// noteStart counts a recorded result whose handler began too early, which none may.
+func (m *metrics) noteStart(r firjob.Result, receipt firjob.Receipt) {
+	if receipt == firjob.ReceiptRecorded && !r.StartedAt.IsZero() && r.StartedAt.Before(r.ID.ScheduledAt()) {
+		m.early.Inc()
+	}
 }
 
 func (m *metrics) observeLateness(now time.Time, flights []*flight) {

@@ -15,7 +15,7 @@ import (
 
 // Timing of the replicas' beats.
 const (
-	replicaBeat      = time.Second
+	replicaBeat      = 500 * time.Millisecond
 	replicaDeadAfter = 3 * time.Second
 )
 
@@ -30,9 +30,12 @@ type peers struct {
 	replica  string
 	total    int // shards
 	gone     func(ctx context.Context, replica string) error
+	named    func(since time.Time) bool // whether every executor has beaten since the local instant
 	log      *slog.Logger
 
 	local func() time.Time
+
+	missing map[string]absence // replicas that are gone; only the loop uses it
 
 	mu     sync.Mutex
 	live   []string
@@ -60,9 +63,10 @@ func (p *peers) pass(ctx context.Context) {
 	if !p.noted(sent) {
 		// Redis was away, or this replica paused, a moment ago: that the others
 		// have not beaten since says nothing yet.
+		p.missing = nil
 		return
 	}
-	for _, replica := range gone {
+	for _, replica := range p.judged(gone, sent) {
 		p.log.InfoContext(ctx, "replica gone", "gone", replica)
 		if err := p.gone(ctx, replica); err != nil {
 			p.log.WarnContext(ctx, "the claims of a replica that is gone cannot be given up; trying again", "gone", replica, "error", err)
@@ -72,6 +76,39 @@ func (p *peers) pass(ctx context.Context) {
 			p.queue.failed(ctx, "forget replica", err)
 		}
 	}
+}
+
+// namingPatience bounds how long the claims of a replica that is gone wait for
+// beats; an executor that has not beaten for so long is in doubt itself.
+const namingPatience = firjob.DeadAfter
+
+// absence is what is known of a replica that is gone.
+type absence struct {
+	since time.Time // local: when it was first missed
+	named bool      // what it had sent was named when it was last missed
+}
+
+// judged returns those of the replicas that are gone whose claims can be given up,
+// since what they had sent is named by now. A replica is first missed 2.5 s after
+// its end or later (replicaDeadAfter less replicaBeat). Every executor has beaten
+// since one second before that: those beats named what it had been holding for
+// firjob.MaxNameAfter, which leaves half a second for the way of the triggers. That
+// the replica is missed once more leaves another half for the beats' own commit.
+func (p *peers) judged(gone []string, now time.Time) (list []string) {
+	missing := make(map[string]absence, len(gone))
+	for _, replica := range gone {
+		a, known := p.missing[replica]
+		if !known {
+			a.since = now
+		}
+		if a.named || now.Sub(a.since) > namingPatience {
+			list = append(list, replica)
+		}
+		a.named = a.named || p.named(a.since.Add(-firjob.MaxNameAfter))
+		missing[replica] = a
+	}
+	p.missing = missing
+	return list
 }
 
 // noted takes the instant of a beat, zero for one that failed, and reports
@@ -91,7 +128,7 @@ func (p *peers) noted(sent time.Time) bool {
 
 // proofOfLife is how old the latest beat may be for no other replica to take
 // this one to be gone yet.
-const proofOfLife = replicaDeadAfter - replicaBeat/2
+const proofOfLife = replicaDeadAfter - replicaBeat
 
 // provenAlive reports whether no other replica can have taken this one to be
 // gone since the local instant: beats have gone well from then to now.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/failpoint"
 )
 
 // planBatch is how many jobs one transaction plans.
@@ -24,6 +25,7 @@ type planner struct {
 	tables   timetables
 	metrics  *metrics
 	troubles *troubles
+	repairs  *repairs
 }
 
 // pass plans all that is due within the horizon. The end of the horizon is
@@ -85,7 +87,11 @@ func (p *planner) jobs(ctx context.Context, ids []firjob.JobID) error {
 }
 
 func (p *planner) announce(ctx context.Context, planned []firjob.Due) {
+	failpoint.Crash(failpoint.AfterPlan, len(planned))
 	p.metrics.planned.Add(float64(len(planned)))
+	if failpoint.Broken(failpoint.NeverAnnounced) {
+		return
+	}
 	p.queue.Announce(ctx, planned)
 }
 
@@ -99,6 +105,9 @@ func (p *planner) expand(horizon time.Duration, capped *atomic.Bool) firjob.Expa
 		}
 		if job.NextFireAt == nil {
 			return firjob.Plan{}, nil
+		}
+		if now.Sub(*job.NextFireAt) > overdueSlack {
+			p.repairs.add(repairLate, 1)
 		}
 		e := expansion{times: times, now: now, until: now.Add(horizon), misfire: job.Misfire}
 		if job.Schedule.Kind == firjob.ScheduleDelay {

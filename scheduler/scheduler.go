@@ -37,7 +37,11 @@ type Options struct {
 	// Its wall reading decides nothing.
 	Local   func() time.Time
 	Metrics prometheus.Registerer // nil: not exported
-	Log     *slog.Logger
+
+	// What the gauges that must read zero are computed from; without them there are none.
+	HealthStore HealthStore
+	HealthQueue HealthQueue
+	Log         *slog.Logger
 }
 
 // withDefaults fills in what is zero and checks the rest.
@@ -67,6 +71,8 @@ func (o Options) withDefaults() (Options, error) {
 	switch {
 	case o.Store == nil, o.Queue == nil, o.Registry == nil, o.Sender == nil:
 		return o, errors.New("the scheduler needs a store, a queue, a registry and a sender")
+	case (o.HealthStore == nil) != (o.HealthQueue == nil):
+		return o, errHalfHealth
 	case o.Replica == "":
 		return o, errors.New("the replica needs a name")
 	case o.Shards < 1 || o.Shards > 1024:
@@ -105,6 +111,8 @@ type Scheduler struct {
 	sent      *sentLog
 	index     *index
 	sweep     *sweep
+	repairs   *repairs
+	health    *health // nil: not asked for
 	backfills *backfills
 	finishes  *group[firjob.FinishItem, firjob.Receipt]
 	holds     *group[firjob.Held, heldAnswer]
@@ -127,14 +135,17 @@ func New(o Options) (*Scheduler, error) {
 		troubles: newTroubles(log, o.Local),
 		sent:     newSentLog(),
 	}
+	s.repairs = newRepairs(s.metrics.repairs, log, o.Local)
 	s.queue = &guardedQueue{Queue: o.Queue, metrics: s.metrics, log: log}
-	s.planner = &planner{store: o.Store, queue: s.queue, clock: s.clock, horizon: o.Horizon, metrics: s.metrics, troubles: s.troubles}
+	s.planner = &planner{store: o.Store, queue: s.queue, clock: s.clock, horizon: o.Horizon, metrics: s.metrics, troubles: s.troubles, repairs: s.repairs}
 	s.index = &index{store: o.Store, queue: s.queue, horizon: o.Horizon, metrics: s.metrics, log: log}
 	s.sweep = &sweep{scheduler: s, lease: o.LeaseTTL}
+	s.watch(o)
 	s.backfills = newBackfills(o.Store, s.follow, s.troubles)
 	s.hold = newHold(s.clock)
 	s.peers = &peers{registry: o.Registry, queue: s.queue, replica: o.Replica, total: o.Shards, gone: s.replicaGone, log: log, local: o.Local}
 	s.peers.share(nil)
+	s.peers.named = func(since time.Time) bool { return s.executors.beatenSince(since) }
 	s.executors = newExecutors(executorsOptions{Store: o.Store, Registry: o.Registry, Sender: o.Sender, Queue: s.queue, Clock: s.clock, Gone: s.executorGone, Troubles: s.troubles, Log: log})
 	s.admission = newAdmission(o.Store, s.follow, s.troubles)
 	ahead := &ahead{registry: o.Registry, queue: s.queue, executors: s.executors, hold: s.hold, background: &s.background}
@@ -175,6 +186,9 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	loops.Go(func() { s.executors.obey(ctx) })
 	loops.Go(func() { every(ctx, snapshotInterval, s.executors.save) })
 	loops.Go(func() { every(ctx, sweepInterval, s.sweep.pass) })
+	if s.health != nil {
+		loops.Go(func() { every(ctx, healthInterval, s.health.pass) })
+	}
 	// Jobs whose next fire was decided by a replica that died before it could
 	// plan them are due before the next scan.
 	loops.Go(func() {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/failpoint"
 )
 
 // Numbers of the sending side.
@@ -82,6 +83,9 @@ func (s *sending) divert(ctx context.Context, flights []*flight) []*flight {
 // certainly are still this replica's: their lease has time left, and nobody
 // can have given them up.
 func (s *sending) sendable(ctx context.Context, flights []*flight) []*flight {
+	if failpoint.Broken(failpoint.SentUnchecked) {
+		return flights
+	}
 	now := s.clock.local()
 	var kept, doubtful, short []*flight
 	for _, f := range flights {
@@ -207,6 +211,10 @@ func (s *sending) postHalving(ctx context.Context, to firjob.Executor, batch []*
 	// From here on the executor may have them, whatever happens to us or it.
 	log := s.sent.add(to.Key(), now, batch)
 	answers, err := s.sender.Send(ctx, to, key, s.clock.Now(), triggers)
+	failpoint.Crash(failpoint.AfterSend, len(answers))
+	if failpoint.Broken(failpoint.UnknownIsRefused) && err != nil {
+		err = &firjob.Refused{Reason: "no answer", Cause: err}
+	}
 	switch refused := new(firjob.Refused); {
 	case errors.As(err, &refused) && refused.Unreadable() && len(batch) > 1 && *unreadable < maxUnreadable:
 		*unreadable++
@@ -262,6 +270,7 @@ func apart(flights []*flight) (bound, free []*flight) {
 // whatever was unknown before.
 func (s *sending) answered(ctx context.Context, to firjob.Executor, log *sentBatch, batch []*flight, answers []firjob.Acceptance) {
 	refused := make(map[firjob.Acceptance][]*flight)
+	said := make(map[firjob.Acceptance]int, 1)
 	handed := 0
 	for i, f := range batch {
 		switch a := answers[i]; a {
@@ -273,7 +282,10 @@ func (s *sending) answered(ctx context.Context, to firjob.Executor, log *sentBat
 		default:
 			refused[a] = append(refused[a], f)
 		}
-		s.metrics.sent.WithLabelValues(to.App, string(answers[i])).Inc()
+		said[answers[i]]++
+	}
+	for a, n := range said {
+		s.metrics.sent.WithLabelValues(to.App, string(a)).Add(float64(n))
 	}
 	s.handed(handed)
 	for a, flights := range refused {

@@ -10,8 +10,8 @@ import (
 
 // sentMemory is how long a send is remembered. Within that time a beat of the
 // executor has named the attempt, so that the store knows who holds it, or the
-// attempt is over.
-const sentMemory = 6 * time.Second
+// attempt is over; or the executor has died and was found to be gone.
+const sentMemory = firjob.MaxNameAfter + 2*firjob.BeatInterval + firjob.DeadAfter + 2*time.Second
 
 // sentLog remembers what was sent to whom a moment ago. When an executor dies
 // before any beat of it named an attempt, only this replica knows that it was

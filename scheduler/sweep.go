@@ -2,9 +2,11 @@ package scheduler
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/failpoint"
 )
 
 // Numbers of the sweep.
@@ -24,21 +26,49 @@ type sweep struct {
 	// trustFrom is the local instant from which leases are believed: one lease
 	// after Postgres was first reached, or reached again after a failure or a
 	// stall, be it Postgres's or this process's. Before that they may have ended
-	// because nobody could renew them. Both are confined to the loop.
+	// because nobody could renew them. These three are confined to the loop.
 	trustFrom time.Time
 	completed time.Time // local: when leases were last looked at with success; zero after a failure
+	strangers int64     // removed from the queue before the last pass
+
+	full atomic.Pointer[time.Time] // local: when all parts of a pass last went well; at first, the start
 }
 
 // pass does one sweep. Its parts do not depend on each other.
 func (w *sweep) pass(ctx context.Context) {
+	if failpoint.Broken(failpoint.NoSweep) {
+		return
+	}
 	s := w.scheduler
-	if s.troubles.report(ctx, "end leases", w.leases(ctx)) {
+	leases := s.troubles.report(ctx, "end leases", w.leases(ctx))
+	if leases {
 		w.completed = s.clock.local()
 	} else {
 		w.completed = time.Time{}
 	}
-	s.troubles.report(ctx, "look for overdue executions", w.overdue(ctx))
-	w.reap(ctx)
+	overdue := s.troubles.report(ctx, "look for overdue executions", w.overdue(ctx))
+	if reaped := w.reap(ctx); leases && overdue && reaped {
+		w.completedAll()
+	}
+	w.countStrangers()
+	s.repairs.review(ctx)
+}
+
+func (w *sweep) completedAll() {
+	now := w.scheduler.clock.local()
+	w.full.Store(&now)
+}
+
+// age returns the time since all parts of a pass last went well.
+func (w *sweep) age() time.Duration { return w.scheduler.clock.local().Sub(*w.full.Load()) }
+
+// countStrangers counts what was removed from the queue since the last pass.
+func (w *sweep) countStrangers() {
+	if queue := w.scheduler.options.HealthQueue; queue != nil {
+		removed := queue.Removed()
+		w.scheduler.repairs.add(repairStrangers, int(removed-w.strangers))
+		w.strangers = removed
+	}
 }
 
 // overdue takes executions whose announcement was lost, or of which Redis's
@@ -62,6 +92,7 @@ func (w *sweep) overdue(ctx context.Context) error {
 		}
 	}
 	if s.fire.idle() {
+		s.repairs.add(repairOverdue, len(ids))
 		s.fire.commit(ctx, ids)
 	}
 	return nil
@@ -73,24 +104,30 @@ func (w *sweep) leases(ctx context.Context) error {
 	if now := s.clock.local(); now.Sub(w.completed) > 2*sweepInterval {
 		w.trustFrom = now.Add(w.lease)
 	}
-	if s.clock.local().Before(w.trustFrom) {
+	if s.clock.local().Before(w.trustFrom) || failpoint.Broken(failpoint.LeasesNeverEnd) {
 		return nil
 	}
 	followed, err := s.store.ExpireLeases(ctx, sweepLimit)
 	if err != nil {
 		return err
 	}
+	s.repairs.add(repairLeaseExpired, followed.Lost)
+	s.repairs.add(repairTimedOut, followed.TimedOut)
 	s.lost(ctx, followed)
 	return nil
 }
 
-// reap puts back what some replica has claimed from the queue and not committed.
-func (w *sweep) reap(ctx context.Context) {
+// reap puts back what some replica has claimed from the queue and not committed,
+// and reports whether that went well. Without Redis there is nothing to put back.
+func (w *sweep) reap(ctx context.Context) bool {
 	s := w.scheduler
 	if s.queue.degraded.Load() {
-		return
+		return true
 	}
-	if _, err := s.queue.Reap(ctx, s.peers.shards(), sweepLimit); err != nil {
+	reaped, err := s.queue.Reap(ctx, s.peers.shards(), sweepLimit)
+	s.repairs.add(repairReaped, reaped)
+	if err != nil {
 		s.queue.failed(ctx, "reap", err)
 	}
+	return err == nil
 }

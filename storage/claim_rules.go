@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/failpoint"
 )
 
 // candidate is a planned execution that the plain rules of the claim did not
@@ -178,7 +179,7 @@ func (d *claims) settle(slots map[firjob.JobID]*jobSlot) {
 		switch {
 		case c.job.Overlap == firjob.OverlapReplace:
 			d.settleReplace(s, c, newest[c.id.Job()])
-		case s.holds(c.id) || s.take(c.id):
+		case s.holds(c.id) || s.take(c.id) || failpoint.Broken(failpoint.SlotNotTaken):
 			d.enter = append(d.enter, c)
 		case c.job.Overlap == firjob.OverlapSkip:
 			d.finish(c.id, firjob.StateSkipped, s.skipped())

@@ -32,6 +32,8 @@ type DB struct {
 	hot *pool // the scheduler's
 	api *pool // everything that a person or a program asked for
 	log *slog.Logger
+
+	apps jobApps
 }
 
 // Open makes the pools. It does not connect: a database that is down now may

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/failpoint"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 )
@@ -20,7 +21,7 @@ func (db *DB) Finish(ctx context.Context, results []firjob.FinishItem) (out firj
 	}
 	err = db.inTx(ctx, db.hot, "record results", func(ctx context.Context, tx pgx.Tx) error {
 		out = firjob.FinishResult{Receipts: make([]firjob.Receipt, len(results))}
-		done, err := recordSuccesses(ctx, tx, results, out.Receipts)
+		done, err := db.recordSuccesses(ctx, tx, results, out.Receipts)
 		if err != nil {
 			return err
 		}
@@ -31,6 +32,10 @@ func (db *DB) Finish(ctx context.Context, results []firjob.FinishItem) (out firj
 		out.Followed, err = conclude(ctx, tx, append(done, more.final...), more.again)
 		return err
 	})
+	failpoint.Crash(failpoint.BeforeAnswer, len(out.Followed.Ended))
+	if failpoint.Broken(failpoint.ChildApart) && err == nil {
+		err = db.bearApart(ctx, &out.Followed)
+	}
 	return out, err
 }
 
@@ -79,15 +84,23 @@ func scanFinished(row pgx.CollectableRow) (finished, error) {
 }
 
 // recordSuccesses records the first success of each execution whose attempt is
-// current and sets its receipt.
-func recordSuccesses(ctx context.Context, tx pgx.Tx, results []firjob.FinishItem, receipts []firjob.Receipt) ([]finished, error) {
-	s := gatherSuccesses(results)
+// current and sets its receipt. The apps are compared here: joining the jobs read
+// three more pages a row.
+func (db *DB) recordSuccesses(ctx context.Context, tx pgx.Tx, results []firjob.FinishItem, receipts []firjob.Receipt) ([]finished, error) {
+	ids := make([]firjob.ExecutionID, len(results))
+	for i := range results {
+		ids[i] = results[i].Result.ID
+	}
+	if err := db.apps.fill(ctx, tx, jobsOf(ids)); err != nil {
+		return nil, err
+	}
+	s := gatherSuccesses(results, &db.apps)
 	if len(s.ids) == 0 {
 		return nil, nil
 	}
 	low, high := bounds(s.ids)
-	rows, _ := tx.Query(ctx, succeedSQL, uuids(s.ids), low, high, numbers(jobsOf(s.ids)),
-		s.tokens, s.apps, s.executors, s.incarnations, s.started, s.ended, s.bodies, s.jobs)
+	rows, _ := tx.Query(ctx, succeedStatement(), uuids(s.ids), low, high,
+		s.tokens, s.executors, s.incarnations, s.started, s.ended, s.bodies)
 	done, err := pgx.CollectRows(rows, scanFinished)
 	for _, f := range done {
 		receipts[s.at[f.id]] = firjob.ReceiptRecorded
@@ -95,43 +108,35 @@ func recordSuccesses(ctx context.Context, tx pgx.Tx, results []firjob.FinishItem
 	return done, err
 }
 
-// The job is named by the result's row, not by the execution's, though both are
-// the same: or the planner may join jobs and results by the app alone, which
-// makes the square of the batch.
 const succeedSQL = `UPDATE executions AS e SET
 		state = 'succeeded', started_at = r.started_at, finished_at = least(coalesce(r.finished_at, now()), now()),
 		executor = r.executor, incarnation = r.incarnation, result = r.result::json, reason = NULL
-	FROM unnest($1::uuid[], $12::int[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::timestamptz[], $10::timestamptz[], $11::text[])
-			AS r(id, job_id, token, app, executor, incarnation, started_at, finished_at, result),
-		jobs AS j
+	FROM unnest($1::uuid[], $4::bigint[], $5::text[], $6::text[], $7::timestamptz[], $8::timestamptz[], $9::text[])
+			AS r(id, token, executor, incarnation, started_at, finished_at, result)
 	WHERE e.id = ANY($1::uuid[]) AND e.id BETWEEN $2::uuid AND $3::uuid AND e.id = r.id
-		AND j.id = ANY($4::int[]) AND j.id = r.job_id AND j.app = r.app
 		AND e.token = r.token AND e.state = 'running'
 	RETURNING e.id, e.finished_at, e.state::text, e.follow`
 
 // successes are the columns of the hot statement's batch.
 type successes struct {
-	at                            map[firjob.ExecutionID]int // place among the results
-	ids                           []firjob.ExecutionID
-	jobs                          []int32
-	tokens                        []int64
-	apps, executors, incarnations []string
-	started, ended                pgtype.FlatArray[pgtype.Timestamptz]
-	bodies                        []*string
+	at                      map[firjob.ExecutionID]int // place among the results
+	ids                     []firjob.ExecutionID
+	tokens                  []int64
+	executors, incarnations []string
+	started, ended          pgtype.FlatArray[pgtype.Timestamptz]
+	bodies                  []*string
 }
 
-func gatherSuccesses(results []firjob.FinishItem) *successes {
+func gatherSuccesses(results []firjob.FinishItem, apps *jobApps) *successes {
 	s := &successes{at: make(map[firjob.ExecutionID]int, len(results))}
 	for _, i := range byID(results) {
 		item, r := results[i], results[i].Result
-		if _, twice := s.at[r.ID]; twice || r.Outcome != firjob.OutcomeSucceeded {
+		if _, twice := s.at[r.ID]; twice || r.Outcome != firjob.OutcomeSucceeded || !apps.owns(item.Executor.App, r.ID.Job()) {
 			continue
 		}
 		s.at[r.ID] = i
 		s.ids = append(s.ids, r.ID)
-		s.jobs = append(s.jobs, int32(r.ID.Job()))
 		s.tokens = append(s.tokens, r.Token)
-		s.apps = append(s.apps, item.Executor.App)
 		s.executors = append(s.executors, clean(item.Executor.Address))
 		s.incarnations = append(s.incarnations, clean(item.Executor.Incarnation))
 		s.started = append(s.started, instant(r.StartedAt))

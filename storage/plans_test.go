@@ -92,7 +92,8 @@ var hotStatements = map[string][]string{
 	"lockCandidatesSQL": {"executions_pkey"},
 	"heldPlacesSQL":     {"app_slots_pkey", "job_slots_pkey"},
 	"readJobsSQL":       {"jobs_pkey"},
-	"succeedSQL":        {"executions_pkey", "jobs_pkey"},
+	"succeedSQL":        {"executions_pkey"},
+	"appsOfJobsSQL":     {"jobs_pkey"},
 	"lockAttemptsSQL":   {"executions_pkey"},
 	"settleSQL":         {"executions_pkey"},
 	"currentSQL":        {"executions_pkey"},
@@ -151,6 +152,12 @@ var hotStatements = map[string][]string{
 	"expiredSQL":        {"executions_open"},
 	"onExecutorSQL":     {"executions_open"},
 	"byReplicaSQL":      {"executions_open"},
+
+	"overdueSuspectsSQL":  {"executions_open"},
+	"orphanedSuspectsSQL": {"executions_open", "broadcasts_pkey"},
+	"stuckSuspectsSQL":    {"executions_open", "executors_pkey", "jobs_pkey"},
+	"fatesSQL":            {"executions_pkey"},
+	"jobsDueSQL":          {"jobs_due"},
 
 	"recordDeadLettersSQL": {},
 	"openBackfillsSQL":     {"backfills_open"},
@@ -211,7 +218,8 @@ func TestSweepsDoNotVisitTheOverlapQueue(t *testing.T) {
 			$1, 1, now(), true FROM generate_series(1, 3000) AS k`, int32(job.ID))
 	conn := s.session()
 	all := statements(t)
-	for _, name := range []string{"plannedSQL", "expiredSQL", "onExecutorSQL", "byReplicaSQL"} {
+	for _, name := range []string{"plannedSQL", "expiredSQL", "onExecutorSQL", "byReplicaSQL",
+		"overdueSuspectsSQL", "orphanedSuspectsSQL", "stuckSuspectsSQL"} {
 		plan := s.explain(t, conn, name, all[name], "ANALYZE, COSTS off, TIMING off")
 		if !strings.Contains(plan, "(actual") || strings.Contains(plan, "Filter: 3") {
 			t.Errorf("%s reads those that wait:\n%s", name, plan)

@@ -127,14 +127,23 @@ func (db *DB) endAttempts(ctx context.Context, verb string, judge func(a *attemp
 		if err != nil {
 			return err
 		}
+		var lost, timedOut int
 		for i := range rows {
+			before := rows[i].lost
 			judge(&rows[i], rand.Float64())
+			switch {
+			case rows[i].lost > before:
+				lost++
+			case rows[i].changed:
+				timedOut++
+			}
 		}
 		s, err := settle(ctx, tx, rows)
 		if err != nil {
 			return err
 		}
 		followed, err = conclude(ctx, tx, s.final, s.again)
+		followed.Lost, followed.TimedOut = lost, timedOut
 		return err
 	})
 	return followed, err

@@ -4,10 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/url"
-	"strings"
+	"time"
 
-	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/app"
 )
 
@@ -15,19 +13,31 @@ import (
 type doctorCmd struct {
 	connection
 	storeFlags
+	DBConns   int           `name:"database-conns" env:"FIRJOB_DATABASE_CONNS" default:"16" group:"As the servers have it:" help:"Connections to Postgres. Default: ${default}."`
+	Horizon   time.Duration `env:"FIRJOB_HORIZON" default:"60s" group:"As the servers have it:" help:"How far ahead fires are recorded. Default: ${default}."`
+	LeaseTTL  time.Duration `name:"lease-ttl" env:"FIRJOB_LEASE_TTL" default:"10s" group:"As the servers have it:" help:"How long an attempt is held without a beat. Default: ${default}."`
+	Retention time.Duration `env:"FIRJOB_RETENTION" default:"720h" group:"As the servers have it:" help:"How long executions are kept. Default: ${default}."`
 	outputFlag
 }
 
 // Help says what is looked at.
 func (doctorCmd) Help() string {
-	return "Looks at Postgres, its schema, Redis and the clocks, as seen from this machine, and asks a server\n" +
-		"which servers and executors live. Give it the servers' own settings. It changes nothing, and exits 1\n" +
-		"if something must be put right.\n\nExample:\n\n    firjob doctor --database-url postgres://firjob@db/firjob --redis-url redis://cache:6379"
+	return "Looks at Postgres, its settings, schema and partitions, at Redis and its keys, at the clocks and at\n" +
+		"executions that are stuck, as seen from this machine, and asks a server which servers and executors\n" +
+		"live. Give it the servers' own settings. It changes nothing, and exits 1 if something must be put\n" +
+		"right. docs/operations.md lists the checks.\n\n" +
+		"Example:\n\n    firjob doctor --database-url postgres://firjob@db/firjob --redis-url redis://cache:6379"
 }
 
 // Run prints what is found.
 func (c *doctorCmd) Run(ctx context.Context, p *process, api *client, out *output) error {
-	findings := append(app.Examine(ctx, c.DatabaseURL, c.RedisURL, p.now), examineServers(ctx, api)...)
+	progress := func(check string) { fmt.Fprintf(p.stderr, "looking at: %s\n", check) }
+	findings := app.Examine(ctx, app.Examination{
+		DatabaseURL: c.DatabaseURL, RedisURL: c.RedisURL, MaxConns: c.DBConns, Retention: c.Retention,
+		Horizon: c.Horizon, LeaseTTL: c.LeaseTTL, Local: p.now, Progress: progress,
+	})
+	servers := &serverExam{api: api, now: p.now, own: programVersion()}
+	findings = append(findings, servers.examine(ctx)...)
 	answer, err := json.Marshal(rows[app.Finding]{Items: findings})
 	if err != nil {
 		return fmt.Errorf("write the findings: %w", err)
@@ -54,57 +64,4 @@ func showFindings(out *output, findings rows[app.Finding]) {
 			out.line("      to do: %s", f.Remedy)
 		}
 	}
-}
-
-// examineServers asks a server how the cluster is.
-func examineServers(ctx context.Context, api *client) []app.Finding {
-	var stats struct {
-		Replicas []string
-		Degraded bool
-	}
-	if err := api.read(ctx, "api/v1/stats", &stats); err != nil {
-		return []app.Finding{{Verdict: app.Broken, Check: "servers", Found: err.Error(), Remedy: "start a server, or correct FIRJOB_SERVER_URL and FIRJOB_TOKEN"}}
-	}
-	findings := []app.Finding{{Verdict: app.Fine, Check: "servers", Found: fmt.Sprintf("%d live: %s", len(stats.Replicas), strings.Join(stats.Replicas, ", "))}}
-	if stats.Degraded {
-		findings = append(findings, app.Finding{Verdict: app.Doubtful, Check: "servers", Found: "Redis is out of their reach: fires come from Postgres, up to a second late",
-			Remedy: "see that the servers' FIRJOB_REDIS_URL leads to a Redis that runs"})
-	}
-	return append(findings, examineApps(ctx, api)...)
-}
-
-// examineApps looks for apps whose executions nobody would run.
-func examineApps(ctx context.Context, api *client) []app.Finding {
-	var apps rows[firjob.App]
-	if err := api.read(ctx, "api/v1/apps", &apps); err != nil {
-		return []app.Finding{{Verdict: app.Broken, Check: "apps", Found: err.Error(), Remedy: "see the server's log"}}
-	}
-	var findings []app.Finding
-	for _, a := range apps.Items {
-		finding := app.Finding{Verdict: app.Fine, Check: "app " + a.Name}
-		var executors rows[firjob.Executor]
-		err := api.read(ctx, "api/v1/apps/"+url.PathEscape(a.Name)+"/executors", &executors)
-		switch {
-		case err != nil:
-			finding.Verdict, finding.Found, finding.Remedy = app.Broken, err.Error(), "see the server's log"
-		case len(executors.Items) == 0:
-			finding.Verdict, finding.Found, finding.Remedy = app.Doubtful, "no executor is alive", "start one; its executions wait"
-		default:
-			finding.Found = fmt.Sprintf("live executors: %d", len(executors.Items))
-		}
-		findings = append(findings, finding)
-	}
-	return findings
-}
-
-// read gets an answer of the API into v.
-func (c *client) read(ctx context.Context, path string, v any) error {
-	answer, err := c.get(ctx, path, nil)
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(answer, v); err != nil {
-		return notUnderstood(err)
-	}
-	return nil
 }

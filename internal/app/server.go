@@ -84,7 +84,8 @@ func (s *Server) build(ctx context.Context, db *storage.DB, queue *redisq.Client
 		Store: db, Queue: queue, Registry: queue, Sender: sender, Caller: outbound.New(outbound.Options{Allow: allow}),
 		Replica: s.replica, Shards: o.Shards,
 		ScanInterval: o.ScanInterval, Horizon: o.Horizon, LeaseTTL: o.LeaseTTL, Retention: o.Retention, LogLimit: o.LogLimit,
-		Local:   o.localClock(),
+		Local:       o.localClock(),
+		HealthStore: db, HealthQueue: queue,
 		Metrics: metrics, Log: o.Log,
 	})
 	if err != nil {
