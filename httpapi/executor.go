@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/codec"
 )
 
 // maxError bounds what is kept of a handler's error, in bytes.
@@ -41,7 +42,8 @@ func (s *server) leave(w http.ResponseWriter, r *http.Request) error {
 
 // callback records results. It answers only after the commit.
 func (s *server) callback(w http.ResponseWriter, r *http.Request) error {
-	c, err := readWire[firjob.Callback](w, r, firjob.MaxCallbackBody)
+	w.Header().Set("Accept", codec.Accepts)
+	c, in, err := readMessage[firjob.Callback](w, r, firjob.MaxCallbackBody)
 	if err != nil {
 		return err
 	}
@@ -61,8 +63,7 @@ func (s *server) callback(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("record results of %s: %w", c.Address, err)
 	}
-	writeJSON(w, jsonType, statusOfReceipts(receipts), firjob.CallbackReply{Results: receipts})
-	return nil
+	return writeMessage(w, in, statusOfReceipts(receipts), firjob.CallbackReply{Results: receipts})
 }
 
 // storable cuts a handler's error to what can be kept. It is not refused: a

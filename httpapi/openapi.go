@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/codec"
 )
 
 // Names of the security schemes in the OpenAPI document.
@@ -91,7 +92,7 @@ func (s *server) describeExecutors(doc *huma.OpenAPI) {
 		description: fmt.Sprintf("Answers after the commit. Up to %d results, each nested %d levels at most; a faulty one refuses the batch. "+
 			"409, with the same body, if a result was stale or unknown: the others are recorded all the same.", firjob.MaxBatch, firjob.MaxDepth),
 		request: reflect.TypeFor[firjob.Callback](), reply: reflect.TypeFor[firjob.CallbackReply](),
-		also: []int{http.StatusConflict}})
+		also: []int{http.StatusConflict}, compact: true})
 	s.describe(doc, wireOperation{id: "executor-start", path: firjob.PathStart, summary: "Ask which attempts of exclusive jobs may begin",
 		description: fmt.Sprintf("Answers after the commit, in the order of the attempts, %d at most.", firjob.MaxBatch),
 		request:     reflect.TypeFor[firjob.Start](), reply: reflect.TypeFor[firjob.StartReply]()})
@@ -106,11 +107,17 @@ type wireOperation struct {
 	id, path, summary, description string
 	request, reply                 reflect.Type // reply nil: 204
 	also                           []int        // statuses, next to 200, that carry the reply
+	compact                        bool         // both are taken and given in CBOR, too
 }
 
 func (s *server) describe(doc *huma.OpenAPI, op wireOperation) {
 	content := func(t reflect.Type) map[string]*huma.MediaType {
-		return map[string]*huma.MediaType{jsonType: {Schema: s.schemaOf(t)}}
+		media := map[string]*huma.MediaType{jsonType: {Schema: s.schemaOf(t)}}
+		if op.compact {
+			media[string(codec.CBOR)] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString, Format: "binary",
+				Description: "The same with numbers for names: see the executor protocol"}}
+		}
+		return media
 	}
 	responses := map[string]*huma.Response{"default": s.problemResponse()}
 	if op.reply == nil {

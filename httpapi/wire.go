@@ -1,43 +1,110 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"reflect"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/codec"
 )
 
-// readWire decodes a message of an executor, of maxBytes at most. Fields it does
-// not know are passed over: the executor may be newer than the server.
-func readWire[T any](w http.ResponseWriter, r *http.Request, maxBytes int64) (T, error) {
-	var message T
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBytes))
+// bodies are buffers for what executors send; nothing of a message stays in one.
+var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// maxKeptBody is the largest buffer that is kept for the next request, in bytes.
+const maxKeptBody = 1 << 20
+
+// readBody hands the body, of maxBytes at most, to use, which keeps nothing of it.
+func readBody(w http.ResponseWriter, r *http.Request, maxBytes int64, use func(body []byte) error) error {
+	buffer := bodies.Get().(*bytes.Buffer)
+	defer func() {
+		if buffer.Cap() <= maxKeptBody {
+			buffer.Reset()
+			bodies.Put(buffer)
+		}
+	}()
+	_, err := buffer.ReadFrom(http.MaxBytesReader(w, r.Body, maxBytes))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return message, firjob.Errorf(firjob.CodeTooLarge, "the body is larger than %d bytes", tooLarge.Limit)
+		return firjob.Errorf(firjob.CodeTooLarge, "the body is larger than %d bytes", tooLarge.Limit)
 	case err != nil:
-		return message, firjob.Errorf(firjob.CodeInvalid, "the body ended early: %v", err)
+		return firjob.Errorf(firjob.CodeInvalid, "the body ended early: %v", err)
 	}
-	err = json.Unmarshal(raw, &message)
+	return use(buffer.Bytes())
+}
+
+// readWire reads a message that an executor sends as JSON, of maxBytes at most.
+func readWire[T any](w http.ResponseWriter, r *http.Request, maxBytes int64) (message T, err error) {
+	if in, err := codec.Of(r.Header.Get("Content-Type")); err != nil || in != codec.JSON {
+		return message, unsupported(r)
+	}
+	err = readBody(w, r, maxBytes, func(body []byte) error { return readJSON(body, &message) })
+	return message, err
+}
+
+// readMessage reads a message of maxBytes at most, in the encoding that its
+// Content-Type names.
+func readMessage[M codec.Message](w http.ResponseWriter, r *http.Request, maxBytes int64) (message M, in codec.Encoding, err error) {
+	in, err = codec.Of(r.Header.Get("Content-Type"))
+	if err != nil {
+		return message, in, unsupported(r)
+	}
+	err = readBody(w, r, maxBytes, func(body []byte) error {
+		if in == codec.JSON {
+			return readJSON(body, &message)
+		}
+		if err := codec.Decode(in, body, &message); err != nil {
+			return &httpError{status: http.StatusBadRequest, known: firjob.Errorf(firjob.CodeInvalid, "the body cannot be read as %s: %v", in, err)}
+		}
+		return nil
+	})
+	return message, in, err
+}
+
+// unsupported refuses the type of a body.
+func unsupported(r *http.Request) error {
+	return &httpError{
+		status: http.StatusUnsupportedMediaType,
+		known:  firjob.Errorf(firjob.CodeInvalid, "a body of the type %q cannot be read here; send %s", r.Header.Get("Content-Type"), codec.JSON),
+	}
+}
+
+// readJSON decodes a message. Fields that it does not know are passed over: the
+// executor may be newer than the server.
+func readJSON[T any](body []byte, message *T) error {
+	err := json.Unmarshal(body, message)
 	var syntax *json.SyntaxError
 	switch {
 	case err == nil:
-		return message, nil
+		return nil
 	case errors.As(err, &syntax):
-		return message, notJSON(err)
+		return notJSON(err)
 	}
-	where, v, t := misfit(raw, reflect.TypeFor[T](), "body")
-	return message, faulty(where, scalar(v), misfitText(v, t))
+	where, v, t := misfit(body, reflect.TypeFor[T](), "body")
+	return faulty(where, scalar(v), misfitText(v, t))
+}
+
+// writeMessage answers with a message.
+func writeMessage[M codec.Message](w http.ResponseWriter, in codec.Encoding, status int, message M) error {
+	body, err := codec.Encode(in, &message)
+	if err != nil {
+		return fmt.Errorf("write an answer: %w", err)
+	}
+	w.Header().Set("Content-Type", string(in))
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // an error of the connection has nobody to go to
+	return nil
 }
 
 // misfit finds the innermost value of a message that does not fit its place in

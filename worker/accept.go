@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/codec"
 )
 
 // maxCancelBody bounds a cancel request, in bytes.
@@ -41,7 +42,7 @@ func (rc *receiver) routes() http.Handler {
 
 // signed lets only requests through that have the right method and size, carry
 // the server's signature and are meant for this process, and hands the body on.
-func (rc *receiver) signed(method string, limit int64, serve func(http.ResponseWriter, []byte)) http.Handler {
+func (rc *receiver) signed(method string, limit int64, serve func(http.ResponseWriter, *http.Request, []byte)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != method {
 			w.Header().Set("Allow", method)
@@ -64,14 +65,20 @@ func (rc *receiver) signed(method string, limit int64, serve func(http.ResponseW
 			refuse(w, http.StatusMisdirectedRequest, firjob.CodeConflict, "this is another process than the request is meant for")
 			return
 		}
-		serve(w, body)
+		serve(w, r, body)
 	})
 }
 
-func (rc *receiver) trigger(w http.ResponseWriter, body []byte) {
+func (rc *receiver) trigger(w http.ResponseWriter, r *http.Request, body []byte) {
 	now := time.Now()
+	w.Header().Set("Accept", codec.Accepts)
+	in, err := codec.Of(r.Header.Get("Content-Type"))
+	if err != nil {
+		refuse(w, http.StatusUnsupportedMediaType, firjob.CodeInvalid, err.Error())
+		return
+	}
 	var batch firjob.TriggerBatch
-	if err := json.Unmarshal(body, &batch); err != nil {
+	if err := codec.Decode(in, body, &batch); err != nil {
 		refuse(w, http.StatusBadRequest, firjob.CodeInvalid, err.Error())
 		return
 	}
@@ -84,10 +91,14 @@ func (rc *receiver) trigger(w http.ResponseWriter, body []byte) {
 		refuse(w, http.StatusBadRequest, firjob.CodeInvalid, err.Error())
 		return
 	}
-	respond(w, http.StatusOK, "application/json", firjob.TriggerReply{
-		Incarnation: rc.incarnation,
-		Results:     rc.table.accept(attempts, now),
-	})
+	reply := firjob.TriggerReply{Incarnation: rc.incarnation, Results: rc.table.accept(attempts, now)}
+	answer, err := codec.Encode(in, &reply)
+	if err != nil {
+		panic(fmt.Sprintf("worker: an answer of our own words cannot be written: %v", err))
+	}
+	w.Header().Set("Content-Type", string(in))
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(answer) // an error means that the peer has gone, which it will find out
 }
 
 // attempts checks a batch and makes attempts of it. A lease counts
@@ -97,6 +108,7 @@ func (rc *receiver) attempts(batch firjob.TriggerBatch, now time.Time) ([]*attem
 	if len(batch.Triggers) > firjob.MaxBatch {
 		return nil, fmt.Errorf("the batch holds %d triggers, more than %d", len(batch.Triggers), firjob.MaxBatch)
 	}
+	rc.clock.hear(now, batch.SentAt)
 	sent := now
 	if age := rc.clock.at(now).Sub(batch.SentAt); age > 0 && !batch.SentAt.IsZero() && rc.clock.set() {
 		sent = now.Add(-age)
@@ -128,6 +140,8 @@ func (rc *receiver) attempt(tr *firjob.Trigger, sentAt, sent time.Time) *attempt
 		timeout:   tr.Timeout.Std(),
 		sentAt:    sentAt,
 		exclusive: tr.Exclusive,
+		taken:     sent,
+		lease:     tr.Lease.Std(),
 		fence:     sent.Add(fenced(tr.Lease.Std())),
 	}
 	if tr.Shard != nil {
@@ -136,7 +150,7 @@ func (rc *receiver) attempt(tr *firjob.Trigger, sentAt, sent time.Time) *attempt
 	return a
 }
 
-func (rc *receiver) cancel(w http.ResponseWriter, body []byte) {
+func (rc *receiver) cancel(w http.ResponseWriter, _ *http.Request, body []byte) {
 	var batch firjob.CancelBatch
 	if err := json.Unmarshal(body, &batch); err != nil {
 		refuse(w, http.StatusBadRequest, firjob.CodeInvalid, err.Error())
@@ -146,7 +160,7 @@ func (rc *receiver) cancel(w http.ResponseWriter, body []byte) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-func (rc *receiver) ping(w http.ResponseWriter, _ []byte) {
+func (rc *receiver) ping(w http.ResponseWriter, _ *http.Request, _ []byte) {
 	respond(w, http.StatusOK, "application/json", firjob.Ping{App: rc.app, Incarnation: rc.incarnation})
 }
 

@@ -31,8 +31,9 @@ type beater struct {
 	hurry    chan struct{} // asks for a beat at once
 	ready    chan struct{} // closed after the first answer
 
-	interval time.Duration
-	failures int // in a row
+	interval  time.Duration
+	nameAfter time.Duration // attempts younger than this need no name
+	failures  int           // in a row
 }
 
 // run beats until ctx ends. The first beat that is answered is the
@@ -62,7 +63,8 @@ func (b *beater) run(ctx context.Context) {
 func (b *beater) beat(ctx context.Context, path string) error {
 	ctx, cancel := context.WithTimeout(ctx, min(max(2*b.interval, shortestTimeout), longestTimeout))
 	defer cancel()
-	start, c := time.Now(), b.table.census()
+	start := time.Now()
+	c := b.table.census(start, b.nameAfter)
 	body, err := b.body(ctx, c)
 	if err != nil {
 		return err
@@ -82,6 +84,7 @@ func (b *beater) beat(ctx context.Context, path string) error {
 	}
 	b.table.cancel(reply.Stale, ErrLeaseLost)
 	b.table.cancel(reply.Cancel, ErrCancelled)
+	b.nameAfter = min(max(reply.NameAfter.Std(), 0), firjob.MaxNameAfter)
 	if interval := reply.Interval.Std(); interval > 0 {
 		b.interval = min(max(interval, shortestBeat), longestBeat)
 	}
@@ -107,6 +110,7 @@ func (b *beater) body(ctx context.Context, c census) ([]byte, error) {
 // server turns away goes about it slowly.
 func (b *beater) failed(path string, err error) time.Duration {
 	b.failures++
+	b.nameAfter = 0 // the server may have died; the others want to know what it has sent here
 	longest := b.interval
 	switch {
 	case hopeless(err):
@@ -154,7 +158,7 @@ func (b *beater) pause(ctx context.Context, wait time.Duration) bool {
 
 // leave takes the executor off the server's list.
 func (b *beater) leave(ctx context.Context) error {
-	body, err := b.body(ctx, b.table.census())
+	body, err := b.body(ctx, b.table.census(time.Now(), 0))
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/firjob/firjob/internal/codec"
 )
 
 // maxReply bounds what is read of an answer, in bytes.
@@ -57,39 +59,41 @@ func statusOf(err error) int {
 	return 0
 }
 
-// post sends body and reads the answer into reply, unless that is nil. Any
+// post sends JSON and reads the answer into reply, unless that is nil. Any
 // status that is not among want is a *statusError.
 func (c *client) post(ctx context.Context, path string, body []byte, reply any, want ...int) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path, bytes.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("make a request to %s: %w", path, err)
-	}
-	req.SetBasicAuth(c.app, c.secret)
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("User-Agent", "firjob-worker-go")
-	res, err := c.http.Do(req)
-	if err != nil {
-		return fmt.Errorf("reach the server: %w", err)
-	}
-	defer res.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(res.Body, maxReply))
-	if err != nil {
-		return fmt.Errorf("read the answer of %s: %w", path, err)
-	}
-	if slices.Contains(want, res.StatusCode) {
-		return decodeReply(path, answer, reply)
-	}
-	return &statusError{status: res.StatusCode, detail: detailOf(answer), after: retryAfter(res.Header, time.Now())}
-}
-
-func decodeReply(path string, answer []byte, reply any) error {
-	if reply == nil {
-		return nil
+	_, answer, err := c.exchange(ctx, path, codec.JSON, body, want...)
+	if err != nil || reply == nil {
+		return err
 	}
 	if err := json.Unmarshal(answer, reply); err != nil {
 		return fmt.Errorf("understand the answer of %s: %w", path, err)
 	}
 	return nil
+}
+
+// exchange sends a body in the given encoding and returns the answer.
+func (c *client) exchange(ctx context.Context, path string, in codec.Encoding, body []byte, want ...int) (http.Header, []byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a request to %s: %w", path, err)
+	}
+	req.SetBasicAuth(c.app, c.secret)
+	req.Header.Set("Content-Type", string(in))
+	req.Header.Set("User-Agent", "firjob-worker-go")
+	res, err := c.http.Do(req)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reach the server: %w", err)
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(res.Body, maxReply))
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the answer of %s: %w", path, err)
+	}
+	if !slices.Contains(want, res.StatusCode) {
+		return nil, nil, &statusError{status: res.StatusCode, detail: detailOf(answer), after: retryAfter(res.Header, time.Now())}
+	}
+	return res.Header, answer, nil
 }
 
 // detailOf returns what a problem says about itself, nothing if it is none.

@@ -13,10 +13,17 @@ const clockSamples = 8
 // the machine's time changes nothing.
 type serverClock struct {
 	origin time.Time
-	offset atomic.Int64 // nanoseconds that the server is ahead of origin's clock
+	fault  clockFault   // none but in tests
+	offset atomic.Int64 // nanoseconds that the server is ahead of the local clock; 0: not told yet
 	known  atomic.Bool  // there was a sample
 
 	samples []clockSample // the latest, oldest first; only the beat loop touches them
+}
+
+// clockFault is what is wrong with the local wall clock.
+type clockFault struct {
+	offset time.Duration // it is ahead
+	drift  int           // it runs fast, in parts per million
 }
 
 type clockSample struct {
@@ -25,14 +32,30 @@ type clockSample struct {
 
 func newServerClock(origin time.Time) *serverClock { return &serverClock{origin: origin} }
 
-// at returns the server's time at the local instant t, in UTC. Before the first
-// sample that is the local time.
+// at returns the server's time at the local instant t, in UTC. Before the server
+// has told it, that is the local time.
 func (c *serverClock) at(t time.Time) time.Time {
-	return c.origin.Round(0).Add(t.Sub(c.origin) + time.Duration(c.offset.Load())).UTC()
+	return c.local(t).Add(time.Duration(c.offset.Load())).UTC()
+}
+
+// local returns what the local wall clock shows at t, if nobody has set it since
+// the start.
+func (c *serverClock) local(t time.Time) time.Time {
+	elapsed := t.Sub(c.origin)
+	return c.origin.Round(0).Add(c.fault.offset + elapsed + elapsed*time.Duration(c.fault.drift)/1e6)
 }
 
 // set reports whether the server has told its time yet.
 func (c *serverClock) set() bool { return c.known.Load() }
+
+// hear takes the server's time out of a request that has come before any answer,
+// so that what is reported until then is not told by a local clock that may be
+// wrong. It is late by the request's way here; the first answer replaces it.
+func (c *serverClock) hear(received, server time.Time) {
+	if !server.IsZero() && !c.known.Load() {
+		c.offset.CompareAndSwap(0, int64(server.Sub(c.local(received))))
+	}
+}
 
 // observe takes the server's time out of an answer. As in NTP (RFC 5905,
 // section 8) it is taken to be the time half-way between request and answer,
@@ -40,8 +63,7 @@ func (c *serverClock) set() bool { return c.known.Load() }
 // with the shortest trip is therefore the best.
 func (c *serverClock) observe(sent, received, server time.Time) {
 	trip := received.Sub(sent)
-	local := c.origin.Round(0).Add(sent.Sub(c.origin) + trip/2)
-	c.samples = append(c.samples, clockSample{offset: server.Sub(local), trip: trip})
+	c.samples = append(c.samples, clockSample{offset: server.Sub(c.local(sent.Add(trip / 2))), trip: trip})
 	if len(c.samples) > clockSamples {
 		c.samples = append(c.samples[:0], c.samples[1:]...)
 	}

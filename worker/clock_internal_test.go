@@ -24,6 +24,7 @@ func TestClockErrorIsBoundedByTheShortestTrip(t *testing.T) {
 		origin := time.Now()
 		ahead := time.Duration(rapid.Int64Range(-int64(time.Hour), int64(time.Hour)).Draw(t, "ahead"))
 		c := newServerClock(origin)
+		c.fault.offset = time.Duration(rapid.Int64Range(-int64(time.Hour), int64(time.Hour)).Draw(t, "wrong"))
 		sent := origin
 		var trips []time.Duration
 		for range rapid.IntRange(1, 3*clockSamples).Draw(t, "beats") {
@@ -42,4 +43,24 @@ func TestClockErrorIsBoundedByTheShortestTrip(t *testing.T) {
 			t.Fatalf("off by %v; the shortest of %v allows %v", off, latest, bound/2)
 		}
 	})
+}
+
+// A clock that drifts is off by what it gains since the sample, and no more,
+// whatever it shows.
+func TestClockFollowsAServerWhileTheLocalOneDrifts(t *testing.T) {
+	t.Parallel()
+	for _, drift := range []int{150, -150, 5000, -5000} {
+		origin := time.Now()
+		c := newServerClock(origin)
+		c.fault = clockFault{offset: 30 * time.Second, drift: drift}
+		for beat := range 60 {
+			sent := origin.Add(time.Duration(beat) * time.Second)
+			c.observe(sent, sent.Add(time.Millisecond), sent.Round(0).Add(500*time.Microsecond))
+			next := sent.Add(time.Second)
+			gained := time.Second * time.Duration(drift) / 1e6
+			if off := c.at(next).Sub(next.Round(0)); (off - gained).Abs() > 20*time.Microsecond {
+				t.Fatalf("%d ppm, %v after the start: off by %v, want %v", drift, next.Sub(origin), off, gained)
+			}
+		}
+	}
 }

@@ -28,7 +28,7 @@ func (w *Worker) identify(ctx context.Context) (firjob.Executor, error) {
 		Labels:      w.opt.Labels,
 		Capacity:    w.opt.Concurrency,
 		Queue:       w.opt.Queue,
-		StartedAt:   w.startedAt.UTC(),
+		StartedAt:   w.startedAt.Add(w.opt.ClockOffset).UTC(),
 	}, nil
 }
 

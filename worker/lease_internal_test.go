@@ -68,7 +68,7 @@ func TestBeatsRenewFromTheirStart(t *testing.T) {
 		go tab.watch(ctx)
 		old := begun(t, tab, 1, 10*time.Second)
 		for range 30 { // beats that each take 700 ms to be answered
-			start, c := time.Now(), tab.census()
+			start, c := time.Now(), tab.census(time.Now(), 0)
 			time.Sleep(700 * time.Millisecond)
 			tab.renew(c.holding, start, 10*time.Second)
 			time.Sleep(300 * time.Millisecond)
@@ -93,7 +93,7 @@ func TestBeatsRenewOnlyWhatTheyName(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		go tab.watch(ctx)
 		named := begun(t, tab, 1, 2500*time.Millisecond)
-		start, c := time.Now(), tab.census()
+		start, c := time.Now(), tab.census(time.Now(), 0)
 		unnamed := begun(t, tab, 2, 2500*time.Millisecond)
 		time.Sleep(time.Second)
 		tab.renew(c.holding, start, 10*time.Second)
@@ -119,7 +119,7 @@ func TestUnconfirmedBeatsRenewNothingExclusive(t *testing.T) {
 		for ref, a := range tab.held {
 			a.exclusive = ref.ID == testAttempt(2, 0).task.ID
 		}
-		tab.renewShared(tab.census().holding, time.Now(), 10*time.Second)
+		tab.renewShared(tab.census(time.Now(), 0).holding, time.Now(), 10*time.Second)
 		if e := <-exclusive; e.after != 4*time.Second || !errors.Is(e.cause, ErrLeaseLost) {
 			t.Errorf("the exclusive attempt ended after %v for %v, want its own lease of 5s to count", e.after, e.cause)
 		}
@@ -138,8 +138,8 @@ func TestBeatsShortenNoLease(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		go tab.watch(ctx)
 		ended := begun(t, tab, 1, 10*time.Second)
-		tab.renew(tab.census().holding, time.Now(), 5*time.Second)
-		tab.renew(tab.census().holding, time.Now(), 0) // an answer that grants none
+		tab.renew(tab.census(time.Now(), 0).holding, time.Now(), 5*time.Second)
+		tab.renew(tab.census(time.Now(), 0).holding, time.Now(), 0) // an answer that grants none
 		if e := <-ended; e.after != 8*time.Second {
 			t.Errorf("a lease of 10s ended after %v", e.after)
 		}
@@ -206,7 +206,7 @@ func TestBeginLooksAtTheLease(t *testing.T) {
 			now := a.fence.Add(test.late)
 			time.Sleep(5 * time.Second)
 			if test.renew {
-				tab.renew(tab.census().holding, time.Now(), 10*time.Second)
+				tab.renew(tab.census(time.Now(), 0).holding, time.Now(), 10*time.Second)
 			}
 			if err := tab.begin(<-tab.queue, now, func(error) {}); !errors.Is(err, test.want) {
 				t.Errorf("%s: begin: %v, want %v", test.name, err, test.want)
@@ -241,7 +241,7 @@ func TestPoolStartsNothingAfterItsLease(t *testing.T) {
 		if !slices.Equal(ran, []int64{1, 2}) {
 			t.Errorf("tokens %v ran, want 1 and 2", ran)
 		}
-		if c := tab.census(); slices.ContainsFunc(c.holding, func(r firjob.AttemptRef) bool { return r.Token == 3 }) || c.pending != 0 {
+		if c := tab.census(time.Now(), 0); slices.ContainsFunc(c.holding, func(r firjob.AttemptRef) bool { return r.Token == 3 }) || c.pending != 0 {
 			t.Errorf("what did not start is still held: %+v", c)
 		}
 	})

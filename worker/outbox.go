@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/codec"
+	"github.com/firjob/firjob/internal/failpoint"
 )
 
 const (
@@ -64,9 +66,13 @@ type outbox struct {
 // item is a result on its way.
 type item struct {
 	ref     firjob.AttemptRef
-	line    []byte   // the result as JSON without a line's end
-	segment *segment // nil: not in the spool
+	line    []byte        // the result as JSON without a line's end
+	result  firjob.Result // the same; its own JSON lies in line
+	segment *segment      // nil: not in the spool
 }
+
+// size is about what it takes of memory, in bytes.
+func (it *item) size() int { return len(it.line) + len(it.result.Error) }
 
 // answer is what became of a callback.
 type answer struct {
@@ -86,16 +92,16 @@ func newOutbox(s *spool, left []*item, log *slog.Logger) *outbox {
 		limit:   firjob.MaxBatch,
 	}
 	for _, it := range left {
-		o.bytes += len(it.line)
+		o.bytes += it.size()
 	}
 	return o
 }
 
 // add hands over a result. After run has ended it is not taken any more.
 func (o *outbox) add(r firjob.Result) {
-	it := &item{ref: firjob.AttemptRef{ID: r.ID, Token: r.Token}}
+	it := &item{ref: firjob.AttemptRef{ID: r.ID, Token: r.Token}, result: r}
 	var err error
-	if it.line, err = encodeResult(r); err != nil {
+	if it.line, it.result.Result, err = encodeResult(r); err != nil {
 		o.log.Error("a result cannot be written", "execution", r.ID.String(), "error", err)
 		o.acknowledge([]firjob.AttemptRef{it.ref})
 		return
@@ -107,7 +113,7 @@ func (o *outbox) add(r firjob.Result) {
 	}
 	o.fresh = append(o.fresh, it)
 	o.count++
-	o.bytes += len(it.line)
+	o.bytes += it.size()
 	select {
 	case o.wake <- struct{}{}:
 	default:
@@ -195,6 +201,7 @@ func (o *outbox) save() {
 		o.log.Info("the spool takes results again")
 		o.spoolFault = 0
 	}
+	failpoint.Crash(failpoint.AfterSpool, len(fresh))
 	o.queue = append(o.queue, fresh...)
 }
 
@@ -303,7 +310,7 @@ func (o *outbox) release(a answer) {
 	size := 0
 	for i, it := range a.batch {
 		refs[i] = it.ref
-		size += len(it.line)
+		size += it.size()
 		if r := a.receipts[i]; r == firjob.ReceiptStale || r == firjob.ReceiptUnknown {
 			o.log.Warn("the server has no use for a result", "execution", it.ref.ID.String(), "token", it.ref.Token, "receipt", r)
 		}
@@ -322,13 +329,26 @@ func (o *outbox) release(a answer) {
 	}
 }
 
-// callbackBody joins what is spooled already: a result is made JSON once.
+// compactBody writes a callback in CBOR.
+func compactBody(app, address, incarnation string, batch []*item) ([]byte, error) {
+	callback := firjob.Callback{App: app, Address: address, Incarnation: incarnation, Results: make([]firjob.Result, len(batch))}
+	for i, it := range batch {
+		callback.Results[i] = it.result
+	}
+	return codec.Encode(codec.CBOR, &callback)
+}
+
+// callbackBody writes a callback in JSON: it joins what is spooled already.
 func callbackBody(app, address, incarnation string, batch []*item) ([]byte, error) {
 	head, err := json.Marshal(firjob.Callback{App: app, Address: address, Incarnation: incarnation, Results: []firjob.Result{}})
 	if err != nil {
 		return nil, fmt.Errorf("write a callback: %w", err)
 	}
-	body := bytes.TrimSuffix(head, []byte("]}"))
+	size := len(head)
+	for _, it := range batch {
+		size += len(it.line) + 1
+	}
+	body := append(make([]byte, 0, size), bytes.TrimSuffix(head, []byte("]}"))...)
 	for i, it := range batch {
 		if i > 0 {
 			body = append(body, ',')

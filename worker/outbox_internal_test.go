@@ -262,6 +262,17 @@ func TestOutboxIsFull(t *testing.T) {
 	})
 }
 
+// An error's text is kept twice, in the result's line and beside it, and counts so.
+func TestErrorsCountInFull(t *testing.T) {
+	t.Parallel()
+	o := newOutbox(nil, nil, slog.New(slog.DiscardHandler))
+	text := strings.Repeat("e", maxErrorText)
+	o.add(firjob.Result{ID: firjob.Fire(7, time.UnixMilli(1)), Token: 1, Outcome: firjob.OutcomeFailed, Error: text})
+	if o.bytes < 2*len(text) {
+		t.Errorf("a result with an error of %d bytes counts %d", len(text), o.bytes)
+	}
+}
+
 // Without the spool results stay in memory and reach the server all the same.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()

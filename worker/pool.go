@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/failpoint"
 )
 
 // maxErrorText bounds the text of an error that is sent to the server, in bytes.
@@ -151,6 +152,7 @@ func (p *pool) conclude(a *attempt, started time.Time, cause error, end ended) {
 	if outcome == firjob.OutcomeFailed {
 		result.Permanent, result.RetryAfter = end.wish.permanent, firjob.Duration(end.wish.after)
 	}
+	failpoint.Crash(failpoint.AfterHandler, 1)
 	p.report(result)
 	p.table.finish(a)
 }

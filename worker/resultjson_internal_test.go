@@ -35,9 +35,12 @@ func TestResultsAreWrittenAsByEncodingJSON(t *testing.T) {
 		enc := json.NewEncoder(&want)
 		enc.SetEscapeHTML(false)
 		wantErr := enc.Encode(r)
-		got, err := encodeResult(r)
+		got, own, err := encodeResult(r)
 		if (err == nil) != (wantErr == nil) {
 			t.Fatalf("%+v: %v, encoding/json: %v", r, err, wantErr)
+		}
+		if err == nil && !bytes.Equal(own, r.Result) {
+			t.Fatalf("its own JSON is %s, want %s", own, r.Result)
 		}
 		if err == nil && string(got)+"\n" != want.String() {
 			t.Fatalf("got  %s\nwant %s", got, want.Bytes())

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
@@ -10,13 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"github.com/firjob/firjob"
 )
 
 func spoolItem(n, size int) *item {
-	line, err := encodeResult(firjob.Result{
+	line, _, err := encodeResult(firjob.Result{
 		ID: firjob.Fire(7, time.UnixMilli(int64(n))), Token: int64(n + 1), Outcome: firjob.OutcomeFailed,
 		Error: string(bytes.Repeat([]byte("<"), size)),
 	})
@@ -154,5 +156,31 @@ func TestSpoolToleratesTornLines(t *testing.T) {
 	}
 	if files, _ := filepath.Glob(filepath.Join(dir, "*.jsonl")); len(files) != 1 || filepath.Base(files[0]) != "0000000005.jsonl" {
 		t.Errorf("left over: %v", files)
+	}
+}
+
+// A result that is read back is as it was, and its own JSON is in memory once.
+func TestASpooledResultIsReadBack(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	want := firjob.Result{ID: firjob.Fire(7, time.UnixMilli(1)), Token: 1, Outcome: firjob.OutcomeSucceeded, Result: json.RawMessage(`{"token":1}`)}
+	line, _, err := encodeResult(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "0000000001.jsonl"), append(line, '\n'), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, left, err := openSpool(dir, slog.New(slog.DiscardHandler))
+	if err != nil || len(left) != 1 {
+		t.Fatalf("found %d items, %v", len(left), err)
+	}
+	defer s.close()
+	got := left[0]
+	if diff := cmp.Diff(want, got.result); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if at := bytes.Index(got.line, got.result.Result); &got.line[at] != &got.result.Result[0] {
+		t.Error("the result's own JSON is in memory twice")
 	}
 }

@@ -124,7 +124,7 @@ func TestGrantedLeaseCounts(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		go tab.watch(ctx)
 		s := newStarter(func(_ context.Context, refs []firjob.AttemptRef) (firjob.StartReply, error) {
-			if c := tab.census(); len(c.waiting) != 1 {
+			if c := tab.census(time.Now(), 0); len(c.waiting) != 1 {
 				t.Errorf("while it asks it does not wait: %+v", c)
 			}
 			time.Sleep(time.Second)
@@ -136,8 +136,8 @@ func TestGrantedLeaseCounts(t *testing.T) {
 		a, asked := testAttempt(1, 2*time.Second), time.Now()
 		a.exclusive, a.task.base = true, slog.New(slog.DiscardHandler)
 		a.handler = func(ctx context.Context, _ *Task) error {
-			if after := time.Since(asked); after != time.Second || len(tab.census().waiting) != 0 {
-				t.Errorf("began %v after the question, waiting %v", after, tab.census().waiting)
+			if after := time.Since(asked); after != time.Second || len(tab.census(time.Now(), 0).waiting) != 0 {
+				t.Errorf("began %v after the question, waiting %v", after, tab.census(time.Now(), 0).waiting)
 			}
 			<-ctx.Done()
 			return context.Cause(ctx)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/failpoint"
 )
 
 // maxHeld is how many attempts a beat may name.
@@ -54,13 +55,14 @@ func (t *table) accept(batch []*attempt, now time.Time) []firjob.Acceptance {
 	for i, a := range batch {
 		answers[i] = t.decide(a, now, jammed)
 	}
+	failpoint.Crash(failpoint.AfterAccept, len(batch))
 	return answers
 }
 
 // decide answers one trigger. Repeats come first, because their answer must not
 // depend on what has changed since.
 func (t *table) decide(a *attempt, now time.Time, jammed bool) firjob.Acceptance {
-	if last, seen := t.memory.marks[a.task.ID]; seen && a.task.Token <= last.token {
+	if last, seen := t.memory.marks[a.task.ID]; seen && a.task.Token <= last.token && !failpoint.Broken(failpoint.TokenIgnored) {
 		return last.repeat(a.task.Token)
 	}
 	answer := t.judge(a, now, jammed)
@@ -232,17 +234,25 @@ func (t *table) abort(cause error) {
 
 // census is what a beat says about the table.
 type census struct {
-	holding []firjob.AttemptRef
+	holding []firjob.AttemptRef // but for those that need no name yet
 	waiting []firjob.AttemptRef // those of holding that have not begun
 	pending int
 	state   firjob.ExecutorState
 }
 
-func (t *table) census() census {
+// census tells what is held at now, but for attempts that the server asks to hear
+// of later. A worker that leaves names all: what it leaves behind is lost.
+func (t *table) census(now time.Time, nameAfter time.Duration) census {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	c := census{holding: make([]firjob.AttemptRef, 0, len(t.held)), pending: t.pending, state: t.state()}
+	c := census{holding: []firjob.AttemptRef{}, pending: t.pending, state: t.state()}
+	if t.draining {
+		nameAfter = 0
+	}
 	for ref, a := range t.held {
+		if a.nameless(now, nameAfter) {
+			continue
+		}
 		c.holding = append(c.holding, ref)
 		if !a.over && !a.begun {
 			c.waiting = append(c.waiting, ref)

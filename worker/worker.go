@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/codec"
 )
 
 // How long each part of the end may take once DrainTimeout has passed.
@@ -158,10 +159,14 @@ func (w *Worker) assemble(life context.Context) *running {
 	}
 	cl := &client{http: httpClient, base: w.opt.Server, app: w.opt.App, secret: w.opt.Secret}
 	clock := newServerClock(w.startedAt)
+	clock.fault = clockFault{offset: w.opt.ClockOffset, drift: w.opt.ClockDrift}
 	out := newOutbox(w.spool, w.left, w.log)
 	t := newTable(w.opt.Concurrency, w.opt.Queue, out.full)
 	out.acknowledge = t.acknowledge
-	out.post = func(ctx context.Context, batch []*item) ([]firjob.Receipt, error) { return w.callback(ctx, cl, batch) }
+	sp := new(speech)
+	out.post = func(ctx context.Context, batch []*item) ([]firjob.Receipt, error) {
+		return w.callback(ctx, cl, sp, batch)
+	}
 	for _, it := range w.left {
 		t.recall(it.ref)
 	}
@@ -206,19 +211,43 @@ func newServer(h http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-func (w *Worker) callback(ctx context.Context, cl *client, batch []*item) ([]firjob.Receipt, error) {
+// callback sends a batch of results and returns their receipts.
+func (w *Worker) callback(ctx context.Context, cl *client, sp *speech, batch []*item) ([]firjob.Receipt, error) {
 	ctx, cancel := context.WithTimeout(ctx, callbackTime)
 	defer cancel()
-	body, err := callbackBody(w.opt.App, *w.address.Load(), w.incarnation, batch)
-	if err != nil {
-		return nil, err
-	}
 	var reply firjob.CallbackReply
-	if err := cl.post(ctx, firjob.PathCallback, body, &reply, http.StatusOK, http.StatusConflict); err != nil {
+	err := errSpeech
+	if sp.compactNow(time.Now()) {
+		// What cannot be written so, an older spool's perhaps, is for the server to judge.
+		if body, cannot := compactBody(w.opt.App, *w.address.Load(), w.incarnation, batch); cannot == nil {
+			reply, err = postCallback(ctx, cl, sp, codec.CBOR, body)
+			err = sp.misheard(err, time.Now())
+		}
+	}
+	if errors.Is(err, errSpeech) {
+		body, cannot := callbackBody(w.opt.App, *w.address.Load(), w.incarnation, batch)
+		if cannot != nil {
+			return nil, cannot
+		}
+		reply, err = postCallback(ctx, cl, sp, codec.JSON, body)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if len(reply.Results) != len(batch) {
 		return nil, fmt.Errorf("the server gave %d receipts for %d results", len(reply.Results), len(batch))
 	}
 	return reply.Results, nil
+}
+
+func postCallback(ctx context.Context, cl *client, sp *speech, in codec.Encoding, body []byte) (reply firjob.CallbackReply, err error) {
+	header, answer, err := cl.exchange(ctx, firjob.PathCallback, in, body, http.StatusOK, http.StatusConflict)
+	if err != nil {
+		return reply, err
+	}
+	sp.heard(header)
+	if err := codec.Decode(codec.OfAnswer(header.Get("Content-Type")), answer, &reply); err != nil {
+		return reply, fmt.Errorf("understand the answer to a callback: %w", err)
+	}
+	return reply, nil
 }

@@ -24,6 +24,8 @@ type workerCmd struct {
 	Drain       time.Duration     `name:"drain-timeout" env:"FIRJOB_DRAIN_TIMEOUT" default:"30s" help:"How long handlers may take to finish at the end. Default: ${default}."`
 	History     string            `name:"history" env:"FIRJOB_HISTORY" type:"path" hidden:"" help:"For tests: appends a line for each handler that starts or ends."`
 	Ledger      string            `name:"ledger" env:"FIRJOB_LEDGER" hidden:"" help:"For tests: where the handler ledger writes."`
+	ClockOffset time.Duration     `name:"clock-offset" env:"FIRJOB_CLOCK_OFFSET" hidden:"" help:"Fault for tests: shifts the local clock."`
+	ClockDrift  int               `name:"clock-drift" env:"FIRJOB_CLOCK_DRIFT" hidden:"" help:"Fault for tests: lets the local clock run fast, in parts per million."`
 	logFlags
 }
 
@@ -45,10 +47,12 @@ func (c *workerCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	p.collectSeldom()
 	w, err := worker.New(worker.Options{
 		Server: c.Server, App: c.App, Secret: secret, Listen: c.Listen, Advertise: c.Advertise,
 		Concurrency: c.Concurrency, Queue: c.Queue, SpoolDir: c.SpoolDir, DrainTimeout: c.Drain,
 		Labels: c.Labels, Version: programVersion(), Log: log,
+		ClockOffset: c.ClockOffset, ClockDrift: c.ClockDrift,
 	})
 	if err != nil {
 		return err

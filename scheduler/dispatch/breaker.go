@@ -27,8 +27,10 @@ type breakers struct {
 	of  map[string]breaker // by app and address
 }
 
+// breaker is what is kept about one executor process.
 type breaker struct {
 	incarnation string
+	speech      *speech
 	*gobreaker.CircuitBreaker[struct{}]
 }
 
@@ -42,7 +44,7 @@ func (b *breakers) get(key firjob.ExecutorKey) breaker {
 	if b.of == nil {
 		b.of = make(map[string]breaker)
 	}
-	made := breaker{key.Incarnation, gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
+	made := breaker{key.Incarnation, new(speech), gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 		Name:        name,
 		MaxRequests: 1,
 		Timeout:     retryAfter,
@@ -65,8 +67,9 @@ func (b *breakers) ready(key firjob.ExecutorKey) bool {
 }
 
 // do runs f under the executor's breaker. An open breaker is a refusal.
-func (b *breakers) do(key firjob.ExecutorKey, f func() error) error {
-	_, err := b.get(key).Execute(func() (struct{}, error) { return struct{}{}, f() })
+func (b *breakers) do(key firjob.ExecutorKey, f func(*speech) error) error {
+	process := b.get(key)
+	_, err := process.Execute(func() (struct{}, error) { return struct{}{}, f(process.speech) })
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
 		return &firjob.Refused{Reason: fmt.Sprintf("the breaker of executor %s is open", key.Address), Cause: err}
 	}

@@ -25,7 +25,11 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/codec"
 )
+
+// maxAnswer bounds what is read of an answer, in bytes.
+const maxAnswer = 1 << 20
 
 // Options configures a Sender. The zero value is ready to use.
 type Options struct {
@@ -79,20 +83,34 @@ func (s *Sender) Ready(to firjob.Executor) bool { return s.breakers.ready(to.Key
 // means that none of them has run or will, or leaves that unknown. Sending the
 // same triggers to the same incarnation again is harmless: it answers as before.
 func (s *Sender) Send(ctx context.Context, to firjob.Executor, key []byte, sentAt time.Time, triggers []firjob.Trigger) ([]firjob.Acceptance, error) {
-	var body bytes.Buffer
-	encoder := json.NewEncoder(&body)
-	encoder.SetEscapeHTML(false) // params may be full of <
-	if err := encoder.Encode(firjob.TriggerBatch{App: to.App, SentAt: sentAt, Triggers: triggers}); err != nil {
-		return nil, &firjob.Refused{Reason: "the triggers cannot be written as JSON", Cause: err}
-	}
+	batch := firjob.TriggerBatch{App: to.App, SentAt: sentAt, Triggers: triggers}
 	var reply firjob.TriggerReply
-	err := s.breakers.do(to.Key(), func() error {
-		if err := s.post(ctx, to, firjob.PathTrigger, key, sentAt, body.Bytes(), &reply); err != nil {
+	err := s.breakers.do(to.Key(), func(speech *speech) error {
+		in := speech.encoding()
+		err := s.sendIn(ctx, in, speech, to, key, &batch, &reply)
+		if misheard(in, err) {
+			if err = s.sendIn(ctx, codec.JSON, speech, to, key, &batch, &reply); err == nil {
+				speech.corrected()
+			}
+		}
+		if err != nil {
 			return err
 		}
 		return sound(reply, to, len(triggers))
 	})
 	return reply.Results, err
+}
+
+// sendIn sends a batch in the given encoding.
+func (s *Sender) sendIn(ctx context.Context, in codec.Encoding, speech *speech, to firjob.Executor, key []byte, batch *firjob.TriggerBatch, reply *firjob.TriggerReply) error {
+	body, err := codec.Encode(in, batch)
+	if err != nil {
+		return &firjob.Refused{Reason: fmt.Sprintf("the triggers cannot be written as %s", in), Cause: err}
+	}
+	return s.post(ctx, to, firjob.PathTrigger, key, batch.SentAt, in, body, func(answer []byte, h http.Header) error {
+		speech.heard(h)
+		return codec.Decode(codec.OfAnswer(h.Get("Content-Type")), answer, reply)
+	})
 }
 
 // sound checks an answer that would leave the outcome unknown.
@@ -118,7 +136,7 @@ func (s *Sender) Cancel(ctx context.Context, to firjob.Executor, key []byte, now
 	if err != nil {
 		return fmt.Errorf("write cancel batch: %w", err)
 	}
-	return s.post(ctx, to, firjob.PathCancel, key, now, body, nil)
+	return s.post(ctx, to, firjob.PathCancel, key, now, codec.JSON, body, nil)
 }
 
 // Probe asks an executor whether it still is the process it was: nil if it
@@ -150,7 +168,10 @@ func (s *Sender) Probe(ctx context.Context, to firjob.Executor, key []byte, now 
 	return nil
 }
 
-func (s *Sender) post(ctx context.Context, to firjob.Executor, path string, key []byte, at time.Time, body []byte, reply any) error {
+// reader reads the body of an answer; nil: there is nothing to read.
+type reader func(answer []byte, h http.Header) error
+
+func (s *Sender) post(ctx context.Context, to firjob.Executor, path string, key []byte, at time.Time, in codec.Encoding, body []byte, read reader) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+to.Address+path, bytes.NewReader(body))
@@ -158,18 +179,18 @@ func (s *Sender) post(ctx context.Context, to firjob.Executor, path string, key 
 		return &firjob.Refused{Reason: fmt.Sprintf("%q is not an address", to.Address), Cause: err}
 	}
 	id := uuid.NewString()
-	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Content-Type", string(in))
 	req.Header.Set(firjob.HeaderIncarnation, to.Incarnation)
 	// net/http repeats a request with this header by itself when a kept
 	// connection turns out to be closed; the executor knows repeats.
 	req.Header.Set("Idempotency-Key", id)
 	firjob.Sign(req.Header, key, id, at, body)
-	return s.exchange(req, to, reply)
+	return s.exchange(req, to, read)
 }
 
 // exchange does one request and sorts what can go wrong into refused and
 // unknown.
-func (s *Sender) exchange(req *http.Request, to firjob.Executor, reply any) error {
+func (s *Sender) exchange(req *http.Request, to firjob.Executor, read reader) error {
 	resp, err := s.client.Do(req)
 	if err != nil {
 		if neverSent(err) {
@@ -187,10 +208,14 @@ func (s *Sender) exchange(req *http.Request, to firjob.Executor, reply any) erro
 	case resp.StatusCode >= 300:
 		return fmt.Errorf("executor %s answered with status %d", to.Address, resp.StatusCode)
 	}
-	if reply == nil {
+	if read == nil {
 		return nil
 	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(reply); err != nil {
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err == nil {
+		err = read(answer, resp.Header)
+	}
+	if err != nil {
 		return fmt.Errorf("read the answer of executor %s: %w", to.Address, err)
 	}
 	return nil
