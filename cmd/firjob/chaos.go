@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob/internal/chaos"
+	"github.com/firjob/firjob/internal/failpoint"
 )
 
 // chaosCmd does a cluster harm and looks for every fire.
@@ -42,13 +43,22 @@ func (c *chaosCmd) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	began := p.now()
-	report, err := chaos.Run(ctx, chaos.Options{
+	o := chaos.Options{
 		Dir: dir, Seed: c.Seed, Duration: c.Duration, Topology: chaos.Topology(c.Topology), Rate: c.Rate,
 		Classes: c.Faults, OnMin: c.OnMin, OnMax: c.OnMax, Off: c.Off, Settle: c.Settle, OldBinary: c.OldBinary,
 		Progress: func(line string) {
 			fmt.Fprintf(p.stderr, "%6.1fs %s\n", p.now().Sub(began).Seconds(), strings.TrimRight(line, "\n"))
 		},
-	})
+	}
+	switch {
+	case !failpoint.Enabled:
+		o.Progress("without the faults that end a process between two steps: go run -tags chaos ./cmd/firjob chaos has them")
+	case c.OldBinary != "":
+		o.Progress("without the faults that end a process between two steps: the old program may not know them")
+	default:
+		o = chaos.WithFailpoints(o)
+	}
+	report, err := chaos.Run(ctx, o)
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ type injection func(ctx context.Context, s *stage, f Step) (heal func(context.Co
 // known returns every class of the topology, and "upgrade" if there is an old
 // binary.
 func (o Options) known() []class {
-	all := slices.Concat(processClasses(), redisClasses(), postgresClasses(), networkClasses())
+	all := slices.Concat(processClasses(), redisClasses(), postgresClasses(), networkClasses(), pressureClasses(), o.more)
 	if o.OldBinary != "" {
 		all = append(all, class{"upgrade", just("server"), instant, upgrade, nil})
 	}
@@ -31,9 +31,10 @@ func (o Options) known() []class {
 }
 
 // Classes returns the classes of faults that a topology knows.
-func Classes(t Topology) []string { return Options{Topology: t}.classNames() }
+func Classes(t Topology) []string { return Options{Topology: t}.Known() }
 
-func (o Options) classNames() (names []string) {
+// Known returns the classes of faults that the options allow.
+func (o Options) Known() (names []string) {
 	for _, c := range o.known() {
 		names = append(names, c.name)
 	}

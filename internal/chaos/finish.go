@@ -19,7 +19,7 @@ const drainPatience = 45 * time.Second
 
 // drain waits until every execution is final.
 func (s *stage) drain(ctx context.Context, db *storage.DB) error {
-	for deadline := time.Now().Add(drainPatience); ; {
+	for deadline := time.Now().Add(s.options.timers().drain); ; {
 		open, err := db.CountOpen(ctx)
 		if err == nil && open == 0 || time.Now().After(deadline) {
 			return err
@@ -51,7 +51,7 @@ func (s *stage) dump(ctx context.Context, db *storage.DB, before map[string]floa
 	d.At, d.Effects = time.Now(), s.ledger.Effects()
 	err = db.Dump(ctx, func(e firjob.Execution) error {
 		d.Executions = append(d.Executions, rowOf(e))
-		if e.State == firjob.StatePlanned && !e.Waiting && e.DueAt.Before(d.At.Add(horizon)) {
+		if e.State == firjob.StatePlanned && !e.Waiting && e.DueAt.Before(d.At.Add(s.options.timers().horizon)) {
 			d.Planned = append(d.Planned, e.ID)
 		}
 		return nil
@@ -64,7 +64,7 @@ func (s *stage) dump(ctx context.Context, db *storage.DB, before map[string]floa
 const sentries = 20
 
 func (s *stage) plantSentries(ctx context.Context) error {
-	at := time.Now().Add(horizon - time.Second).Truncate(time.Millisecond)
+	at := time.Now().Add(s.options.timers().horizon - time.Second).Truncate(time.Millisecond)
 	path := fmt.Sprintf("/api/v1/jobs/%d/trigger", s.load.herdJob)
 	for i := range sentries {
 		if err := s.load.api.insist(ctx, http.MethodPost, path, fmt.Sprintf("sentry-%d", i), map[string]any{"at": at}, nil); err != nil {

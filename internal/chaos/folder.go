@@ -18,6 +18,7 @@ import (
 //	dump.json      what the stores held in the end
 //	report.txt     the verdict
 //	timeline.svg   the same as a picture
+//	zoneinfo/      the time zone of the run
 //	logs/          what each process said, by its name
 type folder struct {
 	dir string

@@ -11,8 +11,9 @@ import (
 
 // definition is a job of the load.
 type definition struct {
-	body map[string]any
-	spec checker.Spec // its first fire is in the answer
+	body     map[string]any
+	spec     checker.Spec // its first fire is in the answer
+	children int          // generations of jobs that each run after the success of the one before
 }
 
 // rate is how many fires a second the job has.
@@ -28,6 +29,12 @@ func (d definition) with(members map[string]any) definition {
 	for name, value := range members {
 		d.body[name] = value
 	}
+	return d
+}
+
+// parenting has generations of jobs follow each success.
+func (d definition) parenting(generations int) definition {
+	d.children = generations
 	return d
 }
 
@@ -98,7 +105,7 @@ func special() map[string]definition {
 		"ledger-2": every(500*time.Millisecond, "ledger", sleeping(800*time.Millisecond)),
 		"each":     cron(patterns()[0], "noop"),
 		"third":    cron(patterns()[3], "noop"),
-		"parent":   every(time.Second, "noop", nil),
+		"parent":   every(time.Second, "noop", nil).parenting(1),
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"time"
@@ -14,6 +15,11 @@ type Fault struct {
 	Delay   time.Duration // of each piece, in both directions
 	Cut     bool          // connections break, and new ones are refused
 	Swallow Direction     // what goes this way is taken and never delivered; the connections stay up
+	// HalfOpen makes connections, the new ones, too, take everything and answer
+	// nothing. Nothing ever ends them but their caller, also after the fault: so it
+	// is when the other machine has vanished.
+	HalfOpen bool
+	Loss     float64 // this share of pieces is lost, as TCP shows it: they come late, and what is behind them, too
 }
 
 // Direction is a way through a link.
@@ -36,6 +42,7 @@ type Link struct {
 	network, target string
 
 	mu      sync.Mutex
+	random  *rand.Rand
 	fault   Fault
 	changed chan struct{} // closed when fault changes
 	open    map[net.Conn]struct{}
@@ -44,13 +51,13 @@ type Link struct {
 }
 
 // NewLink listens at a free port of 127.0.0.1 and passes on to the target.
-// network is "tcp" or "unix".
-func NewLink(network, target string) (*Link, error) {
+// network is "tcp" or "unix"; random decides which pieces are lost.
+func NewLink(network, target string, random *rand.Rand) (*Link, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen for a link: %w", err)
 	}
-	l := &Link{listener: listener, network: network, target: target, changed: make(chan struct{}), open: map[net.Conn]struct{}{}}
+	l := &Link{listener: listener, network: network, target: target, random: random, changed: make(chan struct{}), open: map[net.Conn]struct{}{}}
 	l.pumps.Go(l.accept)
 	return l, nil
 }
@@ -114,10 +121,15 @@ func (l *Link) accept() {
 
 func (l *Link) serve(near net.Conn) {
 	defer near.Close()
-	if f, _ := l.state(); f.Cut || !l.enter(near) {
+	f, _ := l.state()
+	if f.Cut || !l.enter(near) {
 		return
 	}
 	defer l.leave(near)
+	if f.HalfOpen {
+		_, _ = io.Copy(io.Discard, near) // until the caller or Close ends it
+		return
+	}
 	far, err := net.Dial(l.network, l.target)
 	if err != nil || !l.enter(far) {
 		return
@@ -155,7 +167,10 @@ func (l *Link) pump(to, from net.Conn, way Direction) {
 	for {
 		n, err := from.Read(buffer)
 		if n > 0 {
-			if l.deliver(to, buffer[:n], way) != nil {
+			if err := l.deliver(to, buffer[:n], way); errors.Is(err, errVanished) {
+				_, _ = io.Copy(io.Discard, from)
+				return
+			} else if err != nil {
 				return
 			}
 		}
@@ -170,8 +185,11 @@ func (l *Link) pump(to, from net.Conn, way Direction) {
 // as after a partition that outlasted the peer's patience.
 func (l *Link) deliver(to net.Conn, piece []byte, way Direction) error {
 	fault, changed := l.state()
-	if fault.Delay > 0 {
-		timer := time.NewTimer(fault.Delay)
+	if fault.HalfOpen {
+		return errVanished
+	}
+	if delay := fault.Delay + l.retransmission(fault.Loss); delay > 0 {
+		timer := time.NewTimer(delay)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
@@ -184,4 +202,24 @@ func (l *Link) deliver(to net.Conn, piece []byte, way Direction) error {
 	}
 	_, err := to.Write(piece)
 	return err
+}
+
+// errVanished says that nothing is to go through a connection any more.
+var errVanished = errors.New("the other side has vanished")
+
+// firstRetransmission is the least that TCP waits before it sends a lost segment
+// again, on Linux. Each further loss of the same segment doubles it.
+const firstRetransmission = 200 * time.Millisecond
+
+// retransmission draws how late a piece comes if this share of segments is lost.
+func (l *Link) retransmission(loss float64) (delay time.Duration) {
+	if loss == 0 {
+		return 0
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for wait := firstRetransmission; l.random.Float64() < loss; wait *= 2 {
+		delay += wait
+	}
+	return delay
 }

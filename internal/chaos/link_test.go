@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"testing"
@@ -43,7 +44,7 @@ func echo(t *testing.T) string {
 
 func newLink(t *testing.T) *chaos.Link {
 	t.Helper()
-	l, err := chaos.NewLink("tcp", echo(t))
+	l, err := chaos.NewLink("tcp", echo(t), rand.New(rand.NewPCG(1, 2)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,5 +135,53 @@ func TestLinkSwallows(t *testing.T) {
 				t.Errorf("after it: %v", err)
 			}
 		})
+	}
+}
+
+// The silence outlasts the fault: what was half open stays so until its caller
+// gives up.
+func TestLinkHalfOpens(t *testing.T) {
+	t.Parallel()
+	l := newLink(t)
+	before := dial(t, l)
+	if _, err := say(before, 5*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	l.Set(chaos.Fault{HalfOpen: true})
+	during := dial(t, l)
+	for name, conn := range map[string]net.Conn{"an open connection": before, "a new connection": during} {
+		if _, err := say(conn, 100*time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: got %v, want silence", name, err)
+		}
+	}
+	l.Set(chaos.Fault{})
+	for name, conn := range map[string]net.Conn{"an open connection": before, "a new connection": during} {
+		if _, err := say(conn, 100*time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s, after the fault: got %v, want silence", name, err)
+		}
+	}
+	if _, err := say(dial(t, l), 5*time.Second); err != nil {
+		t.Errorf("a connection made after it: %v", err)
+	}
+}
+
+// With a seed of its own, some of the answers come late, by the waits of TCP, and
+// all come.
+func TestLinkLoses(t *testing.T) {
+	t.Parallel()
+	l := newLink(t)
+	l.Set(chaos.Fault{Loss: 0.1})
+	conn, late := dial(t, l), 0
+	for range 60 {
+		took, err := say(conn, 20*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took >= 200*time.Millisecond {
+			late++
+		}
+	}
+	if late < 3 || late > 30 {
+		t.Errorf("%d of 60 answers were late, want some 11", late)
 	}
 }

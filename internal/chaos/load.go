@@ -26,6 +26,7 @@ type load struct {
 	Options
 	api      *api
 	recorder *Recorder
+	zone     checker.Zone
 	writes   atomic.Int64
 
 	mu       sync.Mutex
@@ -34,8 +35,8 @@ type load struct {
 	triggers int
 }
 
-func newLoad(o Options, api *api, recorder *Recorder) *load {
-	return &load{Options: o, api: api, recorder: recorder, alive: map[firjob.JobID]bool{}}
+func newLoad(o Options, api *api, recorder *Recorder, zone checker.Zone) *load {
+	return &load{Options: o, api: api, recorder: recorder, zone: zone, alive: map[firjob.JobID]bool{}}
 }
 
 // change asks for one change of a job until it is answered. job is 0 for a
@@ -109,6 +110,7 @@ func (l *load) find(ctx context.Context, name string, job *firjob.Job) error {
 // make makes the jobs that stay as they are.
 func (l *load) make(ctx context.Context) error {
 	jobs := special()
+	maps.Copy(jobs, zoned(l.zone, time.Now()))
 	rate := 0.0
 	for _, d := range jobs {
 		rate += d.rate()
@@ -116,13 +118,16 @@ func (l *load) make(ctx context.Context) error {
 	maps.Copy(jobs, plain(max(1, float64(l.Rate)-rate-stormJobs)))
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(8)
+	if l.narrow != nil {
+		jobs = l.narrow.jobs
+	}
 	for _, name := range slices.Sorted(maps.Keys(jobs)) {
 		group.Go(func() error {
 			id, err := l.create(groupCtx, name, jobs[name])
-			if err == nil && name == "parent" {
-				err = l.makeChild(groupCtx, id)
+			if err != nil {
+				return err
 			}
-			return err
+			return l.makeChildren(groupCtx, name, id, jobs[name].children)
 		})
 	}
 	return group.Wait()
@@ -132,11 +137,18 @@ func manual(handler string) definition {
 	return definition{body: map[string]any{"app": cluster.App, "handler": handler, "schedule": map[string]any{"kind": "manual"}}}
 }
 
-func (l *load) makeChild(ctx context.Context, parent firjob.JobID) error {
-	child := manual("noop").with(map[string]any{"parents": map[string]any{"of": []any{map[string]any{"job": parent}}}})
-	child.spec.Parent = parent
-	_, err := l.create(ctx, "child", child)
-	return err
+// makeChildren makes a line of jobs, each of which runs after the one before.
+func (l *load) makeChildren(ctx context.Context, name string, parent firjob.JobID, generations int) error {
+	for range generations {
+		child := manual("noop").with(map[string]any{"parents": map[string]any{"of": []any{map[string]any{"job": parent}}}})
+		child.spec.Parent = parent
+		var err error
+		name = "child-of-" + name
+		if parent, err = l.create(ctx, name, child); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // herd asks for many executions that are all due at one instant.

@@ -11,9 +11,12 @@ func networkClasses() []class {
 		{"triggers-slow", triggers, spell, disturb(Disturbance{Delay: 3 * time.Second}), nil},
 		{"triggers-lose-answers", triggers, spell, disturb(Disturbance{LoseAnswer: 0.5}), nil},
 		{"triggers-twice", triggers, spell, disturb(Disturbance{Duplicate: 0.5, Reorder: 0.3}), nil},
+		{"triggers-echo", triggers, spell, disturb(Disturbance{Echo: 1500 * time.Millisecond}), nil},
 		{"callbacks-cut", callbacks, aroundLease, disturb(Disturbance{Cut: true}), nil}, // beats, too
 		{"callbacks-slow", callbacks, spell, disturb(Disturbance{Delay: 3 * time.Second}), nil},
 		{"callbacks-lose-answers", callbacks, spell, disturb(Disturbance{LoseAnswer: 0.5}), nil},
+		{"triggers-half-open", triggers, spell, disturb(Disturbance{Hang: true}), nil},
+		{"callbacks-half-open", callbacks, aroundLease, disturb(Disturbance{Hang: true}), nil},
 		{"callbacks-twice", callbacks, spell, disturb(Disturbance{Duplicate: 0.5, Reorder: 0.3}), nil},
 	}
 }

@@ -42,6 +42,10 @@ type Options struct {
 	Binary    string // the firjob program; this very one by default
 	OldBinary string // runs the servers at first; the class "upgrade" replaces it under load
 
+	more    []class                                // of faults, beside those that there always are
+	environ func(process string) ([]string, error) // what is added to a process's environment; nil: nothing
+	narrow  *narrow                                // nil: a full run
+
 	// Progress takes a line now and then. nil: nobody listens.
 	Progress func(line string)
 }
@@ -65,7 +69,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Progress == nil {
 		o.Progress = func(string) {}
 	}
-	known := o.classNames()
+	known := o.Known()
 	if o.Classes == nil {
 		o.Classes = known
 	}

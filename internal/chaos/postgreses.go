@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 func postgresClasses() []class {
@@ -20,9 +21,13 @@ func postgresClasses() []class {
 		{"postgres-locks", postgres, aroundLease, lockTables, nil},
 		{"postgres-full", postgres, spell, takeConnections, nil},
 		{"postgres-disk-full", postgres, spell, fillDisk, nil},
+		{"postgres-promote", postgres, spell, promoteStandby, nil},
+		{"postgres-standby-pause", postgres, aroundLease, pauseStandby, nil},
 		{"postgres-cut", toStore("postgres"), spell, fault(Fault{Cut: true}), nil},
 		{"postgres-mute", toStore("postgres"), spell, fault(Fault{Swallow: FromTarget}), nil},
 		{"postgres-deaf", toStore("postgres"), spell, fault(Fault{Swallow: ToTarget}), nil},
+		{"postgres-half-open", toStore("postgres"), spell, fault(Fault{HalfOpen: true}), nil},
+		{"postgres-lossy", toStore("postgres"), spell, fault(Fault{Loss: 0.02}), nil},
 		{"postgres-slow", toStore("postgres"), spell, fault(Fault{Delay: 40 * time.Millisecond}), nil},
 	}
 }
@@ -67,14 +72,25 @@ func pauseBackend(ctx context.Context, s *stage, f Step) (func(context.Context) 
 	}, syscall.Kill(pid, syscall.SIGSTOP)
 }
 
-// lockTables holds the tables that everything needs.
+// lockTables holds the tables that everything needs. Servers take them in another
+// order, so Postgres may end either side; ours asks again.
 func lockTables(ctx context.Context, s *stage, _ Step) (func(context.Context) error, error) {
 	conn, err := s.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	_, err = conn.Exec(ctx, `BEGIN; LOCK TABLE jobs, executions IN ACCESS EXCLUSIVE MODE`)
-	return conn.Close, err
+	const tries = 10
+	for i := 1; ; i++ {
+		_, err = conn.Exec(ctx, `BEGIN; LOCK TABLE jobs, executions IN ACCESS EXCLUSIVE MODE`)
+		if pg := new(pgconn.PgError); err == nil || i == tries || !errors.As(err, &pg) || pg.Code != "40P01" { // deadlock_detected
+			break
+		}
+		_, _ = conn.Exec(ctx, `ROLLBACK`) // what is wrong with the connection, the next try tells
+	}
+	if err != nil {
+		return nil, errors.Join(err, conn.Close(ctx))
+	}
+	return conn.Close, nil
 }
 
 // takeConnections ends the servers' sessions and takes every place, so that there

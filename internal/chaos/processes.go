@@ -23,7 +23,10 @@ func processClasses() []class {
 		{"clock-behind", servers, spell, withClock("FIRJOB_CLOCK_OFFSET=-30s"), nil},
 		{"clock-fast", servers, spell, withClock("FIRJOB_CLOCK_DRIFT=150"), nil},
 		{"clock-slow", servers, spell, withClock("FIRJOB_CLOCK_DRIFT=-150"), nil},
-		{"herd", just("herd"), instant, herd, nil},
+		{"executor-clock-ahead", workers, spell, withClock("FIRJOB_CLOCK_OFFSET=30s"), nil},
+		{"executor-clock-behind", workers, spell, withClock("FIRJOB_CLOCK_OFFSET=-30s"), nil},
+		{"executor-clock-fast", workers, spell, withClock("FIRJOB_CLOCK_DRIFT=5000"), nil},
+		{"executor-clock-slow", workers, spell, withClock("FIRJOB_CLOCK_DRIFT=-5000"), nil},
 	}
 }
 
@@ -91,7 +94,7 @@ func upgrade(ctx context.Context, s *stage, f Step) (func(context.Context) error
 	return rollingRestart(ctx, s, f)
 }
 
-// withClock starts a replica anew with a clock of its own.
+// withClock starts a process anew with a clock of its own.
 func withClock(setting string) injection {
 	return func(ctx context.Context, s *stage, f Step) (func(context.Context) error, error) {
 		p := s.process(f.Target)
@@ -108,8 +111,4 @@ func withClock(setting string) injection {
 			return again(ctx)
 		}, err
 	}
-}
-
-func herd(ctx context.Context, s *stage, _ Step) (func(context.Context) error, error) {
-	return nil, s.load.herd(ctx)
 }

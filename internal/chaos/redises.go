@@ -13,6 +13,7 @@ func redisClasses() []class {
 	redis, single := just("redis"), []Topology{Single}
 	return []class{
 		{"redis-flushall", redis, instant, tellRedis("FLUSHALL"), nil},
+		{"redis-lose-queue", redis, instant, loseQueue, nil},
 		{"redis-script-flush", redis, instant, tellRedis("SCRIPT", "FLUSH"), nil},
 		{"redis-restart-empty", redis, spell, restartRedis, []Topology{Single, Cluster}},
 		{"redis-pause", redis, aroundLease, pauseRedis, nil},
@@ -20,6 +21,8 @@ func redisClasses() []class {
 		{"redis-cut", toStore("redis"), spell, fault(Fault{Cut: true}), single},
 		{"redis-mute", toStore("redis"), spell, fault(Fault{Swallow: FromTarget}), single},
 		{"redis-deaf", toStore("redis"), spell, fault(Fault{Swallow: ToTarget}), single},
+		{"redis-half-open", toStore("redis"), spell, fault(Fault{HalfOpen: true}), single},
+		{"redis-lossy", toStore("redis"), spell, fault(Fault{Loss: 0.02}), single},
 		{"redis-slow", toStore("redis"), spell, fault(Fault{Delay: 150 * time.Millisecond}), single},
 		{"redis-failover", redis, spell, failOver, []Topology{Sentinel}},
 		{"redis-move-slot", redis, instant, moveSlot, []Topology{Cluster}},
@@ -39,6 +42,20 @@ func tellRedis(command ...string) injection {
 		}
 		return nil, err
 	}
+}
+
+// loseQueue removes what waits in the delay queue and nothing else, as Redis does
+// where it is allowed to evict, or a hand that slipped.
+func loseQueue(ctx context.Context, s *stage, _ Step) (func(context.Context) error, error) {
+	primaries, err := s.stores.primaries(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for shard := range shards {
+		_, asked := askOwner(ctx, primaries, "DEL", fmt.Sprintf("fj:{s%d}:due", shard))
+		err = errors.Join(err, asked)
+	}
+	return nil, err
 }
 
 // onePrimary returns the primary that the step's draw names.

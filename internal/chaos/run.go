@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"time"
@@ -50,15 +51,12 @@ type run struct {
 // that it started has ended then.
 func (r *run) perform(ctx context.Context) (d checker.Dump, err error) {
 	log := slog.New(slog.NewTextHandler(r.folder.writer("stores"), &slog.HandlerOptions{Level: slog.LevelDebug}))
-	stores, err := openStores(ctx, r.Topology, log)
+	stores, err := openStores(ctx, r.Topology, r.narrow == nil, log)
 	if err != nil {
 		return d, err
 	}
 	defer stopping(ctx, &err, stores.stop)
-	if stores.disk == nil {
-		r.Progress("no file system can be mounted here, so that none will be full")
-		r.Classes = slices.DeleteFunc(slices.Clone(r.Classes), func(name string) bool { return name == "postgres-disk-full" })
-	}
+	r.leaveOut(stores.lacking())
 	if err := r.plan(); err != nil {
 		return d, err
 	}
@@ -78,6 +76,16 @@ func (r *run) perform(ctx context.Context) (d checker.Dump, err error) {
 	return r.loadAndHarm(ctx, db)
 }
 
+// leaveOut takes classes out of the run, and tells why.
+func (r *run) leaveOut(reasons map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(reasons)) {
+		if slices.Contains(r.Classes, name) {
+			r.Progress(fmt.Sprintf("without %s: %s", name, reasons[name]))
+			r.Classes = slices.DeleteFunc(slices.Clone(r.Classes), func(c string) bool { return c == name })
+		}
+	}
+}
+
 // stopTimeout bounds the end of everything that was started.
 const stopTimeout = time.Minute
 
@@ -90,7 +98,9 @@ func stopping(ctx context.Context, err *error, stop func(context.Context) error)
 
 // plan makes the schedule of faults, and tells and keeps it.
 func (r *run) plan() (err error) {
-	if r.steps, err = Plan(r.Options); err != nil {
+	if r.narrow != nil {
+		r.steps = r.narrow.steps
+	} else if r.steps, err = Plan(r.Options); err != nil {
 		return err
 	}
 	return r.folder.create("schedule.txt", func(w io.Writer) error {
@@ -122,15 +132,16 @@ func (r *run) loadAndHarm(ctx context.Context, db *storage.DB) (d checker.Dump, 
 	if err := r.harm(ctx); err != nil {
 		return d, err
 	}
-	r.Progress(fmt.Sprintf("all faults are undone; %v to recover", checker.Defaults().Recovery))
-	if !passed(ctx, checker.Defaults().Recovery) {
+	recovery := r.timers().recovery
+	r.Progress(fmt.Sprintf("all faults are undone; %v to recover", recovery))
+	if !passed(ctx, recovery) {
 		return d, ctx.Err()
 	}
 	r.Progress("pausing the jobs and draining")
 	if err := errors.Join(s.load.pauseAll(ctx), s.drain(ctx, db)); err != nil {
 		return d, err
 	}
-	if !passed(ctx, forgetting) {
+	if !passed(ctx, r.timers().forgetting()) {
 		return d, ctx.Err()
 	}
 	r.Progress("reading the stores")
@@ -151,17 +162,16 @@ func (r *run) before(ctx context.Context, db *storage.DB) (map[string]float64, e
 	return r.stage.usage(ctx)
 }
 
-// forgetting is how long the delay queue may keep what a pause has superseded: until
-// its time comes and nobody may claim it.
-const forgetting = horizon + scanInterval
-
 // harm keeps the jobs changing while the faults are done.
 func (r *run) harm(ctx context.Context) error {
 	began := time.Now()
 	stop, cancel := context.WithCancel(ctx)
 	defer cancel()
 	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(func() error { return r.stage.load.storm(groupCtx, stop) })
+	if r.narrow == nil || r.narrow.storm {
+		group.Go(func() error { return r.stage.load.storm(groupCtx, stop) })
+	}
+	group.Go(func() error { r.tell(stop, began); return nil })
 	group.Go(func() error {
 		defer cancel()
 		if err := r.stage.inflict(groupCtx, r.steps, began); err != nil {
@@ -187,7 +197,7 @@ func (r *run) judge(d checker.Dump) (*checker.Report, error) {
 	if err := r.folder.createJSON("dump.json", d); err != nil {
 		return nil, err
 	}
-	report, err := checker.Check(events, d, checker.Defaults())
+	report, err := checker.Check(events, d, r.tolerances())
 	if err != nil {
 		return nil, err
 	}
@@ -195,6 +205,6 @@ func (r *run) judge(d checker.Dump) (*checker.Report, error) {
 		r.folder.create("report.txt", func(w io.Writer) error {
 			return errors.Join(report.Write(w), r.folder.explain(w, report))
 		}),
-		r.folder.create("timeline.svg", func(w io.Writer) error { return checker.Timeline(w, events, d, report) }),
+		r.folder.create("timeline.svg", func(w io.Writer) error { return checker.Timeline(w, report) }),
 	)
 }

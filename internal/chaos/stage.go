@@ -47,21 +47,32 @@ func newStage(ctx context.Context, o Options, s *stores, f *folder, recorder *Re
 		return nil, err
 	}
 	st.cleanup = append(st.cleanup, st.ledger.Close)
+	zone := restless(time.Now(), o.Duration)
+	if err := writeZone(f.path("zoneinfo"), zoneName, zone); err != nil {
+		return nil, err
+	}
 	binary := o.Binary
 	if o.OldBinary != "" {
 		binary = o.OldBinary
 	}
+	env, err := o.environment()
+	if err != nil {
+		return nil, err
+	}
+	times := o.timers()
 	st.Cluster, err = cluster.Start(ctx, cluster.Options{
 		Stores:  cluster.Stores{DatabaseURL: s.databaseURL, RedisURL: s.redisURL},
 		Binary:  binary,
 		Servers: o.Servers, Workers: o.Workers,
 		ServerEnv: []string{
-			"FIRJOB_LEASE_TTL=" + leaseTTL.String(), "FIRJOB_SCAN_INTERVAL=" + scanInterval.String(), "FIRJOB_HORIZON=" + horizon.String(),
+			"FIRJOB_LEASE_TTL=" + times.lease.String(), "FIRJOB_SCAN_INTERVAL=" + times.scan.String(), "FIRJOB_HORIZON=" + times.horizon.String(),
 			"FIRJOB_DATABASE_CONNS=8", fmt.Sprintf("FIRJOB_SHARDS=%d", shards), "FIRJOB_LOG_LEVEL=info",
+			"ZONEINFO=" + f.path("zoneinfo"),
 		},
 		WorkerEnv: []string{
 			"FIRJOB_HISTORY=" + f.path("history.jsonl"), "FIRJOB_LEDGER=" + st.ledger.URL(), "FIRJOB_DRAIN_TIMEOUT=5s", "FIRJOB_LOG_LEVEL=info",
 		},
+		Env:     env,
 		Output:  f.log,
 		Between: st.between,
 	})
@@ -70,7 +81,7 @@ func newStage(ctx context.Context, o Options, s *stores, f *folder, recorder *Re
 	}
 	api := newAPI(st.URL(), st.AdminToken)
 	st.cleanup = append(st.cleanup, api.close)
-	st.load = newLoad(o, api, recorder)
+	st.load = newLoad(o, api, recorder, zone)
 	return st, nil
 }
 
@@ -123,7 +134,7 @@ func (s *stage) linkToRedis(process, address string) (string, error) {
 }
 
 func (s *stage) link(name, network, target string) (*Link, error) {
-	link, err := NewLink(network, target)
+	link, err := NewLink(network, target, s.newRandom())
 	if err != nil {
 		return nil, err
 	}
@@ -132,9 +143,14 @@ func (s *stage) link(name, network, target string) (*Link, error) {
 	return link, nil
 }
 
+// newRandom returns a source that follows from the seed.
+func (s *stage) newRandom() *rand.Rand {
+	return rand.New(rand.NewPCG(s.random.Uint64(), s.random.Uint64()))
+}
+
 // tap returns the URL of a new tap.
 func (s *stage) tap(name, target string) (string, error) {
-	tap, err := NewTap(target, s.recorder, rand.New(rand.NewPCG(s.random.Uint64(), s.random.Uint64())))
+	tap, err := NewTap(target, s.recorder, s.newRandom())
 	if err != nil {
 		return "", err
 	}
@@ -174,6 +190,9 @@ func (s *stage) warmUp(ctx context.Context) (err error) {
 	}
 	if s.load.herdJob, err = s.load.create(ctx, "herd", manual("noop")); err != nil {
 		return err
+	}
+	if s.options.narrow != nil {
+		return nil
 	}
 	return s.load.herd(ctx)
 }

@@ -3,7 +3,6 @@ package chaos
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,15 +17,18 @@ import (
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/checker"
+	"github.com/firjob/firjob/internal/codec"
 )
 
 // Disturbance is what a tap does to requests. Shares are of all requests, 0 to 1.
 type Disturbance struct {
 	Delay      time.Duration // of each request, up to this much
 	Cut        bool          // connections are broken before anything is passed on
+	Hang       bool          // requests are taken and never answered; only their caller ends them, also afterwards
 	LoseAnswer float64       // this share is delivered, and its answer lost
 	Duplicate  float64       // this share is delivered twice, one after the other
 	Reorder    float64       // this share waits until the next request has gone before it, or a second
+	Echo       time.Duration // each comes once more, so much later, as from a buffer on the way; 0: none does
 }
 
 // Tap is an HTTP proxy to one target that writes down the attempts and results
@@ -38,6 +40,9 @@ type Tap struct {
 	server   *http.Server
 	listener net.Listener
 	serving  sync.WaitGroup
+	echoes   sync.WaitGroup
+	ended    context.Context // until Close
+	end      context.CancelFunc
 
 	mu      sync.Mutex
 	random  *rand.Rand
@@ -58,6 +63,7 @@ func NewTap(target string, recorder *Recorder, random *rand.Rand) (*Tap, error) 
 	}
 	t := &Tap{recorder: recorder, target: u, random: random, listener: listener, passed: make(chan struct{}),
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32, IdleConnTimeout: 5 * time.Second}}}
+	t.ended, t.end = context.WithCancel(context.Background())
 	t.server = &http.Server{Handler: t, ReadHeaderTimeout: 5 * time.Second}
 	t.serving.Go(func() { _ = t.server.Serve(listener) }) // always "closed", by Close
 	return t, nil
@@ -75,6 +81,10 @@ func (t *Tap) Set(d Disturbance) {
 
 // Close ends every connection.
 func (t *Tap) Close() error {
+	t.mu.Lock()
+	t.end()
+	t.mu.Unlock()
+	t.echoes.Wait()
 	err := t.server.Close()
 	t.serving.Wait()
 	t.client.CloseIdleConnections()
@@ -83,19 +93,33 @@ func (t *Tap) Close() error {
 
 // fate is what becomes of one request.
 type fate struct {
-	delay                               time.Duration
-	cut, loseAnswer, duplicate, reorder bool
-	next                                <-chan struct{} // the next request has been passed on
+	delay                                     time.Duration
+	echo                                      time.Duration
+	cut, hang, loseAnswer, duplicate, reorder bool
+	next                                      <-chan struct{} // the next request has been passed on
 }
 
 func (t *Tap) draw() fate {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	d := t.disturb
-	f := fate{cut: d.Cut, loseAnswer: t.random.Float64() < d.LoseAnswer, duplicate: t.random.Float64() < d.Duplicate,
+	f := fate{echo: d.Echo, cut: d.Cut, hang: d.Hang, loseAnswer: t.random.Float64() < d.LoseAnswer, duplicate: t.random.Float64() < d.Duplicate,
 		reorder: t.random.Float64() < d.Reorder, next: t.passed}
 	if d.Delay > 0 {
 		f.delay = time.Duration(t.random.Int64N(int64(d.Delay)))
+	}
+	return f
+}
+
+// drawFor draws what becomes of a request, and does not return if it gets nowhere.
+func (t *Tap) drawFor(r *http.Request) fate {
+	f := t.draw()
+	if f.hang {
+		_, _ = io.Copy(io.Discard, r.Body) // a server hears that its caller has gone once it has read all
+		<-r.Context().Done()
+	}
+	if f.hang || f.cut {
+		panic(http.ErrAbortHandler)
 	}
 	return f
 }
@@ -106,10 +130,7 @@ func (t *Tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		t.passThrough(w, r)
 		return
 	}
-	f := t.draw()
-	if f.cut {
-		panic(http.ErrAbortHandler)
-	}
+	f := t.drawFor(r)
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		panic(http.ErrAbortHandler)
@@ -118,6 +139,7 @@ func (t *Tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if f.reorder {
 		wait(r.Context(), time.Second, f.next)
 	}
+	t.repeat(r, body, f.echo)
 	status, header, answer, err := t.deliver(r, body)
 	if err == nil && f.duplicate {
 		status, header, answer, err = t.deliver(r, body)
@@ -132,12 +154,23 @@ func (t *Tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(answer) // the caller has gone, and finds out for itself
 }
 
+// repeat delivers a request again after a time, if that is not 0.
+func (t *Tap) repeat(r *http.Request, body []byte, after time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if after == 0 || t.ended.Err() != nil {
+		return
+	}
+	t.echoes.Go(func() {
+		if passed(t.ended, after) {
+			_, _, _, _ = t.deliver(r, body) // nobody waits for the answer
+		}
+	})
+}
+
 // passThrough is for what is neither a trigger nor a callback: beats, streams.
 func (t *Tap) passThrough(w http.ResponseWriter, r *http.Request) {
-	f := t.draw()
-	if f.cut {
-		panic(http.ErrAbortHandler)
-	}
+	f := t.drawFor(r)
 	wait(r.Context(), f.delay, nil)
 	proxy := &httputil.ReverseProxy{
 		Rewrite:       func(p *httputil.ProxyRequest) { p.SetURL(t.target) },
@@ -185,22 +218,31 @@ func (t *Tap) deliver(r *http.Request, body []byte) (status int, header http.Hea
 	close(t.passed)
 	t.passed = make(chan struct{})
 	t.mu.Unlock()
+	in, unknown := codec.Of(r.Header.Get("Content-Type"))
+	x := exchange{in: in, body: body, status: status, out: codec.OfAnswer(header.Get("Content-Type")), answer: answer}
 	if r.URL.Path == firjob.PathTrigger {
-		err = errors.Join(err, t.recordTriggers(body, status, answer))
+		err = errors.Join(err, unknown, t.recordTriggers(x))
 	} else {
-		err = errors.Join(err, t.recordResults(body, status, answer))
+		err = errors.Join(err, unknown, t.recordResults(x))
 	}
 	return status, header, answer, err
 }
 
+// exchange is a request and its answer, each in its encoding.
+type exchange struct {
+	in, out      codec.Encoding
+	body, answer []byte
+	status       int // 0: no answer came
+}
+
 // recordTriggers writes down what the executor has accepted.
-func (t *Tap) recordTriggers(body []byte, status int, answer []byte) error {
+func (t *Tap) recordTriggers(x exchange) error {
 	var batch firjob.TriggerBatch
-	if err := json.Unmarshal(body, &batch); err != nil {
+	if err := codec.Decode(x.in, x.body, &batch); err != nil {
 		return fmt.Errorf("a trigger batch that cannot be read: %w", err)
 	}
 	var reply firjob.TriggerReply
-	if status != http.StatusOK || json.Unmarshal(answer, &reply) != nil || len(reply.Results) != len(batch.Triggers) {
+	if x.status != http.StatusOK || codec.Decode(x.out, x.answer, &reply) != nil || len(reply.Results) != len(batch.Triggers) {
 		return nil // refused as a whole, or unknown: the executor's handlers will tell
 	}
 	for i, tr := range batch.Triggers {
@@ -213,18 +255,18 @@ func (t *Tap) recordTriggers(body []byte, status int, answer []byte) error {
 }
 
 // recordResults writes down what executors report and how that is answered.
-func (t *Tap) recordResults(body []byte, status int, answer []byte) error {
+func (t *Tap) recordResults(x exchange) error {
 	var callback firjob.Callback
-	if err := json.Unmarshal(body, &callback); err != nil {
+	if err := codec.Decode(x.in, x.body, &callback); err != nil {
 		return fmt.Errorf("a callback that cannot be read: %w", err)
 	}
 	var reply firjob.CallbackReply
-	if status == http.StatusOK || status == http.StatusConflict {
-		_ = json.Unmarshal(answer, &reply) // without receipts nothing was acknowledged
+	if x.status == http.StatusOK || x.status == http.StatusConflict {
+		_ = codec.Decode(x.out, x.answer, &reply) // without receipts nothing was acknowledged
 	}
 	for i, r := range callback.Results {
 		e := checker.Event{Kind: checker.KindCallback, Execution: r.ID, Token: r.Token, Outcome: r.Outcome,
-			Executor: callback.Address, Incarnation: callback.Incarnation, Status: status}
+			Executor: callback.Address, Incarnation: callback.Incarnation, Status: x.status}
 		if i < len(reply.Results) {
 			e.Receipt = reply.Results[i]
 			e.Status = http.StatusOK // of this result; the batch may hold a stale one

@@ -2,7 +2,9 @@ package chaos_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -16,6 +18,7 @@ import (
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/chaos"
 	"github.com/firjob/firjob/internal/checker"
+	"github.com/firjob/firjob/internal/codec"
 )
 
 // tapped is a tap before a target that accepts everything, and what it wrote down.
@@ -32,11 +35,13 @@ func newTapped(t *testing.T) *tapped {
 	x := &tapped{t: t, path: filepath.Join(t.TempDir(), "history")}
 	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x.received.Add(1)
+		in := codec.Encoding(r.Header.Get("Content-Type"))
+		w.Header().Set("Content-Type", string(in))
+		answer, _ := codec.Encode(in, &firjob.CallbackReply{Results: []firjob.Receipt{firjob.ReceiptRecorded}})
 		if r.URL.Path == firjob.PathTrigger {
-			_ = json.NewEncoder(w).Encode(firjob.TriggerReply{Incarnation: "one", Results: []firjob.Acceptance{firjob.Accepted, firjob.RefusedFull}})
-			return
+			answer, _ = codec.Encode(in, &firjob.TriggerReply{Incarnation: "one", Results: []firjob.Acceptance{firjob.Accepted, firjob.RefusedFull}})
 		}
-		_ = json.NewEncoder(w).Encode(firjob.CallbackReply{Results: []firjob.Receipt{firjob.ReceiptRecorded}})
+		_, _ = w.Write(answer)
 	}))
 	t.Cleanup(target.Close)
 	var err error
@@ -55,14 +60,34 @@ func (x *tapped) post(path string, body any) error {
 	if err != nil {
 		x.t.Fatal(err)
 	}
+	return x.send(path, codec.JSON, text)
+}
+
+func (x *tapped) send(path string, encoding codec.Encoding, text []byte) error {
 	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Post("http://"+x.tap.Addr()+path, "application/json", bytes.NewReader(text))
+	resp, err := client.Post("http://"+x.tap.Addr()+path, string(encoding), bytes.NewReader(text))
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
 	_, err = io.ReadAll(resp.Body)
 	return err
+}
+
+// await returns how many requests the target has got, once these are as many as
+// are wanted, or it has taken too long.
+func (x *tapped) await(want int64) int64 {
+	deadline := time.After(5 * time.Second)
+	for {
+		select {
+		case <-deadline:
+			return x.received.Load()
+		case <-time.After(time.Millisecond):
+			if n := x.received.Load(); n >= want {
+				return n
+			}
+		}
+	}
 }
 
 func (x *tapped) history() []checker.Event {
@@ -89,12 +114,26 @@ var (
 
 func TestTapWritesDownWhatPasses(t *testing.T) {
 	t.Parallel()
+	for _, e := range []codec.Encoding{codec.JSON, codec.CBOR} {
+		t.Run(string(e), func(t *testing.T) {
+			t.Parallel()
+			writesDownWhatPasses(t, e)
+		})
+	}
+}
+
+func writesDownWhatPasses(t *testing.T, encoding codec.Encoding) {
 	x := newTapped(t)
 	batch := firjob.TriggerBatch{Triggers: []firjob.Trigger{{ID: someID, Token: 5, Attempt: 1}, {ID: otherID, Token: 6, Attempt: 1}}}
-	if err := x.post(firjob.PathTrigger, batch); err != nil {
+	triggers, err := codec.Encode(encoding, &batch)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := x.post(firjob.PathCallback, firjob.Callback{Results: []firjob.Result{{ID: someID, Token: 5, Outcome: firjob.OutcomeSucceeded}}}); err != nil {
+	results, err := codec.Encode(encoding, &firjob.Callback{Results: []firjob.Result{{ID: someID, Token: 5, Outcome: firjob.OutcomeSucceeded}}})
+	if err := errors.Join(err, x.send(firjob.PathTrigger, encoding, triggers)); err != nil {
+		t.Fatal(err)
+	}
+	if err := x.send(firjob.PathCallback, encoding, results); err != nil {
 		t.Fatal(err)
 	}
 	events := x.history()
@@ -121,6 +160,7 @@ func TestTapDisturbs(t *testing.T) {
 		"a cut":       {chaos.Disturbance{Cut: true}, 0, true},
 		"lost answer": {chaos.Disturbance{LoseAnswer: 1}, 1, true},
 		"a duplicate": {chaos.Disturbance{Duplicate: 1}, 2, false},
+		"an echo":     {chaos.Disturbance{Echo: time.Millisecond}, 2, false},
 		"out of turn": {chaos.Disturbance{Reorder: 1}, 1, false},
 		"a delay":     {chaos.Disturbance{Delay: 50 * time.Millisecond}, 1, false},
 	} {
@@ -131,12 +171,34 @@ func TestTapDisturbs(t *testing.T) {
 			if err := x.post(firjob.PathCallback, callback); (err != nil) != test.fails {
 				t.Errorf("got the error %v, want one: %v", err, test.fails)
 			}
-			if n := x.received.Load(); n != test.received {
+			if n := x.await(test.received); n != test.received {
 				t.Errorf("the target got %d requests, want %d", n, test.received)
+			}
+			if err := x.tap.Close(); err != nil { // which is when all is written down
+				t.Error(err)
 			}
 			if n := int64(len(x.history())); n != test.received {
 				t.Errorf("%d results are written down, want %d", n, test.received)
 			}
 		})
+	}
+}
+
+func TestTapHangs(t *testing.T) {
+	t.Parallel()
+	x := newTapped(t)
+	client := &http.Client{Timeout: 200 * time.Millisecond, Transport: &http.Transport{DisableKeepAlives: true}}
+	x.tap.Set(chaos.Disturbance{Hang: true})
+	for _, path := range []string{firjob.PathTrigger, firjob.PathHeartbeat} {
+		if resp, err := client.Post("http://"+x.tap.Addr()+path, "application/json", bytes.NewReader([]byte(`{}`))); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: got %v, %v; want silence", path, resp, err)
+		}
+	}
+	if n := x.received.Load(); n != 0 {
+		t.Errorf("%d requests came through", n)
+	}
+	x.tap.Set(chaos.Disturbance{})
+	if err := x.post(firjob.PathCallback, firjob.Callback{}); err != nil {
+		t.Errorf("after it: %v", err)
 	}
 }

@@ -55,8 +55,8 @@ func Check(events []Event, d Dump, o Options) (*Report, error) {
 		return nil, err
 	}
 	for _, invariant := range []func(){
-		c.complete, c.triggered, c.phantoms, c.onTime, c.tokens, c.overlaps, c.acknowledged,
-		c.legal, c.effects, c.recovered, c.policies, c.bounded,
+		c.complete, c.triggered, c.shifts, c.phantoms, c.onTime, c.tokens, c.overlaps, c.acknowledged,
+		c.legal, c.begun, c.attempted, c.answered, c.settled, c.effects, c.recovered, c.policies, c.bounded,
 	} {
 		invariant()
 	}
@@ -103,7 +103,7 @@ func newCheck(events []Event, d Dump, o Options) (*check, error) {
 	c := &check{Options: o, dump: d, events: events, origin: events[at], end: d.At,
 		rows: map[firjob.ExecutionID]Row{}, byJob: map[firjob.JobID][]Row{}, runs: map[firjob.ExecutionID][]run{},
 		received: map[firjob.ExecutionID][]Event{}}
-	c.report = &Report{Options: o, Began: c.origin.Wall, Ended: d.At, Faults: map[string]int{}}
+	c.report = &Report{check: c, Options: o, Began: c.origin.Wall, Ended: d.At, Faults: map[string]int{}, NotDone: map[string]int{}}
 	c.plans = plans(events, c.wall)
 	for _, r := range d.Executions {
 		if _, twice := c.rows[r.ID]; twice {
@@ -140,9 +140,13 @@ func (c *check) gather() {
 			if e.Phase == PhaseBegin {
 				faults[key] = len(c.faults)
 				c.faults = append(c.faults, window{class: e.Fault, target: e.Target, from: c.wall(e.Mono), until: c.end})
-				c.report.Faults[e.Fault]++
 			} else if i, ok := faults[key]; ok {
 				c.faults[i].until = c.wall(e.Mono)
+				if e.Phase == PhaseOK {
+					c.report.Faults[e.Fault]++
+				} else {
+					c.report.NotDone[e.Fault]++
+				}
 			}
 		}
 	}

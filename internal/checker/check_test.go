@@ -116,6 +116,12 @@ func (s *story) row(id firjob.ExecutionID) *checker.Row {
 	return nil
 }
 
+// recordStart has the record of a fire say when its attempt began.
+func (s *story) recordStart(id firjob.ExecutionID, after time.Duration) {
+	at := began.Add(after)
+	s.row(id).Attempts[0].StartedAt = &at
+}
+
 // drop takes out events.
 func (s *story) drop(which func(checker.Event) bool) { s.events = slices.DeleteFunc(s.events, which) }
 
@@ -217,13 +223,16 @@ func TestEachViolationIsFound(t *testing.T) {
 		"an acknowledged result is lost": {func(s *story) {
 			row := s.row(at(10))
 			row.State, row.Reason, row.Attempts[0].Outcome = firjob.StateLost, "no answer", firjob.OutcomeLost
-		}, []string{"I6 acknowledged"}, func(r *checker.Report) int { return r.LostAcknowledgements }},
+		}, []string{"I6 acknowledged", "I7 legal history"}, func(r *checker.Report) int { return r.LostAcknowledgements }},
 		"a success that nobody reported": {func(s *story) { s.drop(of(at(10), checker.KindCallback)) }, []string{"I6 acknowledged"}, nil},
 		"final without an end":           {func(s *story) { s.row(at(10)).FinishedAt = time.Time{} }, []string{"I7 legal history"}, nil},
 		"tokens that shrink": {func(s *story) {
 			row := s.row(at(10))
 			row.Attempts = append(row.Attempts, firjob.Attempt{Attempt: 2, Token: 1, Outcome: firjob.OutcomeFailed})
 		}, []string{"I7 legal history"}, nil},
+		"a start recorded before its time":                 {func(s *story) { s.recordStart(at(10), 10*time.Second-time.Millisecond) }, []string{"I7 legal history"}, nil},
+		"a start recorded by a wrong clock":                {func(s *story) { s.recordStart(at(50), 52*time.Second) }, []string{"I7 legal history"}, nil},
+		"a start recorded by a wrong clock, under a fault": {func(s *story) { s.recordStart(at(21), 51*time.Second) }, []string{"I7 legal history"}, nil},
 		"a write behind the fence": {func(s *story) {
 			s.dump.Effects = []checker.Effect{{Key: "a", Token: 2}, {Key: "a", Token: 1}}
 		}, []string{"I8 effects"}, nil},
@@ -337,7 +346,7 @@ func TestReportAndTimelineTell(t *testing.T) {
 			t.Errorf("the report lacks %q:\n%s", want, text.String())
 		}
 	}
-	if err := checker.Timeline(&picture, s.events, s.dump, r); err != nil {
+	if err := checker.Timeline(&picture, r); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(picture.String(), "kill-replica server-1") || !strings.Contains(picture.String(), "#d22") {

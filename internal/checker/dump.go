@@ -35,7 +35,7 @@ type Row struct {
 	FinishedAt time.Time        // zero: not final
 	Attempts   []firjob.Attempt // each of them, the present one last
 	Missed     *firjob.MissedRange
-	Parent     firjob.ExecutionID
+	Parent     firjob.ExecutionID `json:",omitzero"`
 }
 
 // Effect is one write to a resource that takes a write only with a token that is

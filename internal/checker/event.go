@@ -100,6 +100,7 @@ const maxLine = 1 << 20
 // without its end, of a process that was killed, is left out.
 func Read(r io.Reader) ([]Event, error) {
 	var events []Event
+	words := words{}
 	lines := bufio.NewReaderSize(r, maxLine)
 	for n := 1; ; n++ {
 		line, err := lines.ReadSlice('\n')
@@ -113,8 +114,37 @@ func Read(r io.Reader) ([]Event, error) {
 		if err := json.Unmarshal(line, &e); err != nil {
 			return nil, fmt.Errorf("read line %d of the history, %q: %w", n, line, err)
 		}
+		words.share(&e)
 		events = append(events, e)
 	}
 	slices.SortStableFunc(events, func(a, b Event) int { return int(a.Mono - b.Mono) })
 	return events, nil
+}
+
+// words holds each text of a history once: a long one has a million events, and
+// some hundred different texts.
+type words map[string]string
+
+func (w words) share(e *Event) {
+	share(w, &e.Kind)
+	share(w, &e.Phase)
+	share(w, &e.Op)
+	share(w, &e.Executor)
+	share(w, &e.Incarnation)
+	share(w, &e.Outcome)
+	share(w, &e.Receipt)
+	share(w, &e.Fault)
+	share(w, &e.Target)
+}
+
+func share[T ~string](w words, text *T) {
+	if *text == "" {
+		return
+	}
+	known, ok := w[string(*text)]
+	if !ok {
+		known = string(*text)
+		w[known] = known
+	}
+	*text = T(known)
 }

@@ -103,10 +103,28 @@ func (c *check) excused(p plan, row Row, at time.Time) bool {
 		// An attempt that was lost is not made again for a job that was deleted meanwhile.
 		return row.Reason != "" && (spec.AtMostOnce || p.at(row.FinishedAt).Deleted)
 	case firjob.StateSuperseded:
-		// A fire that a fault held up may meet a change that came after it.
-		return row.Reason != "" && p.changedAround(row.FinishedAt, c.Lead+c.OnTime)
+		// A fire that a fault held up may meet a change that came after it, while it
+		// may still be late.
+		return row.Reason != "" && p.changedAround(row.FinishedAt, c.Lead+c.OnTime) && (spec.MaxRunning > 0 || !c.overdue(at, row.FinishedAt))
 	}
 	return false
+}
+
+// heldUp is disturbed for a fire that is due at the instant: a fault that began
+// while it was still on time counts, too.
+func (c *check) heldUp(due time.Time) (until time.Time, is bool) {
+	if until, is = c.disturbed(due.Add(c.OnTime)); is {
+		return until, true
+	}
+	return c.disturbed(due)
+}
+
+// overdue reports whether a fire should have begun long before the instant.
+func (c *check) overdue(due, at time.Time) bool {
+	if _, disturbed := c.heldUp(due); disturbed {
+		return c.free(due, at) > c.Recovery+c.OnTime
+	}
+	return at.Sub(due) > 2*c.OnTime
 }
 
 // phantoms is I2: nothing ran that is not recorded, nothing is recorded that no
@@ -167,7 +185,7 @@ func (c *check) onTime() {
 			c.report.Early++
 			c.fail("I3 on time", id, at, "it began %v before its time", -late)
 		}
-		healed, disturbed := c.disturbed(due)
+		healed, disturbed := c.heldUp(due)
 		c.report.observe(late, disturbed)
 		if id.Kind() != firjob.KindSchedule || c.waited(id) {
 			continue

@@ -10,9 +10,12 @@ import (
 // Spec is what the oracle knows of a job: when it fires, and what excuses a fire
 // that was not run.
 type Spec struct {
-	First   time.Time     `json:"first,omitzero"`    // with Every: the first fire
-	Every   time.Duration `json:"every,omitempty"`   // fires at First + k × Every
-	Seconds []int         `json:"seconds,omitempty"` // or: at these seconds of each minute
+	First   time.Time     `json:"first,omitzero"`     // with Every: the first fire
+	Every   time.Duration `json:"every,omitempty"`    // fires at First + k × Every
+	Seconds []int         `json:"seconds,omitempty"`  // or: at these seconds of each minute
+	Zone    Zone          `json:"zone,omitempty"`     // by whose clocks; nil: those of UTC
+	SkipGap bool          `json:"skip_gap,omitempty"` // what the clocks leave out does not fire once after it
+	Twice   bool          `json:"twice,omitempty"`    // what the clocks show twice fires twice
 	Paused  bool          `json:"paused,omitempty"`
 	Deleted bool          `json:"deleted,omitempty"`
 
@@ -35,6 +38,8 @@ func (s Spec) fires(from, until time.Time) (list []time.Time) {
 		for ; at.Before(until); at = at.Add(s.Every) {
 			list = append(list, at)
 		}
+	case s.Zone != nil:
+		return s.zoned(from, until)
 	default:
 		for at := from.Truncate(time.Second); at.Before(until); at = at.Add(time.Second) {
 			if !at.Before(from) && slices.Contains(s.Seconds, at.Second()) {

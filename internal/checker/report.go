@@ -16,10 +16,12 @@ type Report struct {
 	Options Options
 	Began   time.Time
 	Ended   time.Time
-	Faults  map[string]int // how many of each class
+	Faults  map[string]int // how many of each class were done, and undone
+	NotDone map[string]int // how many of each class could not be done
 
 	Targets              int // fires that had to be
 	Triggered            int // executions that were asked for, and promised
+	Gaps, Repeats        int // changes of the clocks, forward and back, that fires were asked for around
 	Excused              int // of the fires: left out by a policy, with a record
 	Missed               int
 	Doubled              int // a second handler under one token, or a second first attempt
@@ -36,6 +38,8 @@ type Report struct {
 	Disturbed Lateness // under a fault and until it was recovered from
 
 	Violations []Violation
+
+	check *check // what the report follows from
 }
 
 // Held reports whether nothing was violated.
@@ -109,7 +113,13 @@ func (r *Report) Write(w io.Writer) error {
 	}{{"quiet", r.Quiet}, {"under faults", r.Disturbed}} {
 		fmt.Fprintf(t, "%s\t%v\t%v\t%v\t%d\n", l.name, round(l.of.Quantile(0.5)), round(l.of.Quantile(0.99)), round(l.of.Quantile(1)), len(l.of))
 	}
-	fmt.Fprintf(t, "\nfaults\t%s\n", r.faults())
+	fmt.Fprintf(t, "\nfaults\t%s\n", counted(r.Faults))
+	if len(r.NotDone) > 0 {
+		fmt.Fprintf(t, "not done\t%s\n", counted(r.NotDone))
+	}
+	if r.Gaps+r.Repeats > 0 {
+		fmt.Fprintf(t, "clock changes\t%d forward, %d back\n", r.Gaps, r.Repeats)
+	}
 	for i, v := range r.Violations {
 		if i == maxListed {
 			fmt.Fprintf(t, "\nand %d more\n", len(r.Violations)-maxListed)
@@ -128,10 +138,10 @@ func round(d time.Duration) time.Duration {
 	return d.Round(time.Millisecond)
 }
 
-func (r *Report) faults() string {
+func counted(faults map[string]int) string {
 	var parts []string
-	for _, class := range slices.Sorted(maps.Keys(r.Faults)) {
-		parts = append(parts, fmt.Sprintf("%d × %s", r.Faults[class], class))
+	for _, class := range slices.Sorted(maps.Keys(faults)) {
+		parts = append(parts, fmt.Sprintf("%d × %s", faults[class], class))
 	}
 	if parts == nil {
 		return "none"

@@ -23,13 +23,10 @@ const (
 	headerSpace = 40
 )
 
-// Timeline draws a history and what was found in it as an SVG. Jobs beyond the
+// Timeline draws the history of a report, and what was found in it, as an SVG. Jobs beyond the
 // first 60 are left out, and the picture says so.
-func Timeline(w io.Writer, events []Event, d Dump, r *Report) error {
-	c, err := newCheck(events, d, r.Options)
-	if err != nil {
-		return err
-	}
+func Timeline(w io.Writer, r *Report) error {
+	c := r.check
 	p := &picture{check: c, out: w, bad: map[firjob.ExecutionID]bool{}}
 	for _, v := range r.Violations {
 		p.bad[v.Execution] = true

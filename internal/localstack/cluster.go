@@ -53,15 +53,23 @@ func (pg *Postgres) createCluster(ctx context.Context) error {
 	if pg.opts.Ephemeral {
 		args = append(args, "--no-sync")
 	}
-	cmd := exec.CommandContext(ctx, pg.opts.Binaries.path("initdb"), args...)
+	if err := pg.tool(ctx, "initdb", args...); err != nil {
+		return errors.Join(err, hint(missingPasswdEntry()))
+	}
+	if err := os.Rename(unfinished, pg.data()); err != nil {
+		return fmt.Errorf("keep the new cluster: %w", err)
+	}
+	return nil
+}
+
+// tool runs one of the programs that come with the server, as the server's user.
+func (pg *Postgres) tool(ctx context.Context, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, pg.opts.Binaries.path(name), args...)
 	cmd.Dir = "/"
 	cmd.Env = serverEnv()
 	cmd.SysProcAttr = pg.user.attributes()
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return errors.Join(fmt.Errorf("initdb: %w\n%s", err, out), hint(missingPasswdEntry()))
-	}
-	if err := os.Rename(unfinished, pg.data()); err != nil {
-		return fmt.Errorf("keep the new cluster: %w", err)
+		return fmt.Errorf("%s: %w\n%s", name, err, out)
 	}
 	return nil
 }

@@ -36,6 +36,9 @@ type PostgresOptions struct {
 	Ephemeral bool
 	// Settings are added to ours and override them, by the names of postgresql.conf.
 	Settings map[string]string
+	// Follow makes it a standby: its data are copied from this running server, in
+	// place of what Dir may hold, and it follows that one until Promote.
+	Follow *Postgres
 	// Log receives the server's own output at debug level; nil discards it.
 	Log *slog.Logger
 }
@@ -109,17 +112,20 @@ func (pg *Postgres) prepare(ctx context.Context) error {
 	if err := pg.checkVersion(); err != nil {
 		return err
 	}
-	if err := pg.createCluster(ctx); err != nil {
+	if err := pg.clearPidFile(ctx); err != nil {
 		return err
 	}
-	return pg.clearPidFile(ctx)
+	if pg.opts.Follow != nil {
+		return pg.copyCluster(ctx)
+	}
+	return pg.createCluster(ctx)
 }
 
 // makeSocketFolder puts the socket beside the data, or under /tmp when that path
 // is too long for a socket.
 func (pg *Postgres) makeSocketFolder() (err error) {
 	pg.socket = pg.folder.join("socket")
-	if len(pg.socketFile()) < maxSocketPath {
+	if len(pg.Socket()) < maxSocketPath {
 		err = os.MkdirAll(pg.socket, 0o700)
 	} else {
 		pg.socket, err = os.MkdirTemp("/tmp", scratchPrefix+"socket-")
@@ -130,7 +136,8 @@ func (pg *Postgres) makeSocketFolder() (err error) {
 	return pg.user.own(pg.socket)
 }
 
-func (pg *Postgres) socketFile() string {
+// Socket is the path of the Unix socket that the server listens at.
+func (pg *Postgres) Socket() string {
 	return filepath.Join(pg.socket, ".s.PGSQL."+socketPort)
 }
 

@@ -1,0 +1,28 @@
+// Crash passes a point for each line that it reads: with something in its hands
+// if the line says so. It answers each line that it survives.
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+
+	"github.com/firjob/firjob/internal/failpoint"
+)
+
+func main() {
+	if err := failpoint.Check(); err != nil {
+		fmt.Println(err)
+		os.Exit(2)
+	}
+	fmt.Println("enabled:", failpoint.Enabled, "broken:", failpoint.Broken(failpoint.NoSweep), failpoint.Broken(failpoint.NotHeld),
+		"instead:", failpoint.Instead(failpoint.NoSweep, "a guard here", "guard", "gap"))
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		n := 0
+		if lines.Text() == "something" {
+			n = 1
+		}
+		failpoint.Crash(failpoint.AfterPop, n)
+		fmt.Println("alive")
+	}
+}
