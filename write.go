@@ -17,6 +17,9 @@ type Write struct {
 	Fingerprint []byte
 }
 
+// Alone reports whether the change needs a transaction of its own.
+func (w Write) Alone() bool { return w.DryRun || w.Key != "" }
+
 // Answer is the recorded answer to a request with a key.
 type Answer struct {
 	Status  int // 0: it was carried out, but the answer was never recorded

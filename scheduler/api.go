@@ -7,12 +7,20 @@ import (
 	"github.com/firjob/firjob"
 )
 
-// JobChanged plans those of the jobs at once that are due within the horizon. An
-// error is logged: the scan finds the jobs anyway.
+// planners is how many transactions plan changed jobs at a time.
+const planners = 2
+
+// JobChanged plans those of the jobs at once that are due within the horizon.
+// Changes that come together share a transaction. An error is logged: the scan
+// finds the jobs anyway.
 func (s *Scheduler) JobChanged(ctx context.Context, ids ...firjob.JobID) {
-	if err := s.planner.jobs(context.WithoutCancel(ctx), ids); err != nil {
+	if _, err := s.changes.Do(context.WithoutCancel(ctx), ids); err != nil {
 		s.log.WarnContext(ctx, "jobs cannot be planned at once; the scan will", "job", ids[0], "jobs", len(ids), "error", err)
 	}
+}
+
+func (s *Scheduler) planChanged(ctx context.Context, ids []firjob.JobID) ([]struct{}, error) {
+	return make([]struct{}, len(ids)), s.planner.jobs(ctx, ids)
 }
 
 // Announce tells the queue of executions that were just recorded.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/groupcommit"
 )
 
 // beatTimeout bounds the Redis part of a beat; without it a Redis that hangs
@@ -164,7 +165,7 @@ func (s *Scheduler) Cancel(ctx context.Context, app string, attempts ...firjob.A
 	}
 	for _, to := range s.executors.list(app) {
 		s.background.Go(func() {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupTimeout)
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupcommit.Timeout)
 			defer cancel()
 			if err := s.sender.Cancel(ctx, to, key, s.clock.Now(), attempts); err != nil {
 				s.log.InfoContext(ctx, "an executor could not be asked to cancel; its next beat is told", "app", app, "executor", to.Address, "error", err)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/groupcommit"
 	"github.com/firjob/firjob/scheduler/outbound"
 )
 
@@ -201,7 +202,7 @@ func (c *calls) abandon(ctx context.Context, f *flight, why error) {
 	case errors.Is(why, errFenced):
 		c.log.WarnContext(ctx, "an HTTP call was broken off; its lease brings it back", "app", f.App, "execution", f.Trigger.ID, "reason", why)
 	default:
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupcommit.Timeout)
 		defer cancel()
 		c.lose(ctx, []firjob.AttemptRef{f.ref()}, "replica "+c.replica+" stopped before the answer came")
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/failpoint"
+	"github.com/firjob/firjob/internal/groupcommit"
 )
 
 // Numbers of the group commits.
@@ -66,7 +67,7 @@ func (s *Scheduler) follow(ctx context.Context, f firjob.Followed) {
 		return
 	}
 	s.background.Go(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupcommit.Timeout)
 		defer cancel()
 		s.queue.Ack(ctx, f.Ended)
 		s.queue.Announce(ctx, f.Announce)

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/groupcommit"
 	"github.com/firjob/firjob/scheduler/outbound"
 )
 
@@ -114,8 +115,9 @@ type Scheduler struct {
 	repairs   *repairs
 	health    *health // nil: not asked for
 	backfills *backfills
-	finishes  *group[firjob.FinishItem, firjob.Receipt]
-	holds     *group[firjob.Held, heldAnswer]
+	finishes  *groupcommit.Group[firjob.FinishItem, firjob.Receipt]
+	holds     *groupcommit.Group[firjob.Held, heldAnswer]
+	changes   *groupcommit.Group[firjob.JobID, struct{}]
 
 	background background // what follows from commits
 	draining   atomic.Bool
@@ -156,8 +158,9 @@ func New(o Options) (*Scheduler, error) {
 		spreads: make(chan struct{}, spreadsAtATime)}
 	s.sending.calls = &calls{caller: o.Caller, slots: newCallSlots(callsAtATime, callsPerHost), replica: o.Replica, lease: o.LeaseTTL,
 		clock: s.clock, hold: s.holdCalls, finish: s.Finish, lose: s.lose, log: log}
-	s.finishes = newGroup(finishBatch, finishers, s.finish)
-	s.holds = newGroup(holdBatch, 1, s.renew)
+	s.finishes = groupcommit.New(finishBatch, finishers, s.finish)
+	s.holds = groupcommit.New(holdBatch, 1, s.renew)
+	s.changes = groupcommit.New(firjob.MaxBatch, planners, s.planChanged)
 	return s, nil
 }
 
@@ -249,8 +252,9 @@ func (s *Scheduler) drain(ctx context.Context, cancelSends, signOff func()) {
 // Close waits for what follows from commits. It is called once Run has returned
 // and no more results can come; the stores are closed after it.
 func (s *Scheduler) Close() {
-	s.finishes.close()
-	s.holds.close()
+	s.finishes.Close()
+	s.holds.Close()
+	s.changes.Close()
 	s.background.close()
 }
 

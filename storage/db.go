@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/groupcommit"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -33,7 +35,8 @@ type DB struct {
 	api *pool // everything that a person or a program asked for
 	log *slog.Logger
 
-	apps jobApps
+	apps    jobApps
+	creates *groupcommit.Group[firjob.Job, firjob.StoredJob]
 }
 
 // Open makes the pools. It does not connect: a database that is down now may
@@ -57,11 +60,14 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		hotPool.Close()
 		return nil, err
 	}
-	return &DB{hot: hotPool, api: apiPool, log: log.With("component", "storage")}, nil
+	db := &DB{hot: hotPool, api: apiPool, log: log.With("component", "storage")}
+	db.creates = groupcommit.New(createBatch, creators, db.createEach)
+	return db, nil
 }
 
 // Close waits for what is under way and closes every connection.
 func (db *DB) Close() {
+	db.creates.Close()
 	db.api.Close()
 	db.hot.Close()
 }

@@ -14,12 +14,42 @@ import (
 // CreateJob stores a job and its first fire (firjob.Job.FirstFire), counted from
 // the store's clock; that instant is the anchor, too. CodeInvalid if there is no
 // such app, calendar or parent, CodeConflict if the app has a job of that name.
+// Jobs of several callers may share a transaction.
 func (db *DB) CreateJob(ctx context.Context, job firjob.Job) (firjob.Job, error) {
-	stored, err := db.CreateJobs(ctx, []firjob.Job{job}, true)
+	create := db.creates.Do
+	if firjob.WriteOf(ctx).Alone() {
+		create = func(ctx context.Context, jobs []firjob.Job) ([]firjob.StoredJob, error) {
+			return db.CreateJobs(ctx, jobs, true)
+		}
+	}
+	stored, err := create(ctx, []firjob.Job{job})
 	if err != nil {
 		return job, err
 	}
 	return stored[0].Job, stored[0].Err
+}
+
+// Numbers of the group commit of new jobs.
+const (
+	createBatch = 256 // jobs in one transaction
+	creators    = 2   // transactions at a time
+)
+
+// createEach stores jobs of several requests. What one of them may be to blame
+// for must not be the others' error, so then each has a transaction to itself.
+func (db *DB) createEach(ctx context.Context, jobs []firjob.Job) ([]firjob.StoredJob, error) {
+	stored, err := db.CreateJobs(ctx, jobs, false)
+	if err == nil || len(jobs) == 1 || firjob.CodeOf(err) == firjob.CodeUnavailable {
+		return stored, err
+	}
+	stored = make([]firjob.StoredJob, len(jobs))
+	for i, job := range jobs {
+		one, err := db.CreateJobs(ctx, []firjob.Job{job}, false)
+		if stored[i].Err = err; err == nil {
+			stored[i] = one[0]
+		}
+	}
+	return stored, nil
 }
 
 // encodeJob returns the columns that both an insert and an update write, in

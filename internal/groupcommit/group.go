@@ -1,4 +1,5 @@
-package scheduler
+// Package groupcommit carries many small requests in few large transactions.
+package groupcommit
 
 import (
 	"context"
@@ -9,39 +10,42 @@ import (
 	"github.com/firjob/firjob"
 )
 
-// group turns concurrent small requests into few large ones (group commit). No
-// timer is involved: while the calls that are allowed at a time are under way,
-// the next one fills up, so batches grow with the load.
-type group[T, R any] struct {
+// Group turns concurrent small requests into few large ones. No timer is
+// involved: while the calls that are allowed at a time are under way, the next one
+// fills up, so batches grow with the load. It is safe for concurrent use.
+type Group[T, R any] struct {
 	do    func(ctx context.Context, items []T) ([]R, error) // one result for each item
 	limit int                                               // items in one call
 	most  int                                               // calls at a time
 	calls sync.WaitGroup
 
 	mu      sync.Mutex
-	waiting []*groupCall[T, R]
+	waiting []*request[T, R]
 	running int // carriers
 	closed  bool
 }
 
-type groupCall[T, R any] struct {
+type request[T, R any] struct {
 	items   []T
 	results []R
 	err     error
 	done    chan struct{}
 }
 
-// groupTimeout bounds a call. It has no caller's context: it works for many.
-const groupTimeout = 10 * time.Second
+// Timeout bounds a call. A call has no caller's context: it works for many.
+const Timeout = 10 * time.Second
 
-func newGroup[T, R any](limit, calls int, do func(context.Context, []T) ([]R, error)) *group[T, R] {
-	return &group[T, R]{do: do, limit: limit, most: calls}
+// New returns a group that makes at most that many calls of do at a time, each
+// with at most limit items, or those of one request if they are more. do returns one
+// result for each item.
+func New[T, R any](limit, calls int, do func(context.Context, []T) ([]R, error)) *Group[T, R] {
+	return &Group[T, R]{do: do, limit: limit, most: calls}
 }
 
 // Do returns the results of items once the call that carried them is over. An
 // error while ctx ends does not tell whether that call took place.
-func (g *group[T, R]) Do(ctx context.Context, items []T) ([]R, error) {
-	call := &groupCall[T, R]{items: items, done: make(chan struct{})}
+func (g *Group[T, R]) Do(ctx context.Context, items []T) ([]R, error) {
+	call := &request[T, R]{items: items, done: make(chan struct{})}
 	g.enqueue(context.WithoutCancel(ctx), call)
 	select {
 	case <-call.done:
@@ -53,7 +57,7 @@ func (g *group[T, R]) Do(ctx context.Context, items []T) ([]R, error) {
 }
 
 // enqueue lets a call wait, and starts a carrier unless enough of them run.
-func (g *group[T, R]) enqueue(ctx context.Context, call *groupCall[T, R]) {
+func (g *Group[T, R]) enqueue(ctx context.Context, call *request[T, R]) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {
@@ -69,7 +73,7 @@ func (g *group[T, R]) enqueue(ctx context.Context, call *groupCall[T, R]) {
 }
 
 // carryAll carries what waits until nothing does.
-func (g *group[T, R]) carryAll(ctx context.Context) {
+func (g *Group[T, R]) carryAll(ctx context.Context) {
 	for calls := g.take(); len(calls) > 0; calls = g.take() {
 		g.carry(ctx, calls)
 	}
@@ -77,7 +81,7 @@ func (g *group[T, R]) carryAll(ctx context.Context) {
 
 // take removes what goes into one call. When nothing waits the carrier that
 // asks is counted out.
-func (g *group[T, R]) take() []*groupCall[T, R] {
+func (g *Group[T, R]) take() []*request[T, R] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	n, size := 0, 0
@@ -93,12 +97,12 @@ func (g *group[T, R]) take() []*groupCall[T, R] {
 	return taken
 }
 
-func (g *group[T, R]) carry(ctx context.Context, calls []*groupCall[T, R]) {
+func (g *Group[T, R]) carry(ctx context.Context, calls []*request[T, R]) {
 	var items []T
 	for _, c := range calls {
 		items = append(items, c.items...)
 	}
-	ctx, cancel := context.WithTimeout(ctx, groupTimeout)
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	results, err := g.do(ctx, items)
 	for _, c := range calls {
@@ -111,14 +115,14 @@ func (g *group[T, R]) carry(ctx context.Context, calls []*groupCall[T, R]) {
 
 // abandon takes a call that nobody waits for out of the queue, unless it is
 // under way already.
-func (g *group[T, R]) abandon(call *groupCall[T, R]) {
+func (g *Group[T, R]) abandon(call *request[T, R]) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.waiting = slices.DeleteFunc(g.waiting, func(c *groupCall[T, R]) bool { return c == call })
+	g.waiting = slices.DeleteFunc(g.waiting, func(c *request[T, R]) bool { return c == call })
 }
 
-// close lets no call begin any more and returns when none is under way.
-func (g *group[T, R]) close() {
+// Close lets no call begin any more and returns when none is under way.
+func (g *Group[T, R]) Close() {
 	g.mu.Lock()
 	g.closed = true
 	g.mu.Unlock()

@@ -1,4 +1,4 @@
-package scheduler
+package groupcommit
 
 import (
 	"context"
@@ -15,7 +15,7 @@ func TestGroupCarriesConcurrentCallsTogether(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var sizes []int
-		g := newGroup(100, 1, func(_ context.Context, items []int) ([]int, error) {
+		g := New(100, 1, func(_ context.Context, items []int) ([]int, error) {
 			sizes = append(sizes, len(items))
 			time.Sleep(10 * time.Millisecond) // in the bubble: no real time passes
 			doubled := make([]int, len(items))
@@ -43,7 +43,7 @@ func TestGroupCarriesConcurrentCallsTogether(t *testing.T) {
 func TestGroupKeepsToItsLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := newGroup(5, 1, func(_ context.Context, items []int) ([]int, error) {
+		g := New(5, 1, func(_ context.Context, items []int) ([]int, error) {
 			if len(items) > 5 {
 				t.Errorf("one call carried %d items, limit 5", len(items))
 			}
@@ -62,7 +62,7 @@ func TestGroupGivesEverybodyTheError(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		down := errors.New("down")
-		g := newGroup(100, 1, func(context.Context, []int) ([]int, error) {
+		g := New(100, 1, func(context.Context, []int) ([]int, error) {
 			time.Sleep(time.Millisecond)
 			return nil, down
 		})
@@ -83,7 +83,7 @@ func TestGroupGivesEverybodyTheError(t *testing.T) {
 func TestGroupOutlivesTheCallerThatCarries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := newGroup(100, 1, func(ctx context.Context, items []int) ([]int, error) {
+		g := New(100, 1, func(ctx context.Context, items []int) ([]int, error) {
 			time.Sleep(10 * time.Millisecond)
 			return items, ctx.Err()
 		})
@@ -103,7 +103,7 @@ func TestGroupForgetsCallersThatWentAway(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
-		g := newGroup(10, 1, func(_ context.Context, items []int) ([]int, error) {
+		g := New(10, 1, func(_ context.Context, items []int) ([]int, error) {
 			<-hang
 			return items, nil
 		})
@@ -132,7 +132,7 @@ func TestGroupCallsOnlyForWhatWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		calls, items := 0, 0
-		g := newGroup(100, 2, func(_ context.Context, list []int) ([]int, error) {
+		g := New(100, 2, func(_ context.Context, list []int) ([]int, error) {
 			mu.Lock()
 			calls++
 			items += len(list)
@@ -145,7 +145,7 @@ func TestGroupCallsOnlyForWhatWaits(t *testing.T) {
 			wait.Go(func() { _, _ = g.Do(t.Context(), []int{1}) })
 		}
 		wait.Wait()
-		g.close()
+		g.Close()
 		if _, err := g.Do(t.Context(), []int{1}); firjob.CodeOf(err) != firjob.CodeUnavailable {
 			t.Errorf("Do after close = %v, want %s", err, firjob.CodeUnavailable)
 		}
