@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/firjob/firjob"
 )
@@ -66,6 +67,61 @@ func TestJobsOfManyCallers(t *testing.T) {
 	slices.Sort(ids)
 	if kept := slices.Compact(slices.DeleteFunc(ids, func(id firjob.JobID) bool { return id == 0 })); len(kept) != len(stored) {
 		t.Errorf("%d jobs have %d numbers", len(stored), len(kept))
+	}
+}
+
+// Triggers of many callers go in few transactions, and each has the outcome that
+// it would have had alone.
+func TestTriggersOfManyCallers(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	manual := func(j *firjob.Job) { j.Schedule = firjob.Schedule{Kind: firjob.ScheduleManual} }
+	jobs := []firjob.Job{s.job(manual), s.job(manual)}
+	gone := firjob.JobID(1 << 30)
+	const callers = 60
+	made := make([]firjob.Execution, callers)
+	request := func(i int) firjob.TriggerRequest {
+		t := firjob.TriggerRequest{Job: jobs[i%2].ID, Params: fmt.Appendf(nil, `{"n":%d}`, i), Horizon: time.Minute}
+		switch i % 5 {
+		case 0:
+			t.Job = gone
+		case 1:
+			t.Delay = time.Hour
+		case 2:
+			t.Params = []byte("{no JSON") // Postgres refuses the whole statement
+		}
+		return t
+	}
+	together(callers, func(i int) {
+		e, due, err := s.Trigger(t.Context(), request(i))
+		made[i] = e
+		switch want := request(i); i % 5 {
+		case 0:
+			if firjob.CodeOf(err) != firjob.CodeNotFound {
+				t.Errorf("trigger %d of no job: %v", i, err)
+			}
+		case 2:
+			if err == nil {
+				t.Errorf("trigger %d without JSON was recorded", i)
+			}
+		default:
+			if err != nil || due != (i%5 != 1) || e.JobID != want.Job || string(e.Params) != string(want.Params) {
+				t.Errorf("trigger %d: got %+v, due %t, %v", i, e, due, err)
+			}
+		}
+	})
+	seen := map[firjob.ExecutionID]bool{}
+	for _, e := range made {
+		if e.ID.IsZero() {
+			continue
+		}
+		if seen[e.ID] {
+			t.Errorf("%s was given twice", e.ID)
+		}
+		seen[e.ID] = true
+	}
+	if want := callers * 3 / 5; len(seen) != want {
+		t.Errorf("%d executions, want %d", len(seen), want)
 	}
 }
 

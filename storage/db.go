@@ -35,8 +35,9 @@ type DB struct {
 	api *pool // everything that a person or a program asked for
 	log *slog.Logger
 
-	apps    jobApps
-	creates *groupcommit.Group[firjob.Job, firjob.StoredJob]
+	apps     jobApps
+	creates  *groupcommit.Group[firjob.Job, firjob.StoredJob]
+	triggers *groupcommit.Group[firjob.TriggerRequest, firjob.Triggered]
 }
 
 // Open makes the pools. It does not connect: a database that is down now may
@@ -62,12 +63,14 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	}
 	db := &DB{hot: hotPool, api: apiPool, log: log.With("component", "storage")}
 	db.creates = groupcommit.New(createBatch, creators, db.createEach)
+	db.triggers = groupcommit.New(triggerBatch, triggerers, db.triggerEach)
 	return db, nil
 }
 
 // Close waits for what is under way and closes every connection.
 func (db *DB) Close() {
 	db.creates.Close()
+	db.triggers.Close()
 	db.api.Close()
 	db.hot.Close()
 }

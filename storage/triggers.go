@@ -15,9 +15,16 @@ import (
 // the executions and planned, and is to be announced; otherwise its time is
 // beyond the horizon and it waits to be planned. The same idempotency key with
 // the same request returns the execution of the first call; with another
-// request CodeKeyReused. Keys are forgotten after 24 hours.
+// request CodeKeyReused. Keys are forgotten after 24 hours. Triggers of several
+// callers may share a transaction.
 func (db *DB) Trigger(ctx context.Context, t firjob.TriggerRequest) (e firjob.Execution, due bool, err error) {
-	made, err := db.TriggerMany(ctx, t.Job, []firjob.TriggerRequest{t})
+	trigger := db.triggers.Do
+	if t.Key != "" || firjob.WriteOf(ctx).Alone() {
+		trigger = func(ctx context.Context, list []firjob.TriggerRequest) ([]firjob.Triggered, error) {
+			return db.TriggerMany(ctx, t.Job, list)
+		}
+	}
+	made, err := trigger(ctx, []firjob.TriggerRequest{t})
 	if err != nil {
 		return e, false, err
 	}
