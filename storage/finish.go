@@ -32,8 +32,11 @@ func (db *DB) Finish(ctx context.Context, results []firjob.FinishItem) (out firj
 		out.Followed, err = conclude(ctx, tx, append(done, more.final...), more.again)
 		return err
 	})
+	if err != nil {
+		return out, err
+	}
 	failpoint.Crash(failpoint.BeforeAnswer, len(out.Followed.Ended))
-	if failpoint.Broken(failpoint.ChildApart) && err == nil {
+	if failpoint.Broken(failpoint.ChildApart) {
 		err = db.bearApart(ctx, &out.Followed)
 	}
 	return out, err

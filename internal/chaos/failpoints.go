@@ -53,13 +53,14 @@ func (t traps) crash(point failpoint.Point) injection {
 			return nil, err
 		}
 		again := func(ctx context.Context) error { return s.start(ctx, p) }
-		if ends(ctx, p, crashPatience) {
-			return again, nil
-		}
-		if os.Remove(trap) == nil {
+		ended := ends(ctx, p, crashPatience)
+		switch untouched := os.Remove(trap) == nil; {
+		case untouched && ended:
+			return again, fmt.Errorf("%s ended before it came to the point %s", f.Target, point)
+		case untouched:
 			return nil, fmt.Errorf("%s did not come to the point %s in %v", f.Target, point, crashPatience)
 		}
-		<-p.Done() // it has taken the file just now
+		<-p.Done() // it may have taken the file just now
 		return again, nil
 	}
 }

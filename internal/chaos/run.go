@@ -132,7 +132,9 @@ func (r *run) loadAndHarm(ctx context.Context, db *storage.DB) (d checker.Dump, 
 	if err := r.harm(ctx); err != nil {
 		return d, err
 	}
-	recovery := r.timers().recovery
+	// A little longer than it may take: what the closing pause then supersedes while
+	// it is overdue was not just late.
+	recovery := r.timers().recovery + 2*checker.Defaults().OnTime
 	r.Progress(fmt.Sprintf("all faults are undone; %v to recover", recovery))
 	if !passed(ctx, recovery) {
 		return d, ctx.Err()

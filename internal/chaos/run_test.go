@@ -123,6 +123,7 @@ func TestFaultyOptionsAreNamed(t *testing.T) {
 		"no folder":      {Duration: time.Hour},
 		"no topology":    {Dir: "x", Duration: time.Hour, Topology: "ring"},
 		"no time":        {Dir: "x", Duration: time.Second},
+		"no fault left":  {Dir: "x", Duration: time.Hour, Classes: []string{}},
 		"unknown fault":  {Dir: "x", Duration: time.Hour, Classes: []string{"earthquake"}},
 		"other topology": {Dir: "x", Duration: time.Hour, Topology: chaos.Cluster, Classes: []string{"redis-failover"}},
 	} {

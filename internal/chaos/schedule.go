@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -34,6 +35,9 @@ func Plan(o Options) ([]Step, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, err
+	}
+	if len(o.classes()) == 0 {
+		return nil, errors.New("no fault is left that could be done here")
 	}
 	p := &planner{Options: o, random: rand.New(rand.NewPCG(o.Seed, 1))}
 	for at := o.Quiet; at+o.OnMin <= o.Duration; {

@@ -44,6 +44,16 @@ func TestAttemptsAreJudged(t *testing.T) {
 			}
 		}
 	}
+	supersede := func(s *story, id firjob.ExecutionID) { // by the pause in the end
+		row := s.row(id)
+		row.State, row.Reason, row.Attempts, row.FinishedAt = firjob.StateSuperseded, "the job was paused", nil, began.Add(61*time.Second)
+		s.drop(func(e checker.Event) bool { return e.Execution == id })
+		for i := range s.dump.Executions {
+			if s.dump.Executions[i].Parent == id {
+				s.dump.Executions[i].Parent = at(9999)
+			}
+		}
+	}
 	for name, test := range map[string]struct {
 		spoil func(s *story)
 		want  []string
@@ -66,15 +76,11 @@ func TestAttemptsAreJudged(t *testing.T) {
 			s.event(52*time.Second, checker.Event{Kind: checker.KindFault, Phase: checker.PhaseOK, Fault: "kill-replica", Target: "server-2"})
 			s.shift(at(50), 2500*time.Millisecond)
 		}, []string{"I3 on time"}},
-		"superseded when it had been overdue for long": {func(s *story) {
-			row := s.row(at(35))
-			row.State, row.Reason, row.Attempts, row.FinishedAt = firjob.StateSuperseded, "the job was paused", nil, began.Add(61*time.Second)
-			s.drop(func(e checker.Event) bool { return e.Execution == at(35) })
-			for i := range s.dump.Executions {
-				if s.dump.Executions[i].Parent == at(35) {
-					s.dump.Executions[i].Parent = at(9999)
-				}
-			}
+		"superseded when it had been overdue for long": {func(s *story) { supersede(s, at(35)) }, []string{"I1 complete"}},
+		"superseded when the fault was recovered from": {func(s *story) {
+			s.event(40*time.Second, checker.Event{Kind: checker.KindFault, Phase: checker.PhaseBegin, Fault: "kill-replica", Target: "server-2"})
+			s.event(44*time.Second, checker.Event{Kind: checker.KindFault, Phase: checker.PhaseOK, Fault: "kill-replica", Target: "server-2"})
+			supersede(s, at(50))
 		}, []string{"I1 complete"}},
 		"open in the end, though it need not have been": {func(s *story) {
 			id := firjob.NewExecutionID(childJob, began.Add(10*time.Second), firjob.KindManual, 9)

@@ -75,6 +75,9 @@ func (s *story) fire(job firjob.JobID, after, late time.Duration) firjob.Executi
 	id := firjob.Fire(job, began.Add(after))
 	s.run(id, 1, after+late, 10*time.Millisecond, firjob.OutcomeSucceeded)
 	s.record(id, firjob.StateSucceeded, after+late+11*time.Millisecond)
+	if job == serialJob { // its handler writes to the ledger
+		s.dump.Effects = append(s.dump.Effects, checker.Effect{Key: id.String(), Token: s.token})
+	}
 	return id
 }
 
@@ -190,9 +193,10 @@ func TestEachViolationIsFound(t *testing.T) {
 			id := firjob.NewExecutionID(9, began.Add(10*time.Second), firjob.KindManual, 3)
 			s.event(9*time.Second, checker.Event{Kind: checker.KindWrite, Phase: checker.PhaseOK, Op: checker.OpTrigger, Job: 9, Execution: id})
 		}, []string{"I1 complete"}, func(r *checker.Report) int { return r.Missed }},
-		"early":                {func(s *story) { s.shift(at(10), -30*time.Millisecond) }, []string{"I3 on time"}, func(r *checker.Report) int { return r.Early }},
-		"late without a fault": {func(s *story) { s.shift(at(50), 2*time.Second) }, []string{"I3 on time"}, func(r *checker.Report) int { return r.Late }},
-		"late beyond recovery": {func(s *story) { s.shift(at(21), 17*time.Second) }, []string{"I3 on time"}, func(r *checker.Report) int { return r.Late }},
+		"early":                                  {func(s *story) { s.shift(at(10), -30*time.Millisecond) }, []string{"I3 on time"}, func(r *checker.Report) int { return r.Early }},
+		"late without a fault":                   {func(s *story) { s.shift(at(50), 2*time.Second) }, []string{"I3 on time"}, func(r *checker.Report) int { return r.Late }},
+		"late beyond recovery":                   {func(s *story) { s.shift(at(21), 17*time.Second) }, []string{"I3 on time"}, func(r *checker.Report) int { return r.Late }},
+		"late when the fault was recovered from": {func(s *story) { s.shift(at(36), 3*time.Second) }, []string{"I3 on time"}, func(r *checker.Report) int { return r.Late }},
 		"a zombie start": {func(s *story) {
 			old := s.token + 1
 			s.run(at(10), 2, 10*time.Second+50*time.Millisecond, time.Millisecond, firjob.OutcomeSucceeded)
@@ -236,6 +240,7 @@ func TestEachViolationIsFound(t *testing.T) {
 		"a write behind the fence": {func(s *story) {
 			s.dump.Effects = []checker.Effect{{Key: "a", Token: 2}, {Key: "a", Token: 1}}
 		}, []string{"I8 effects"}, nil},
+		"a success without its write":  {func(s *story) { s.dump.Effects = s.dump.Effects[1:] }, []string{"I8 effects"}, nil},
 		"planned and not in the queue": {func(s *story) { s.dump.Planned = []firjob.ExecutionID{at(99)} }, []string{"I9 recovered"}, nil},
 		"in the queue and over":        {func(s *story) { s.dump.Queued = []firjob.ExecutionID{at(10)} }, []string{"I9 recovered"}, nil},
 		"two of a job that runs one": {func(s *story) {

@@ -110,23 +110,6 @@ func (c *check) excused(p plan, row Row, at time.Time) bool {
 	return false
 }
 
-// heldUp is disturbed for a fire that is due at the instant: a fault that began
-// while it was still on time counts, too.
-func (c *check) heldUp(due time.Time) (until time.Time, is bool) {
-	if until, is = c.disturbed(due.Add(c.OnTime)); is {
-		return until, true
-	}
-	return c.disturbed(due)
-}
-
-// overdue reports whether a fire should have begun long before the instant.
-func (c *check) overdue(due, at time.Time) bool {
-	if _, disturbed := c.heldUp(due); disturbed {
-		return c.free(due, at) > c.Recovery+c.OnTime
-	}
-	return at.Sub(due) > 2*c.OnTime
-}
-
 // phantoms is I2: nothing ran that is not recorded, nothing is recorded that no
 // version of its job fires, and no attempt was given to two tokens.
 func (c *check) phantoms() {
@@ -171,57 +154,6 @@ func (c *check) gaveBack(id firjob.ExecutionID) bool {
 		}
 	}
 	return len(begun) <= 1
-}
-
-// onTime is I3: nothing begins early, and the first start comes within OnTime,
-// or, if a fault held it up, within Recovery of its end; time in which another
-// fault is at work does not count.
-func (c *check) onTime() {
-	for id, runs := range c.runs {
-		first := slices.MinFunc(runs, func(a, b run) int { return cmp.Compare(a.begin, b.begin) })
-		at, due := c.wall(first.begin), id.ScheduledAt()
-		late := at.Sub(due)
-		if late < -c.Early {
-			c.report.Early++
-			c.fail("I3 on time", id, at, "it began %v before its time", -late)
-		}
-		healed, disturbed := c.heldUp(due)
-		c.report.observe(late, disturbed)
-		if id.Kind() != firjob.KindSchedule || c.waited(id) {
-			continue
-		}
-		switch {
-		case disturbed && c.free(due, at) > c.Recovery:
-			c.report.Late++
-			c.fail("I3 on time", id, at, "it began %v after its time and %v after the fault was undone, %v of them without another", late, at.Sub(healed), c.free(due, at))
-		case !disturbed && late > c.OnTime:
-			c.report.Late++
-			c.fail("I3 on time", id, at, "it began %v after its time, with no fault at work", late)
-		}
-	}
-}
-
-// free returns how much of the span passed without any fault at work.
-func (c *check) free(from, until time.Time) time.Duration {
-	free := until.Sub(from)
-	covered := from              // up to here
-	for _, f := range c.faults { // in the order of their beginnings
-		begin, end := later(f.from, covered), f.until
-		if end.After(until) {
-			end = until
-		}
-		if end.After(begin) {
-			free -= end.Sub(begin)
-			covered = end
-		}
-	}
-	return free
-}
-
-// waited reports whether the job bounds what runs, so that a fire may have had
-// to wait for its turn.
-func (c *check) waited(id firjob.ExecutionID) bool {
-	return c.plans[id.Job()].at(id.ScheduledAt()).MaxRunning > 0
 }
 
 // tokens is I4: tokens grow with the attempts, and no handler begins after one
@@ -331,11 +263,17 @@ func (c *check) legal() {
 	}
 }
 
-// effects is I8: a resource that checks tokens took effect once for each
-// execution that succeeded, and never with a lower token after a higher one.
+// effects is I8: a resource that checks tokens never took effect with a lower
+// token after a higher one, and what succeeded wrote to it with the token of its
+// record. Jobs of which there is no write at all have none to do.
 func (c *check) effects() {
 	highest := map[string]int64{}
+	took, writers := map[firjob.AttemptRef]bool{}, map[firjob.JobID]bool{}
 	for _, e := range c.dump.Effects {
+		if id, err := firjob.ParseExecutionID(e.Key); err == nil {
+			writers[id.Job()] = true
+			took[firjob.AttemptRef{ID: id, Token: e.Token}] = !e.Refused
+		}
 		if e.Token < highest[e.Key] && !e.Refused {
 			c.fail("I8 effects", firjob.ExecutionID{}, c.end, "%s was written with token %d after %d", e.Key, e.Token, highest[e.Key])
 		}
@@ -343,6 +281,11 @@ func (c *check) effects() {
 			c.report.FencedOff++
 		}
 		highest[e.Key] = max(highest[e.Key], e.Token)
+	}
+	for id, r := range c.rows {
+		if r.State == firjob.StateSucceeded && writers[id.Job()] && !took[firjob.AttemptRef{ID: id, Token: r.Token}] {
+			c.fail("I8 effects", id, r.FinishedAt, "it is recorded as succeeded with token %d, whose last write the resource did not take", r.Token)
+		}
 	}
 }
 
@@ -363,70 +306,6 @@ func (c *check) recovered() {
 	for id := range queued {
 		if !planned[id] {
 			c.fail("I9 recovered", id, c.end, "it is in the delay queue, but its record says %q", c.rows[id].State)
-		}
-	}
-}
-
-// policies is I10: no more handlers of a job at a time than it allows, one child
-// for each success of its parent, and nothing begins that the record says was
-// left out.
-func (c *check) policies() {
-	active := map[firjob.JobID][]run{}
-	for id, runs := range c.runs {
-		active[id.Job()] = append(active[id.Job()], runs...)
-		switch r := c.rows[id]; r.State {
-		case firjob.StateSkipped, firjob.StateMissed, firjob.StateSuperseded:
-			c.fail("I10 policy", id, c.wall(runs[0].begin), "a handler began, but the record says %s (%s)", r.State, r.Reason)
-		}
-	}
-	for job, p := range c.plans {
-		c.bound(p, active[job])
-		c.children(job, p)
-	}
-}
-
-// bound checks that no more handlers of a job were active than it allows. One
-// whose attempt had been declared lost by then does not count: its executor is
-// the last to hear of that.
-func (c *check) bound(p plan, runs []run) {
-	slices.SortFunc(runs, func(a, b run) int { return cmp.Compare(a.begin, b.begin) })
-	for i, r := range runs {
-		at := c.wall(r.begin)
-		limit := p.at(at).MaxRunning
-		if limit == 0 {
-			continue
-		}
-		n := 1
-		for _, other := range runs[:i] {
-			if other.end > r.begin && !c.lostBefore(other, at) {
-				n++
-			}
-		}
-		if n > limit {
-			c.fail("I10 policy", r.Execution, at, "%d handlers of the job were active, at most %d may be", n, limit)
-		}
-	}
-}
-
-func (c *check) lostBefore(r run, at time.Time) bool {
-	return slices.ContainsFunc(c.rows[r.Execution].Attempts, func(a firjob.Attempt) bool {
-		return a.Token == r.Token && a.Outcome == firjob.OutcomeLost && a.FinishedAt != nil && !a.FinishedAt.After(at)
-	})
-}
-
-// children checks that each success of the job's parent led to one execution.
-func (c *check) children(job firjob.JobID, p plan) {
-	if len(p) == 0 || p[0].spec.Parent == 0 {
-		return
-	}
-	led := map[firjob.ExecutionID]int{}
-	for _, r := range c.byJob[job] {
-		led[r.Parent]++
-	}
-	for _, r := range c.byJob[p[0].spec.Parent] {
-		began := r.ID.ScheduledAt().After(p[0].sure) && r.FinishedAt.Before(c.cutoff())
-		if n := led[r.ID]; r.State == firjob.StateSucceeded && began && n != 1 {
-			c.fail("I10 policy", r.ID, r.FinishedAt, "its success led to %d executions of job %d, want 1", n, job)
 		}
 	}
 }
