@@ -14,11 +14,28 @@ import (
 // be cancelled and which are not current any more. An attempt that was given up
 // and not claimed again is neither: its result would still count. The deadline of
 // one whose handler has not begun is put off, because the executor counts the
-// timeout from there. Rows that need no change are not written.
+// timeout from there. Rows that need no change are not written. What it answers is
+// in the order of the ids.
+//
+// Each firjob.MaxBatch of them are a transaction of their own, in the order of their
+// ids: what an executor has piled up in an overload would else lock thousands of
+// rows for seconds, whose results wait meanwhile, and give up, and come again. An
+// error leaves what was renewed before it.
 func (db *DB) Hold(ctx context.Context, held []firjob.Held, lease time.Duration) (result firjob.HoldResult, err error) {
-	if len(held) == 0 {
-		return result, nil
+	held = slices.Clone(held)
+	slices.SortStableFunc(held, func(a, b firjob.Held) int { return compareIDs(a.Attempt.ID, b.Attempt.ID) })
+	for part := range slices.Chunk(held, firjob.MaxBatch) {
+		answers, err := db.holdSome(ctx, part, lease)
+		if err != nil {
+			return result, err
+		}
+		result.Cancel = append(result.Cancel, answers.Cancel...)
+		result.Stale = append(result.Stale, answers.Stale...)
 	}
+	return result, nil
+}
+
+func (db *DB) holdSome(ctx context.Context, held []firjob.Held, lease time.Duration) (result firjob.HoldResult, err error) {
 	err = db.inTx(ctx, db.hot, "hold attempts", func(ctx context.Context, tx pgx.Tx) error {
 		rows, err := readHeld(ctx, tx, held, lease)
 		if err != nil {
@@ -110,7 +127,6 @@ func renewHeld(ctx context.Context, tx pgx.Tx, held []renewal, lease time.Durati
 	if len(held) == 0 {
 		return nil
 	}
-	slices.SortFunc(held, func(a, b renewal) int { return compareIDs(a.Attempt.ID, b.Attempt.ID) })
 	ids := make([]firjob.ExecutionID, len(held))
 	tokens := make([]int64, len(held))
 	executors, incarnations := make([]string, len(held)), make([]string, len(held))

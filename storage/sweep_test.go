@@ -1,6 +1,7 @@
 package storage_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -79,6 +80,7 @@ func TestHold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	slices.SortStableFunc(stale, func(a, b firjob.Held) int { return bytes.Compare(a.Attempt.ID[:], b.Attempt.ID[:]) })
 	if diff := cmp.Diff(firjob.HoldResult{Cancel: []firjob.Held{hold(cancelled, executor)}, Stale: stale}, got); diff != "" {
 		t.Errorf("hold (-want +got):\n%s", diff)
 	}
