@@ -17,10 +17,13 @@ import (
 // Jobs of several callers may share a transaction.
 func (db *DB) CreateJob(ctx context.Context, job firjob.Job) (firjob.Job, error) {
 	create := db.creates.Do
-	if firjob.WriteOf(ctx).Alone() {
+	if firjob.WriteOf(ctx).Alone() || job.Parents != nil || len(job.Schedule.Calendars) > 0 {
+		// It may have to wait for the locks of what it names, and nobody with it.
 		create = func(ctx context.Context, jobs []firjob.Job) ([]firjob.StoredJob, error) {
 			return db.CreateJobs(ctx, jobs, true)
 		}
+	} else {
+		ctx = context.WithoutCancel(ctx) // what is begun with others goes on: its outcome must be told
 	}
 	stored, err := create(ctx, []firjob.Job{job})
 	if err != nil {

@@ -23,6 +23,8 @@ func (db *DB) Trigger(ctx context.Context, t firjob.TriggerRequest) (e firjob.Ex
 		trigger = func(ctx context.Context, list []firjob.TriggerRequest) ([]firjob.Triggered, error) {
 			return db.TriggerMany(ctx, t.Job, list)
 		}
+	} else {
+		ctx = context.WithoutCancel(ctx) // as in CreateJob: what is recorded must be announced
 	}
 	made, err := trigger(ctx, []firjob.TriggerRequest{t})
 	if err != nil {
