@@ -306,7 +306,14 @@ func TestBroadcastsEndWhileExecutorsAndReplicasDie(t *testing.T) {
 	s := newStage(t, cluster.Options{Servers: 3, Workers: 3})
 	job := s.create(map[string]any{"app": cluster.App, "name": "everywhere", "handler": "sleep", "params": map[string]string{"for": "1500ms"},
 		"schedule": map[string]any{"kind": "manual"}, "route": "broadcast"})
-	s.until(10*time.Second, "three executors are known", func() bool { return s.executors() == 3 })
+	s.until(10*time.Second, "three executors are known to each server", func() bool {
+		for range 2 * len(s.Servers) { // which answer in turn
+			if s.executors() != 3 {
+				return false
+			}
+		}
+		return true
+	})
 	killed := map[int]time.Time{}
 	var calm, stormy firjob.Execution
 	s.mustCall(http.StatusCreated, http.MethodPost, jobPath(job.ID, "/trigger"), nil, &calm)
