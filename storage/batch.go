@@ -108,9 +108,8 @@ func (n *newJobs) ready(job *firjob.Job) (err error) {
 	return nil
 }
 
-// insert stores those that are ready, by one statement, in the order of their
-// names: two transactions with the same ones would else wait for each other. Of two
-// with one name the first is stored.
+// insert stores those that are ready, by one statement. Of two with one name the
+// first is stored.
 func (n *newJobs) insert(ctx context.Context, tx pgx.Tx) error {
 	var rows [][]any
 	for i := range n.list {
@@ -179,7 +178,7 @@ const createJobsSQL = `INSERT INTO jobs (name, handler, params, kind, schedule, 
 		AS u(name, handler, params, kind, schedule, misfire, grace_ms, overlap, route,
 		delivery, timeout_ms, retry, priority, enabled, paused_reason, misfire_cap, start_deadline_ms, max_running,
 		queue_limit, replace_after_ms, dispatch, parents, calendars, app, next_fire_at, place)
-	ORDER BY u.app, u.name, u.place
+	ORDER BY u.place
 	ON CONFLICT (app, name) WHERE deleted_at IS NULL DO NOTHING
 	RETURNING id, created_at, app, name`
 
