@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/failpoint"
@@ -11,9 +12,15 @@ import (
 
 // Numbers of the group commits.
 const (
-	finishBatch = 2 * firjob.MaxBatch // results in one transaction
-	finishers   = 2                   // transactions at a time
-	holdBatch   = 4 * firjob.MaxBatch
+	finishBatch  = 2 * firjob.MaxBatch // results in one transaction
+	finishers    = 2                   // transactions at a time
+	finishEnough = firjob.MaxBatch / 2
+	// A result that comes alone is recorded at once, the next one after this time.
+	// At 12,000/s it makes the batches of 34 results some 65, and saves 10 of the
+	// 78 µs of CPU that servers, executors and Redis take for each execution. Twice
+	// the time saves no more.
+	finishGap = 5 * time.Millisecond
+	holdBatch = 4 * firjob.MaxBatch
 )
 
 // Finish records a batch of results of one executor and returns after the

@@ -158,9 +158,9 @@ func New(o Options) (*Scheduler, error) {
 		spreads: make(chan struct{}, spreadsAtATime)}
 	s.sending.calls = &calls{caller: o.Caller, slots: newCallSlots(callsAtATime, callsPerHost), replica: o.Replica, lease: o.LeaseTTL,
 		clock: s.clock, hold: s.holdCalls, finish: s.Finish, lose: s.lose, log: log}
-	s.finishes = groupcommit.New(finishBatch, finishers, s.finish)
-	s.holds = groupcommit.New(holdBatch, 1, s.renew)
-	s.changes = groupcommit.New(firjob.MaxBatch, planners, s.planChanged)
+	s.finishes = groupcommit.New(groupcommit.Sizes{Limit: finishBatch, Calls: finishers, Enough: finishEnough, Gap: finishGap}, s.finish)
+	s.holds = groupcommit.New(groupcommit.Sizes{Limit: holdBatch, Calls: 1}, s.renew)
+	s.changes = groupcommit.New(groupcommit.Sizes{Limit: firjob.MaxBatch, Calls: planners}, s.planChanged)
 	return s, nil
 }
 

@@ -62,8 +62,8 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, err
 	}
 	db := &DB{hot: hotPool, api: apiPool, log: log.With("component", "storage")}
-	db.creates = groupcommit.New(createBatch, creators, db.createEach)
-	db.triggers = groupcommit.New(triggerBatch, triggerers, db.triggerEach)
+	db.creates = groupcommit.New(groupcommit.Sizes{Limit: createBatch, Calls: creators}, db.createEach)
+	db.triggers = groupcommit.New(groupcommit.Sizes{Limit: triggerBatch, Calls: triggerers}, db.triggerEach)
 	return db, nil
 }
 

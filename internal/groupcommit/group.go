@@ -3,6 +3,8 @@ package groupcommit
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -10,19 +12,32 @@ import (
 	"github.com/firjob/firjob"
 )
 
-// Group turns concurrent small requests into few large ones. No timer is
-// involved: while the calls that are allowed at a time are under way, the next one
-// fills up, so batches grow with the load. It is safe for concurrent use.
+// Group turns concurrent small requests into few large ones: while a call is under
+// way, the next one fills up, so batches grow with the load. It is safe for
+// concurrent use.
 type Group[T, R any] struct {
 	do    func(ctx context.Context, items []T) ([]R, error) // one result for each item
-	limit int                                               // items in one call
-	most  int                                               // calls at a time
+	sizes Sizes
 	calls sync.WaitGroup
 
 	mu      sync.Mutex
 	waiting []*request[T, R]
-	running int // carriers
+	size    int       // items that wait
+	running int       // carriers
+	began   time.Time // the last call
 	closed  bool
+}
+
+// Sizes bound the calls of a Group.
+type Sizes struct {
+	Limit  int // items in one call, unless one request has more
+	Calls  int // at a time
+	Enough int // items that must wait for a call to begin beside others; 0: Limit
+
+	// Gap is the least time from the beginning of one call to that of the next, for
+	// it to fill up, unless Enough items wait. A request after a quiet time does not
+	// wait.
+	Gap time.Duration
 }
 
 type request[T, R any] struct {
@@ -35,11 +50,12 @@ type request[T, R any] struct {
 // Timeout bounds a call. A call has no caller's context: it works for many.
 const Timeout = 10 * time.Second
 
-// New returns a group that makes at most that many calls of do at a time, each
-// with at most limit items, or those of one request if they are more. do returns one
-// result for each item.
-func New[T, R any](limit, calls int, do func(context.Context, []T) ([]R, error)) *Group[T, R] {
-	return &Group[T, R]{do: do, limit: limit, most: calls}
+// New returns a group that calls do, which returns one result for each item.
+func New[T, R any](sizes Sizes, do func(context.Context, []T) ([]R, error)) *Group[T, R] {
+	if sizes.Enough == 0 {
+		sizes.Enough = sizes.Limit
+	}
+	return &Group[T, R]{do: do, sizes: sizes}
 }
 
 // Do returns the results of items once the call that carried them is over. An
@@ -66,35 +82,52 @@ func (g *Group[T, R]) enqueue(ctx context.Context, call *request[T, R]) {
 		return
 	}
 	g.waiting = append(g.waiting, call)
-	if g.running < g.most {
+	g.size += len(call.items)
+	if g.running == 0 || g.running < g.sizes.Calls && g.size >= g.sizes.Enough {
 		g.running++
 		g.calls.Go(func() { g.carryAll(ctx) })
 	}
 }
 
-// carryAll carries what waits until nothing does.
+// carryAll carries what waits until there is no need of this carrier.
 func (g *Group[T, R]) carryAll(ctx context.Context) {
-	for calls := g.take(); len(calls) > 0; calls = g.take() {
-		g.carry(ctx, calls)
+	for {
+		calls, pause := g.take()
+		switch {
+		case len(calls) > 0:
+			g.carry(ctx, calls)
+		case pause > 0:
+			time.Sleep(pause)
+		default:
+			return
+		}
 	}
 }
 
-// take removes what goes into one call. When nothing waits the carrier that
-// asks is counted out.
-func (g *Group[T, R]) take() []*request[T, R] {
+// take removes what goes into one call, or returns how long that should wait for
+// more. With neither the carrier that asks is counted out: nothing waits, or too
+// little for a carrier beside others.
+func (g *Group[T, R]) take() (taken []*request[T, R], pause time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	enough := g.size >= g.sizes.Enough
+	if len(g.waiting) == 0 || g.running > 1 && !enough {
+		g.running--
+		return nil, 0
+	}
+	if pause = time.Until(g.began.Add(g.sizes.Gap)); pause > 0 && !enough {
+		return nil, pause
+	}
 	n, size := 0, 0
-	for n < len(g.waiting) && (n == 0 || size+len(g.waiting[n].items) <= g.limit) {
+	for n < len(g.waiting) && (n == 0 || size+len(g.waiting[n].items) <= g.sizes.Limit) {
 		size += len(g.waiting[n].items)
 		n++
 	}
-	if n == 0 {
-		g.running--
-	}
-	taken := g.waiting[:n:n]
+	taken = g.waiting[:n:n]
 	g.waiting = slices.Clone(g.waiting[n:])
-	return taken
+	g.size -= size
+	g.began = time.Now()
+	return taken, 0
 }
 
 func (g *Group[T, R]) carry(ctx context.Context, calls []*request[T, R]) {
@@ -102,9 +135,7 @@ func (g *Group[T, R]) carry(ctx context.Context, calls []*request[T, R]) {
 	for _, c := range calls {
 		items = append(items, c.items...)
 	}
-	ctx, cancel := context.WithTimeout(ctx, Timeout)
-	defer cancel()
-	results, err := g.do(ctx, items)
+	results, err := g.call(ctx, items)
 	for _, c := range calls {
 		if c.err = err; err == nil {
 			c.results, results = results[:len(c.items)], results[len(c.items):]
@@ -113,12 +144,32 @@ func (g *Group[T, R]) carry(ctx context.Context, calls []*request[T, R]) {
 	}
 }
 
+// call returns one result for each item, or an error, whatever do does: a fault of
+// it must not end a process that works for others, too.
+func (g *Group[T, R]) call(ctx context.Context, items []T) (results []R, err error) {
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
+	defer func() {
+		if fault := recover(); fault != nil {
+			results, err = nil, fmt.Errorf("a panic in a shared call: %v\n%s", fault, debug.Stack())
+		}
+	}()
+	results, err = g.do(ctx, items)
+	if err == nil && len(results) != len(items) {
+		err = fmt.Errorf("a shared call gave %d results for %d items", len(results), len(items))
+	}
+	return results, err
+}
+
 // abandon takes a call that nobody waits for out of the queue, unless it is
 // under way already.
 func (g *Group[T, R]) abandon(call *request[T, R]) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.waiting = slices.DeleteFunc(g.waiting, func(c *request[T, R]) bool { return c == call })
+	if i := slices.Index(g.waiting, call); i >= 0 {
+		g.waiting = slices.Delete(g.waiting, i, i+1)
+		g.size -= len(call.items)
+	}
 }
 
 // Close lets no call begin any more and returns when none is under way.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,7 +16,7 @@ func TestGroupCarriesConcurrentCallsTogether(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var sizes []int
-		g := New(100, 1, func(_ context.Context, items []int) ([]int, error) {
+		g := New(Sizes{Limit: 100, Calls: 1}, func(_ context.Context, items []int) ([]int, error) {
 			sizes = append(sizes, len(items))
 			time.Sleep(10 * time.Millisecond) // in the bubble: no real time passes
 			doubled := make([]int, len(items))
@@ -43,7 +44,7 @@ func TestGroupCarriesConcurrentCallsTogether(t *testing.T) {
 func TestGroupKeepsToItsLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := New(5, 1, func(_ context.Context, items []int) ([]int, error) {
+		g := New(Sizes{Limit: 5, Calls: 1}, func(_ context.Context, items []int) ([]int, error) {
 			if len(items) > 5 {
 				t.Errorf("one call carried %d items, limit 5", len(items))
 			}
@@ -62,7 +63,7 @@ func TestGroupGivesEverybodyTheError(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		down := errors.New("down")
-		g := New(100, 1, func(context.Context, []int) ([]int, error) {
+		g := New(Sizes{Limit: 100, Calls: 1}, func(context.Context, []int) ([]int, error) {
 			time.Sleep(time.Millisecond)
 			return nil, down
 		})
@@ -83,7 +84,7 @@ func TestGroupGivesEverybodyTheError(t *testing.T) {
 func TestGroupOutlivesTheCallerThatCarries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := New(100, 1, func(ctx context.Context, items []int) ([]int, error) {
+		g := New(Sizes{Limit: 100, Calls: 1}, func(ctx context.Context, items []int) ([]int, error) {
 			time.Sleep(10 * time.Millisecond)
 			return items, ctx.Err()
 		})
@@ -103,7 +104,7 @@ func TestGroupForgetsCallersThatWentAway(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
-		g := New(10, 1, func(_ context.Context, items []int) ([]int, error) {
+		g := New(Sizes{Limit: 10, Calls: 1}, func(_ context.Context, items []int) ([]int, error) {
 			<-hang
 			return items, nil
 		})
@@ -132,7 +133,7 @@ func TestGroupCallsOnlyForWhatWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		calls, items := 0, 0
-		g := New(100, 2, func(_ context.Context, list []int) ([]int, error) {
+		g := New(Sizes{Limit: 100, Calls: 2, Enough: 10}, func(_ context.Context, list []int) ([]int, error) {
 			mu.Lock()
 			calls++
 			items += len(list)
@@ -153,4 +154,94 @@ func TestGroupCallsOnlyForWhatWaits(t *testing.T) {
 			t.Errorf("50 items took %d calls that carried %d items, and %d carriers are left; want 3 calls, 50 items and none", calls, items, g.running)
 		}
 	})
+}
+
+// A second call beside the first is worth its while only when much waits.
+func TestGroupLetsBatchesFillUp(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		sizes Sizes
+		most  int // calls at a time that are wanted
+	}{
+		"little waits": {Sizes{Limit: 100, Calls: 4, Enough: 50}, 1},
+		"enough waits": {Sizes{Limit: 10, Calls: 4, Enough: 10}, 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var running, most atomic.Int32
+				g := New(c.sizes, func(_ context.Context, items []int) ([]int, error) {
+					if n := running.Add(1); n > most.Load() {
+						most.Store(n)
+					}
+					time.Sleep(time.Millisecond)
+					running.Add(-1)
+					return items, nil
+				})
+				var wait sync.WaitGroup
+				for range 40 {
+					wait.Go(func() { _, _ = g.Do(t.Context(), []int{1}) })
+				}
+				wait.Wait()
+				if got := int(most.Load()); got != c.most {
+					t.Errorf("40 items made %d calls at a time, want %d", got, c.most)
+				}
+			})
+		})
+	}
+}
+
+func TestGroupPausesBetweenCalls(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const gap = 5 * time.Millisecond
+		g := New(Sizes{Limit: 100, Calls: 2, Enough: 50, Gap: gap}, func(_ context.Context, items []int) ([]int, error) {
+			return items, nil
+		})
+		took := func(items int) time.Duration {
+			began := time.Now()
+			if _, err := g.Do(t.Context(), make([]int, items)); err != nil {
+				t.Fatal(err)
+			}
+			return time.Since(began)
+		}
+		for _, step := range []struct {
+			what  string
+			quiet time.Duration // before it
+			items int
+			want  time.Duration
+		}{
+			{"the first", 0, 1, 0},
+			{"the next", 0, 1, gap},
+			{"a later one", 2 * time.Millisecond, 1, gap - 2*time.Millisecond},
+			{"a large one", 0, 50, 0},
+			{"one after a quiet time", gap, 1, 0},
+		} {
+			time.Sleep(step.quiet)
+			if got := took(step.items); got != step.want {
+				t.Errorf("%s took %v, want %v", step.what, got, step.want)
+			}
+		}
+	})
+}
+
+func TestGroupSurvivesFaultsOfItsCall(t *testing.T) {
+	t.Parallel()
+	for name, do := range map[string]func(context.Context, []int) ([]int, error){
+		"a panic":      func(context.Context, []int) ([]int, error) { panic("out of cheese") },
+		"too few":      func(context.Context, []int) ([]int, error) { return nil, nil },
+		"too many":     func(context.Context, []int) ([]int, error) { return []int{1, 2, 3}, nil },
+		"an honest no": func(context.Context, []int) ([]int, error) { return nil, errors.New("no") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := New(Sizes{Limit: 10, Calls: 1}, do)
+			for range 2 { // the next call works as well
+				if got, err := g.Do(t.Context(), []int{1}); err == nil || got != nil {
+					t.Errorf("Do = %v, %v, want an error", got, err)
+				}
+			}
+			g.Close()
+		})
+	}
 }
