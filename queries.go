@@ -9,6 +9,7 @@ import (
 // JobFilter selects and pages jobs. Zero fields do not select.
 type JobFilter struct {
 	App      string
+	Name     string
 	Query    string // part of a name or handler, case ignored
 	Enabled  *bool
 	Kind     ScheduleKind

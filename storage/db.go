@@ -35,6 +35,7 @@ type DB struct {
 	api *pool // everything that a person or a program asked for
 	log *slog.Logger
 
+	looks    int // looksPerPage
 	apps     jobApps
 	creates  *groupcommit.Group[firjob.Job, firjob.StoredJob]
 	triggers *groupcommit.Group[firjob.TriggerRequest, firjob.Triggered]
@@ -61,7 +62,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		hotPool.Close()
 		return nil, err
 	}
-	db := &DB{hot: hotPool, api: apiPool, log: log.With("component", "storage")}
+	db := &DB{hot: hotPool, api: apiPool, looks: looksPerPage, log: log.With("component", "storage")}
 	db.creates = groupcommit.New(groupcommit.Sizes{Limit: createBatch, Calls: creators}, db.createEach)
 	db.triggers = groupcommit.New(groupcommit.Sizes{Limit: triggerBatch, Calls: triggerers}, db.triggerEach)
 	return db, nil

@@ -5,3 +5,6 @@ func HotSettings() map[string]string { return hotSettings() }
 
 // Coprime is the factor that scatters jobs.
 func Coprime(n int) int64 { return coprime(n) }
+
+// SetLooks sets how many rows a page looks at.
+func SetLooks(db *DB, n int) { db.looks = n }

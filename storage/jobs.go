@@ -121,11 +121,16 @@ func jobError(verb string, id firjob.JobID, err error) error {
 	return classify(verb, err)
 }
 
-// Jobs returns a page of jobs by id, and the id after which the next page
-// starts (0: this was the last).
+// Jobs returns a page of jobs by id, and the id after which the next page starts
+// (0: this was the last). A page may hold less than its size, or nothing, and not be
+// the last: see looksPerPage.
 func (db *DB) Jobs(ctx context.Context, f firjob.JobFilter) (jobs []firjob.Job, next firjob.JobID, err error) {
+	upTo, err := db.lookedJobs(ctx, f)
+	if err != nil {
+		return nil, 0, classify("list jobs", err)
+	}
 	rows, _ := db.api.Query(ctx, jobsSQL, pointer(f.App), pointer(f.Query), f.Enabled, int64(f.After), f.PageSize+1,
-		pointer(string(f.Kind)), pointer(string(f.Route)), pointer(f.Calendar), pointer(int64(f.Parent)))
+		pointer(string(f.Kind)), pointer(string(f.Route)), pointer(f.Calendar), pointer(int64(f.Parent)), upTo, pointer(f.Name))
 	list, err := pgx.CollectRows(rows, scanJob)
 	if err == nil {
 		err = fillCalendars(ctx, db.api, list)
@@ -139,7 +144,10 @@ func (db *DB) Jobs(ctx context.Context, f firjob.JobFilter) (jobs []firjob.Job, 
 		}
 		jobs = append(jobs, j.Job)
 	}
-	return jobs, 0, nil
+	if upTo != nil {
+		next = firjob.JobID(*upTo)
+	}
+	return jobs, next, nil
 }
 
 const jobsSQL = `SELECT ` + jobColumns + ` FROM jobs
@@ -151,6 +159,7 @@ const jobsSQL = `SELECT ` + jobColumns + ` FROM jobs
 		AND ($7::text IS NULL OR route = $7)
 		AND ($8::text IS NULL OR calendars IS NOT NULL AND calendars::jsonb @> jsonb_build_array(jsonb_build_object('name', $8::text)))
 		AND ($9::bigint IS NULL OR id = ANY(ARRAY(SELECT child FROM job_parents WHERE parent = $9)))
+		AND ($10::bigint IS NULL OR id <= $10) AND ($11::text IS NULL OR name = $11)
 	ORDER BY id LIMIT $5`
 
 // UpdateJob locks the job, lets change edit it, then stores it with the next

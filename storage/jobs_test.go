@@ -177,23 +177,6 @@ func TestJobsPages(t *testing.T) {
 		j.Name, j.Handler, j.Route, j.Schedule = "100%_Odd", "other", firjob.RouteSticky, firjob.Schedule{Kind: firjob.ScheduleManual}
 		j.Parents = &firjob.Parents{Join: firjob.JoinAll, Of: []firjob.Parent{{Job: want[0], On: firjob.OnEnd}}}
 	})
-	list := func(f firjob.JobFilter) (got []firjob.JobID) {
-		t.Helper()
-		f.PageSize = 2
-		for {
-			page, next, err := s.Jobs(t.Context(), f)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, j := range page {
-				got = append(got, j.ID)
-			}
-			if next == 0 {
-				return got
-			}
-			f.After = next
-		}
-	}
 	paused := false
 	for name, c := range map[string]struct {
 		filter firjob.JobFilter
@@ -212,7 +195,7 @@ func TestJobsPages(t *testing.T) {
 		"by calendar":  {firjob.JobFilter{Calendar: "holidays"}, nil},
 		"by no handle": {firjob.JobFilter{Query: "nothing"}, nil},
 	} {
-		if diff := cmp.Diff(c.want, list(c.filter)); diff != "" {
+		if diff := cmp.Diff(c.want, s.listJobs(c.filter, 2)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}

@@ -11,9 +11,23 @@ import (
 // Executions returns a page of executions, the latest scheduled first, and the
 // id before which the next page starts (zero: this was the last). Triggers that
 // wait for a later time, and those that were cancelled while they did, are among
-// them.
+// them. A page may hold less than its size, or nothing, and not be the last: see
+// looksPerPage.
 func (db *DB) Executions(ctx context.Context, f firjob.ExecutionFilter) (list []firjob.Execution, next firjob.ExecutionID, err error) {
+	few := false
+	if f.App != "" {
+		if few, err = db.hasFewJobs(ctx, f.App); err != nil {
+			return nil, next, classify("list executions", err)
+		}
+	}
+	downTo, err := db.lookedExecutions(ctx, f, few)
+	if err != nil {
+		return nil, next, classify("list executions", err)
+	}
 	args := filterArgs(f)
+	if downTo != nil {
+		args[0] = (*[16]byte)(downTo)
+	}
 	// In this order: a trigger that becomes an execution meanwhile is seen twice
 	// rather than never.
 	rows, _ := db.api.Query(ctx, laterTriggersSQL, args...)
@@ -21,15 +35,18 @@ func (db *DB) Executions(ctx context.Context, f firjob.ExecutionFilter) (list []
 	if err != nil {
 		return nil, next, classify("list executions", err)
 	}
-	rows, _ = db.api.Query(ctx, executionsSQL, args...)
+	rows, _ = db.api.Query(ctx, executionsSQL, append(args, few)...)
 	list, err = pgx.CollectRows(rows, scanExecution)
 	if err != nil {
 		return nil, next, classify("list executions", err)
 	}
 	list = mergeLater(list, later)
-	if len(list) > f.PageSize {
+	switch {
+	case len(list) > f.PageSize:
 		list = list[:f.PageSize]
 		next = list[len(list)-1].ID
+	case downTo != nil:
+		next = *downTo
 	}
 	return list, next, nil
 }
@@ -39,16 +56,7 @@ func (db *DB) Executions(ctx context.Context, f firjob.ExecutionFilter) (list []
 // more than a page, to see whether there is another, the kinds, the executor and
 // the root of a tree.
 func filterArgs(f firjob.ExecutionFilter) []any {
-	var from, before *[16]byte
-	if !f.Since.IsZero() {
-		from = (*[16]byte)(new(firjob.FirstIDAt(f.Since)))
-	}
-	if !f.Until.IsZero() {
-		before = (*[16]byte)(new(firjob.FirstIDAt(f.Until)))
-	}
-	if !f.Before.IsZero() && (before == nil || compareIDs(f.Before, *before) < 0) {
-		before = (*[16]byte)(&f.Before)
-	}
+	from, before := idRange(f)
 	var states []string
 	for _, s := range f.States {
 		states = append(states, string(s))
@@ -61,11 +69,27 @@ func filterArgs(f firjob.ExecutionFilter) []any {
 		kinds, pointer(f.Executor), orNullID(f.Root)}
 }
 
+// idRange returns the lowest id that a filter allows, and the one that all are
+// below; nil where it does not bound them.
+func idRange(f firjob.ExecutionFilter) (from, before *[16]byte) {
+	if !f.Since.IsZero() {
+		from = (*[16]byte)(new(firjob.FirstIDAt(f.Since)))
+	}
+	if !f.Until.IsZero() {
+		before = (*[16]byte)(new(firjob.FirstIDAt(f.Until)))
+	}
+	if !f.Before.IsZero() && (before == nil || compareIDs(f.Before, *before) < 0) {
+		before = (*[16]byte)(&f.Before)
+	}
+	return from, before
+}
+
 const (
 	executionsSQL = `SELECT ` + executionColumns + ` FROM executions AS e JOIN jobs AS j ON j.id = e.job_id
 		WHERE ($1::uuid IS NULL OR e.id >= $1) AND ($2::uuid IS NULL OR e.id < $2)
 			AND e.job_id > 0 AND ($3::bigint IS NULL OR e.job_id = $3)
-			AND ($4::text IS NULL OR e.job_id = ANY(ARRAY(SELECT id FROM jobs WHERE app = $4)))
+			AND ($4::text IS NULL OR j.app = $4)
+			AND (NOT $10::bool OR e.job_id = ANY(ARRAY(SELECT id FROM jobs WHERE app = $4)))
 			AND ($5::text[] IS NULL OR e.state::text = ANY($5))
 			AND ($7::int[] IS NULL OR ` + kindOf + ` = ANY($7))
 			AND ($8::text IS NULL OR e.executor = $8)

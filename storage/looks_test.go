@@ -1,0 +1,109 @@
+package storage_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/storage"
+)
+
+// Pages that look at few rows each lead to the same list, whatever is filtered
+// for, and none of them is larger than asked for.
+func TestPagesThatLookAtFewRowsMissNothing(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	for i := range 40 {
+		s.job(func(j *firjob.Job) {
+			j.Name, j.Enabled = fmt.Sprintf("looked-%d", i), i%7 != 0
+			if i%5 == 0 {
+				j.Schedule = firjob.Schedule{Kind: firjob.ScheduleManual}
+			}
+		})
+	}
+	job := s.job(func(j *firjob.Job) { j.Misfire.Policy = firjob.MisfireFireAll })
+	now := s.now()
+	var at []time.Time
+	for i := range 40 {
+		at = append(at, now.Add(time.Duration(i-40)*time.Second))
+	}
+	ids := s.plan(job, at...)
+	for i := 0; i < len(ids); i += 9 {
+		s.mustClaim(ids[i])
+	}
+	later, _ := s.trigger(firjob.TriggerRequest{Job: job.ID, At: now.Add(2 * time.Hour)})
+
+	jobs := map[string]firjob.JobFilter{
+		"paused":        {Enabled: new(false)},
+		"manual":        {Kind: firjob.ScheduleManual},
+		"named":         {Query: "looked-1"},
+		"of the app":    {App: app, Query: "LOOKED-3", Enabled: new(true)},
+		"of one name":   {Name: "looked-21"},
+		"of one, in it": {App: app, Name: "looked-21", Enabled: new(true)},
+		"of no app":     {App: "another", Kind: firjob.ScheduleManual},
+		"called so not": {Query: "nobody"},
+	}
+	executions := map[string]firjob.ExecutionFilter{
+		"running":               {States: []firjob.State{firjob.StateRunning}},
+		"running, of the job":   {Job: job.ID, States: []firjob.State{firjob.StateRunning}},
+		"running, of the app":   {App: app, States: []firjob.State{firjob.StateRunning}},
+		"planned, for a while":  {Since: at[3], Until: at[31], States: []firjob.State{firjob.StatePlanned}},
+		"manual":                {Kinds: []firjob.Kind{later.ID.Kind()}},
+		"on no executor":        {Executor: "10.0.0.1:1"},
+		"of the app, all of it": {App: app},
+	}
+	const plenty = 1000
+	for _, looks := range []int{1, 3, 10, 39, 40, 41, 100} {
+		for name, f := range jobs {
+			storage.SetLooks(s.DB, plenty)
+			want := s.listJobs(f, plenty)
+			storage.SetLooks(s.DB, looks)
+			for _, size := range []int{1, 4, 50} {
+				if diff := cmp.Diff(want, s.listJobs(f, size)); diff != "" {
+					t.Errorf("jobs %s, %d a page that looks at %d (-want +got):\n%s", name, size, looks, diff)
+				}
+			}
+		}
+		for name, f := range executions {
+			storage.SetLooks(s.DB, plenty)
+			want := s.list(f, plenty)
+			storage.SetLooks(s.DB, looks)
+			for _, size := range []int{1, 4, 50} {
+				if diff := cmp.Diff(want, s.list(f, size)); diff != "" {
+					t.Errorf("executions %s, %d a page that looks at %d (-want +got):\n%s", name, size, looks, diff)
+				}
+			}
+		}
+	}
+	if got := s.list(executions["running"], plenty); len(got) != 5 {
+		t.Errorf("%d executions run, want 5", len(got))
+	}
+	if got := s.listJobs(jobs["manual"], plenty); len(got) != 8 {
+		t.Errorf("%d jobs are manual, want 8", len(got))
+	}
+}
+
+// listJobs returns what a filter selects, page by page.
+func (s *store) listJobs(f firjob.JobFilter, pageSize int) (got []firjob.JobID) {
+	s.t.Helper()
+	f.PageSize = pageSize
+	for {
+		page, next, err := s.Jobs(s.t.Context(), f)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if len(page) > pageSize {
+			s.t.Fatalf("a page of %d holds %d jobs", pageSize, len(page))
+		}
+		for _, j := range page {
+			got = append(got, j.ID)
+		}
+		if next == 0 {
+			return got
+		}
+		f.After = next
+	}
+}
