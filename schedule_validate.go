@@ -32,11 +32,10 @@ func LatestAt() time.Time { return time.Date(9999, time.December, 30, 23, 59, 59
 // its rule.
 type scheduleField struct {
 	name     string
-	value    any
-	present  bool
 	kinds    []ScheduleKind
 	required bool // by those kinds
-	check    func(f *faults, field string)
+	value    func(s *Schedule) (value any, present bool)
+	check    func(s *Schedule, f *faults, field string, now time.Time)
 }
 
 // Validate returns every fault of s, each under "schedule.", and nil if there
@@ -46,48 +45,78 @@ func (s Schedule) Validate(now time.Time) []FieldError {
 	var f faults
 	oneOf(&f, "schedule.kind", s.Kind, ScheduleCron, ScheduleEvery, ScheduleDelay, ScheduleAt, ScheduleManual)
 	known := len(f) == 0
-	for _, field := range s.fields(now) {
-		name, belongs := "schedule."+field.name, slices.Contains(field.kinds, s.Kind)
+	for i := range scheduleFields {
+		field := &scheduleFields[i]
+		value, present := field.value(&s)
+		belongs := slices.Contains(field.kinds, s.Kind)
 		switch {
-		case known && field.present && !belongs:
-			f.add(name, field.value, "does not belong to a schedule of kind %q", s.Kind)
-		case field.present || field.required && belongs:
-			field.check(&f, name)
+		case known && present && !belongs:
+			f.add(field.name, value, "does not belong to a schedule of kind %q", s.Kind)
+		case present || field.required && belongs:
+			field.check(&s, &f, field.name, now)
 		}
 	}
 	return f
 }
 
-func (s Schedule) fields(now time.Time) []scheduleField {
-	cron, at := []ScheduleKind{ScheduleCron}, []ScheduleKind{ScheduleAt}
-	interval, grid := []ScheduleKind{ScheduleEvery, ScheduleDelay}, []ScheduleKind{ScheduleCron, ScheduleEvery}
-	repeated := []ScheduleKind{ScheduleCron, ScheduleEvery, ScheduleDelay}
-	return []scheduleField{
-		{"expr", s.Expr, s.Expr != "", cron, true, func(f *faults, field string) { s.checkExpr(f, field, now) }},
-		{"timezone", s.Timezone, s.Timezone != "", repeated, false, s.checkTimezone},
-		{"dialect", s.Dialect, s.Dialect != "", cron, false, func(f *faults, field string) {
+// The kinds that fields belong to.
+var (
+	cronKind      = []ScheduleKind{ScheduleCron}
+	atKind        = []ScheduleKind{ScheduleAt}
+	intervalKinds = []ScheduleKind{ScheduleEvery, ScheduleDelay}
+	gridKinds     = []ScheduleKind{ScheduleCron, ScheduleEvery}
+	repeatedKinds = []ScheduleKind{ScheduleCron, ScheduleEvery, ScheduleDelay}
+)
+
+// scheduleFields are all but the kind. The table is made once: made for each
+// schedule it was a quarter of what the API allocates for a new job.
+var scheduleFields = []scheduleField{
+	{"schedule.expr", cronKind, true,
+		func(s *Schedule) (any, bool) { return s.Expr, s.Expr != "" },
+		(*Schedule).checkExpr},
+	{"schedule.timezone", repeatedKinds, false,
+		func(s *Schedule) (any, bool) { return s.Timezone, s.Timezone != "" },
+		func(s *Schedule, f *faults, field string, _ time.Time) { s.checkTimezone(f, field) }},
+	{"schedule.dialect", cronKind, false,
+		func(s *Schedule) (any, bool) { return s.Dialect, s.Dialect != "" },
+		func(s *Schedule, f *faults, field string, _ time.Time) {
 			oneOf(f, field, s.Dialect, DialectUnix, DialectQuartz)
 		}},
-		{"gap", s.Gap, s.Gap != "", cron, false, func(f *faults, field string) {
+	{"schedule.gap", cronKind, false,
+		func(s *Schedule) (any, bool) { return s.Gap, s.Gap != "" },
+		func(s *Schedule, f *faults, field string, _ time.Time) {
 			oneOf(f, field, s.Gap, cronspec.GapRunAfter, cronspec.GapSkip)
 		}},
-		{"overlap_hour", s.OverlapHour, s.OverlapHour != "", cron, false, func(f *faults, field string) {
+	{"schedule.overlap_hour", cronKind, false,
+		func(s *Schedule) (any, bool) { return s.OverlapHour, s.OverlapHour != "" },
+		func(s *Schedule, f *faults, field string, _ time.Time) {
 			oneOf(f, field, s.OverlapHour, cronspec.OverlapOnce, cronspec.OverlapTwice)
 		}},
-		{"interval", s.Interval, s.Interval != 0, interval, true, s.checkInterval},
-		{"at", s.At, s.At != nil, at, true, func(f *faults, field string) { s.checkAt(f, field, now) }},
-		{"start_at", s.StartAt, s.StartAt != nil, repeated, false, func(f *faults, field string) { notTooLate(f, field, *s.StartAt) }},
-		{"end_at", s.EndAt, s.EndAt != nil, repeated, false, s.checkEndAt},
-		{"jitter", s.Jitter, s.Jitter != 0, grid, false, func(f *faults, field string) {
+	{"schedule.interval", intervalKinds, true,
+		func(s *Schedule) (any, bool) { return s.Interval, s.Interval != 0 },
+		func(s *Schedule, f *faults, field string, _ time.Time) { s.checkInterval(f, field) }},
+	{"schedule.at", atKind, true,
+		func(s *Schedule) (any, bool) { return s.At, s.At != nil },
+		(*Schedule).checkAt},
+	{"schedule.start_at", repeatedKinds, false,
+		func(s *Schedule) (any, bool) { return s.StartAt, s.StartAt != nil },
+		func(s *Schedule, f *faults, field string, _ time.Time) { notTooLate(f, field, *s.StartAt) }},
+	{"schedule.end_at", repeatedKinds, false,
+		func(s *Schedule) (any, bool) { return s.EndAt, s.EndAt != nil },
+		func(s *Schedule, f *faults, field string, _ time.Time) { s.checkEndAt(f, field) }},
+	{"schedule.jitter", gridKinds, false,
+		func(s *Schedule) (any, bool) { return s.Jitter, s.Jitter != 0 },
+		func(s *Schedule, f *faults, field string, _ time.Time) {
 			f.span(field, s.Jitter, time.Millisecond, MaxJitter)
 		}},
-		{"calendars", s.Calendars, len(s.Calendars) > 0, repeated, false, s.checkCalendars},
-	}
+	{"schedule.calendars", repeatedKinds, false,
+		func(s *Schedule) (any, bool) { return s.Calendars, len(s.Calendars) > 0 },
+		func(s *Schedule, f *faults, field string, _ time.Time) { s.checkCalendars(f, field) }},
 }
 
 // checkExpr judges the expression alone: the zone and the dialect have faults of
 // their own.
-func (s Schedule) checkExpr(f *faults, field string, now time.Time) {
+func (s *Schedule) checkExpr(f *faults, field string, now time.Time) {
 	var o cronspec.Options
 	if s.Dialect == DialectQuartz {
 		o.Dialect = DialectQuartz
@@ -104,7 +133,7 @@ func (s Schedule) checkExpr(f *faults, field string, now time.Time) {
 	}
 }
 
-func (s Schedule) checkTimezone(f *faults, field string) {
+func (s *Schedule) checkTimezone(f *faults, field string) {
 	if (s.Kind == ScheduleEvery || s.Kind == ScheduleDelay) && len(s.Calendars) == 0 {
 		f.add(field, s.Timezone, "does not belong to a schedule of kind %q without calendars", s.Kind)
 	} else if _, err := cronspec.Zone(s.Timezone); err != nil {
@@ -112,14 +141,14 @@ func (s Schedule) checkTimezone(f *faults, field string) {
 	}
 }
 
-func (s Schedule) checkEndAt(f *faults, field string) {
+func (s *Schedule) checkEndAt(f *faults, field string) {
 	notTooLate(f, field, *s.EndAt)
 	if s.StartAt != nil && !cut(s.StartAt).Before(cut(s.EndAt)) {
 		f.add(field, s.EndAt, "must be later than start_at, which is %s", showInstant(*s.StartAt))
 	}
 }
 
-func (s Schedule) checkCalendars(f *faults, field string) {
+func (s *Schedule) checkCalendars(f *faults, field string) {
 	if len(s.Calendars) > MaxCalendars {
 		f.add(field, nil, "are %d; want at most %d", len(s.Calendars), MaxCalendars)
 		return
@@ -133,7 +162,7 @@ func (s Schedule) checkCalendars(f *faults, field string) {
 	}
 }
 
-func (s Schedule) checkInterval(f *faults, field string) {
+func (s *Schedule) checkInterval(f *faults, field string) {
 	if err := intervalError(s.Interval); err != nil {
 		f.add(field, s.Interval, "%v", err)
 	}
@@ -155,7 +184,7 @@ func intervalError(d Duration) error {
 	return nil
 }
 
-func (s Schedule) checkAt(f *faults, field string, now time.Time) {
+func (s *Schedule) checkAt(f *faults, field string, now time.Time) {
 	switch {
 	case s.At == nil:
 		f.add(field, nil, "is missing: the instant of a schedule of kind %q", s.Kind)

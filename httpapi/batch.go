@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
 	"strings"
@@ -74,17 +75,15 @@ type batchError struct {
 }
 
 func (s *server) createJobs(ctx context.Context, in *struct{ RawBody []byte }) (*answer[batchBody], error) {
-	var request struct {
-		Jobs   []json.RawMessage `json:"jobs"`
-		Atomic bool              `json:"atomic"`
-	}
-	if err := s.batchOf(in.RawBody, reflect.TypeFor[jobBatchInput](), &request, "jobs"); err != nil {
+	fields, items, err := s.batchOf(in.RawBody, reflect.TypeFor[jobBatchInput](), "jobs")
+	if err != nil {
 		return nil, err
 	}
-	b := newBatch(s, ctx, "jobs", len(request.Jobs))
+	atomic := string(fields["atomic"]) == "true"
+	b := newBatch(s, ctx, "jobs", len(items))
 	var jobs []firjob.Job
 	var places []int
-	for i, raw := range request.Jobs {
+	for i, raw := range items {
 		f := &faults{}
 		job := decode[jobInput](s, raw, f).job(f)
 		f.also(job.Validate(time.Now()))
@@ -94,10 +93,10 @@ func (s *server) createJobs(ctx context.Context, in *struct{ RawBody []byte }) (
 		}
 		jobs, places = append(jobs, job), append(places, i)
 	}
-	if request.Atomic && b.failed > 0 {
+	if atomic && b.failed > 0 {
 		return nil, b.refusal()
 	}
-	stored, err := s.Store.CreateJobs(ctx, jobs, request.Atomic)
+	stored, err := s.Store.CreateJobs(ctx, jobs, atomic)
 	if err != nil {
 		return nil, fmt.Errorf("create jobs: %w", err)
 	}
@@ -106,7 +105,7 @@ func (s *server) createJobs(ctx context.Context, in *struct{ RawBody []byte }) (
 			b.fail(places[i], made.Err)
 		}
 	}
-	if request.Atomic && b.failed > 0 {
+	if atomic && b.failed > 0 {
 		return nil, b.refusal()
 	}
 	s.tellOfJobs(ctx, b, stored, places)
@@ -115,31 +114,31 @@ func (s *server) createJobs(ctx context.Context, in *struct{ RawBody []byte }) (
 
 // tellOfJobs tells the client and the scheduler of what was stored.
 func (s *server) tellOfJobs(ctx context.Context, b *batch, stored []firjob.StoredJob, places []int) {
-	var made []firjob.JobID
+	var soon []firjob.JobID
 	now := time.Now()
 	for i, item := range stored {
 		if item.Err == nil {
-			b.items[places[i]].Job = new(bodyOfJob(item.Job, now))
-			made = append(made, item.Job.ID)
+			b.items[places[i]].Job = new(bodyOfNewJob(item.Job, now))
+			if s.soon(item.Job) {
+				soon = append(soon, item.Job.ID)
+			}
 		}
 	}
-	s.Scheduler.JobChanged(ctx, made...)
+	s.Scheduler.JobChanged(ctx, soon...)
 }
 
 func (s *server) triggerMany(ctx context.Context, in *struct {
 	ID      jobNumber `path:"id"`
 	RawBody []byte
 }) (*answer[batchBody], error) {
-	var request struct {
-		Items []json.RawMessage `json:"items"`
-	}
-	if err := s.batchOf(in.RawBody, reflect.TypeFor[triggerBatchInput](), &request, "items"); err != nil {
+	_, items, err := s.batchOf(in.RawBody, reflect.TypeFor[triggerBatchInput](), "items")
+	if err != nil {
 		return nil, err
 	}
-	b := newBatch(s, ctx, "items", len(request.Items))
+	b := newBatch(s, ctx, "items", len(items))
 	var list []firjob.TriggerRequest
 	var places []int
-	for i, raw := range request.Items {
+	for i, raw := range items {
 		f := &faults{}
 		item := decode[triggerItemInput](s, raw, f)
 		t, err := s.triggerOf(firjob.JobID(in.ID), triggerInput{item.Params, item.At, item.Delay}, f)
@@ -185,11 +184,12 @@ func (f *faults) key(key string) {
 }
 
 // batchOf reads the body of a batch: its shape but for its items, which are
-// judged one by one, and their number. into holds them as they came.
-func (s *server) batchOf(raw []byte, described reflect.Type, into any, field string) error {
+// judged one by one, and their number. It returns its fields, and the items as
+// they came.
+func (s *server) batchOf(raw []byte, described reflect.Type, field string) (fields map[string]json.RawMessage, items []json.RawMessage, err error) {
 	body, err := parseBody(raw)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	f := &faults{}
 	registry, schema := s.api.OpenAPI().Components.Schemas, *s.schemaOf(described)
@@ -197,25 +197,23 @@ func (s *server) batchOf(raw []byte, described reflect.Type, into any, field str
 		schema = *registry.SchemaFromRef(schema.Ref)
 	}
 	schema.Properties = withAnyItems(schema.Properties, field)
-	f.shape(registry, &schema, "", body)
+	f.shape(registry, &schema, nil, body)
 	if err := f.err(); err != nil {
-		return err
+		return nil, nil, err
 	}
-	items := 0
-	for name, v := range members(body) {
-		if name == field && typeOf(v) != typeNull {
-			for range elements(v) {
-				items++
+	fields = maps.Collect(members(body))
+	n := 0
+	if list, ok := fields[field]; ok && typeOf(list) != typeNull {
+		for _, v := range elements(list) {
+			if n++; n <= maxItems {
+				items = append(items, v)
 			}
 		}
 	}
-	if items < 1 || items > maxItems {
-		return faulty("body."+field, nil, fmt.Sprintf("has %d items; want 1 to %d", items, maxItems))
+	if n < 1 || n > maxItems {
+		return nil, nil, faulty("body."+field, nil, fmt.Sprintf("has %d items; want 1 to %d", n, maxItems))
 	}
-	if err := json.Unmarshal(body, into); err != nil {
-		return fmt.Errorf("read a batch: %w", err) // its shape was judged
-	}
-	return nil
+	return fields, items, nil
 }
 
 // withAnyItems returns properties of which one is a list of anything.

@@ -44,7 +44,7 @@ func TestABatchStoresTheGoodOnes(t *testing.T) {
 	t.Parallel()
 	s := newSurface(t)
 	var got batch
-	s.call("POST", "/api/v1/jobs:batch", `{"jobs":[`+goodJob+`,`+
+	s.call("POST", "/api/v1/jobs:batch", `{"jobs":[`+soonJob+`,`+
 		`{"app":"billing","priority":"high","shape":1,"schedule":{"kind":"cron","expr":"61 * * * *"},"parents":{"of":[{"job":1,"on":2}]}},`+
 		`7,`+strings.Replace(goodJob, "billing", "nobody", 1)+`]}`).want(http.StatusOK).into(&got)
 	if got.Stored != 1 || got.Failed != 3 || len(got.Items) != 4 || got.Items[0].Job == nil || got.Items[0].Job.ID != 1 {
@@ -135,4 +135,36 @@ func BenchmarkABatchOfJobs(b *testing.B) {
 		s.call("POST", "/api/v1/jobs:batch?dry_run=true", string(body)).want(http.StatusOK)
 	}
 	b.ReportMetric(1000*float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
+}
+
+// The scheduler is asked to plan new jobs that fire within its horizon, a minute
+// from when they were made. Those of others are the scan's.
+func TestNewJobsThatFireSoonArePlanned(t *testing.T) {
+	t.Parallel()
+	job := func(name, schedule string) string {
+		return `{"app":"billing","name":"` + name + `","handler":"report","schedule":` + schedule + `}`
+	}
+	at := func(after time.Duration) string {
+		return `{"kind":"at","at":"` + someday.Add(after).Format(time.RFC3339Nano) + `"}`
+	}
+	jobs := []string{
+		job("soon", `{"kind":"every","interval":"59s"}`),
+		job("later", `{"kind":"every","interval":"60s"}`),
+		job("within", at(time.Minute-time.Millisecond)),
+		job("beyond", at(time.Minute)),
+		job("passed", at(-time.Second)),
+		job("manual", `{"kind":"manual"}`),
+		strings.Replace(job("paused", `{"kind":"every","interval":"1s"}`), `"handler"`, `"enabled":false,"handler"`, 1),
+	}
+	want := []string{"job 1 changed", "job 3 changed", "job 5 changed"}
+	one, many := newSurface(t), newSurface(t)
+	for _, j := range jobs {
+		one.job(j)
+	}
+	many.call("POST", "/api/v1/jobs:batch", `{"atomic":true,"jobs":[`+strings.Join(jobs, ",")+`]}`).want(http.StatusOK)
+	for name, s := range map[string]*surface{"one by one": one, "all at once": many} {
+		if !slices.Equal(s.scheduler.made, want) {
+			t.Errorf("%s: the scheduler was asked %v, want %v", name, s.scheduler.made, want)
+		}
+	}
 }

@@ -14,8 +14,8 @@ func TestADryRunIsMarkedAndTellsTheSchedulerNothing(t *testing.T) {
 	job := s.job(goodJob)
 	s.scheduler.made = nil
 	for _, request := range []struct{ method, path, body string }{
-		{"POST", "/api/v1/jobs", strings.Replace(goodJob, "nightly", "hourly", 1)},
-		{"POST", "/api/v1/jobs:batch", `{"jobs":[` + strings.Replace(goodJob, "nightly", "daily", 1) + `]}`},
+		{"POST", "/api/v1/jobs", strings.Replace(soonJob, "nightly", "hourly", 1)},
+		{"POST", "/api/v1/jobs:batch", `{"jobs":[` + strings.Replace(soonJob, "nightly", "daily", 1) + `]}`},
 		{"PATCH", job, `{"timeout":"5s"}`},
 		{"POST", job + "/pause", ``},
 		{"POST", job + "/trigger", ``},
@@ -32,7 +32,7 @@ func TestADryRunIsMarkedAndTellsTheSchedulerNothing(t *testing.T) {
 	if len(s.scheduler.made) > 0 {
 		t.Errorf("the scheduler was asked %v", s.scheduler.made)
 	}
-	r := s.call("POST", "/api/v1/jobs?dry_run=false", strings.Replace(goodJob, "nightly", "weekly", 1)).want(http.StatusCreated)
+	r := s.call("POST", "/api/v1/jobs?dry_run=false", strings.Replace(soonJob, "nightly", "weekly", 1)).want(http.StatusCreated)
 	if r.header.Get("Firjob-Dry-Run") != "" || len(s.scheduler.made) != 1 {
 		t.Errorf("dry_run=false: marked %q, the scheduler was asked %v", r.header.Get("Firjob-Dry-Run"), s.scheduler.made)
 	}
@@ -51,7 +51,7 @@ func TestIdempotencyKeys(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", name, again.header.Get(name), first.header.Get(name))
 		}
 	}
-	other := strings.Replace(goodJob, "nightly", "hourly", 1)
+	other := strings.Replace(soonJob, "nightly", "hourly", 1)
 	if p := s.call("POST", "/api/v1/jobs", other, "Idempotency-Key", "k1").want(422).problem(); p.Code != "idempotency_reused" {
 		t.Errorf("another body: got code %q", p.Code)
 	}

@@ -98,8 +98,7 @@ func (m *memory) CreateJob(_ context.Context, j firjob.Job) (firjob.Job, error) 
 		}
 		j.Calendars = append(j.Calendars, *c)
 	}
-	now := time.Now()
-	next, err := j.FirstFire(now, now)
+	next, err := j.FirstFire(someday, someday)
 	if err != nil {
 		return j, err
 	}

@@ -146,6 +146,9 @@ func (p problem) locations() []string {
 const goodJob = `{"app":"billing","name":"nightly-report","handler":"report","params":{"region":"eu"},
 	"schedule":{"kind":"cron","expr":"0 0 2 * * *","timezone":"Asia/Shanghai"}}`
 
+// soonJob fires within the scheduler's horizon.
+var soonJob = strings.Replace(goodJob, `{"kind":"cron","expr":"0 0 2 * * *","timezone":"Asia/Shanghai"}`, `{"kind":"every","interval":"1s"}`, 1)
+
 // job makes a job and returns its path.
 func (s *surface) job(body string) string {
 	s.t.Helper()

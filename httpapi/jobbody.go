@@ -92,8 +92,18 @@ type parentBody struct {
 }
 
 // bodyOfJob shows j as of now.
-func bodyOfJob(j firjob.Job, now time.Time) jobBody {
-	next := coming(j, now)
+func bodyOfJob(j firjob.Job, now time.Time) jobBody { return bodyWithNext(j, coming(j, now)) }
+
+// bodyOfNewJob shows a job that was just made: none of its fires is recorded yet,
+// so that the stored one is the next to come, without reading its schedule again.
+func bodyOfNewJob(j firjob.Job, now time.Time) jobBody {
+	if j.NextFireAt == nil || !j.NextFireAt.After(now) {
+		return bodyOfJob(j, now)
+	}
+	return bodyWithNext(j, *j.NextFireAt)
+}
+
+func bodyWithNext(j firjob.Job, next time.Time) jobBody {
 	return jobBody{
 		ID: j.ID, App: j.App, Name: j.Name, Handler: j.Handler, HTTP: bodyOfCall(j.HTTP), Params: j.Params,
 		Schedule:      bodyOfSchedule(j.Schedule),

@@ -88,8 +88,15 @@ func (op operation) commonParameters() []*huma.Param {
 
 const jsonType = "application/json"
 
+// schemaOf returns the schema of a type, which huma looks for by a name that it
+// makes anew each time.
 func (s *server) schemaOf(t reflect.Type) *huma.Schema {
-	return s.api.OpenAPI().Components.Schemas.Schema(t, true, "")
+	if known, ok := s.schemas.Load(t); ok {
+		return known.(*huma.Schema)
+	}
+	made := s.api.OpenAPI().Components.Schemas.Schema(t, true, "")
+	s.schemas.Store(t, made)
+	return made
 }
 
 func (s *server) problemResponse() *huma.Response {
@@ -128,7 +135,7 @@ type createdTagged[T any] struct {
 // list is one page.
 type list[T any] struct {
 	Items         []T    `json:"items" nullable:"false"`
-	NextPageToken string `json:"next_page_token" doc:"page_token of the next page; empty on the last"`
+	NextPageToken string `json:"next_page_token" doc:"page_token of the next page; empty on the last. A page before it may hold fewer items than asked for, or none"`
 }
 
 // schemaName names a Go type in the OpenAPI document: jobBody is a Job there,

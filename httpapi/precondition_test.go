@@ -67,7 +67,7 @@ func TestPauseMayDoWithoutIfMatch(t *testing.T) {
 	}
 	s.call("POST", job+"/resume", "", "If-Match", `"1"`).want(http.StatusPreconditionFailed).problem()
 	s.call("POST", job+"/resume", "", "If-Match", `"2"`).want(http.StatusOK)
-	if want := []string{"job 1 changed", "job 1 changed", "job 1 changed"}; !slices.Equal(s.scheduler.made, want) {
+	if want := []string{"job 1 changed", "job 1 changed"}; !slices.Equal(s.scheduler.made, want) {
 		t.Errorf("the scheduler was asked %v, want %v", s.scheduler.made, want)
 	}
 }

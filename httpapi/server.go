@@ -3,6 +3,7 @@ package httpapi
 import (
 	"log/slog"
 	"net/http"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
@@ -43,8 +44,8 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// server is the surface. Nothing in it changes after New, but for the cache of
-// credentials, which locks.
+// server is the surface. Nothing in it changes after New, but for its caches, which
+// lock.
 type server struct {
 	Options
 	log     *slog.Logger
@@ -53,6 +54,7 @@ type server struct {
 	admin   tokenHash
 	apps    *credentialCache
 	metrics *requestMetrics
+	schemas sync.Map // of Go types, as *huma.Schema
 	// followers holds a place for each log that is streamed.
 	followers chan struct{}
 	// operations are those of the API, by method and path.

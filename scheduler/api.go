@@ -7,13 +7,20 @@ import (
 	"github.com/firjob/firjob"
 )
 
-// planners is how many transactions plan changed jobs at a time.
-const planners = 2
+const (
+	// planners is how many transactions plan changed jobs at a time.
+	planners = 2
+	// announcers is how many calls at a time announce what was triggered.
+	announcers = 2
+)
 
 // JobChanged plans those of the jobs at once that are due within the horizon.
 // Changes that come together share a transaction. An error is logged: the scan
 // finds the jobs anyway.
 func (s *Scheduler) JobChanged(ctx context.Context, ids ...firjob.JobID) {
+	if len(ids) == 0 {
+		return
+	}
 	if _, err := s.changes.Do(context.WithoutCancel(ctx), ids); err != nil {
 		s.log.WarnContext(ctx, "jobs cannot be planned at once; the scan will", "job", ids[0], "jobs", len(ids), "error", err)
 	}
@@ -23,9 +30,21 @@ func (s *Scheduler) planChanged(ctx context.Context, ids []firjob.JobID) ([]stru
 	return make([]struct{}, len(ids)), s.planner.jobs(ctx, ids)
 }
 
-// Announce tells the queue of executions that were just recorded.
+// Announce tells the queue of executions that were just recorded. Those of several
+// callers, whose triggers shared a transaction, share a call. An error is the
+// queue's to deal with, and the sweep finds what was not announced.
 func (s *Scheduler) Announce(ctx context.Context, due ...firjob.Due) {
-	s.queue.Announce(context.WithoutCancel(ctx), due)
+	if len(due) == 0 {
+		return
+	}
+	if _, err := s.announcements.Do(context.WithoutCancel(ctx), due); err != nil {
+		s.log.WarnContext(ctx, "executions cannot be announced at once; the sweep will", "executions", len(due), "error", err)
+	}
+}
+
+func (s *Scheduler) announce(ctx context.Context, due []firjob.Due) ([]struct{}, error) {
+	s.queue.Announce(ctx, due)
+	return make([]struct{}, len(due)), nil
 }
 
 // Horizon is how far ahead executions are recorded.

@@ -119,6 +119,8 @@ type Scheduler struct {
 	holds     *groupcommit.Group[firjob.Held, heldAnswer]
 	changes   *groupcommit.Group[firjob.JobID, struct{}]
 
+	announcements *groupcommit.Group[firjob.Due, struct{}]
+
 	background background // what follows from commits
 	draining   atomic.Bool
 }
@@ -161,6 +163,7 @@ func New(o Options) (*Scheduler, error) {
 	s.finishes = groupcommit.New(groupcommit.Sizes{Limit: finishBatch, Calls: finishers, Enough: finishEnough, Gap: finishGap}, s.finish)
 	s.holds = groupcommit.New(groupcommit.Sizes{Limit: holdBatch, Calls: 1}, s.renew)
 	s.changes = groupcommit.New(groupcommit.Sizes{Limit: firjob.MaxBatch, Calls: planners}, s.planChanged)
+	s.announcements = groupcommit.New(groupcommit.Sizes{Limit: firjob.MaxBatch, Calls: announcers}, s.announce)
 	return s, nil
 }
 
@@ -255,6 +258,7 @@ func (s *Scheduler) Close() {
 	s.finishes.Close()
 	s.holds.Close()
 	s.changes.Close()
+	s.announcements.Close()
 	s.background.close()
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"time"
 
@@ -60,9 +59,6 @@ func createJobs(ctx context.Context, tx pgx.Tx, jobs []firjob.Job) ([]firjob.Sto
 
 // look finds what the jobs name, and keeps it from going away.
 func (n *newJobs) look(ctx context.Context, tx pgx.Tx) (err error) {
-	if n.now, err = txNow(ctx, tx); err != nil {
-		return err
-	}
 	var apps, calendars []string
 	var parents []firjob.JobID
 	for _, s := range n.list {
@@ -72,7 +68,7 @@ func (n *newJobs) look(ctx context.Context, tx pgx.Tx) (err error) {
 			parents = append(parents, p.Job)
 		}
 	}
-	if n.apps, err = knownApps(ctx, tx, distinct(apps)); err != nil {
+	if err = n.lookAround(ctx, tx, distinct(apps)); err != nil {
 		return err
 	}
 	if n.calendars, err = presentCalendars(ctx, tx, distinct(calendars)); err != nil {
@@ -112,12 +108,13 @@ func (n *newJobs) ready(job *firjob.Job) (err error) {
 // first is stored.
 func (n *newJobs) insert(ctx context.Context, tx pgx.Tx) error {
 	var rows [][]any
+	var encoder jobEncoder
 	for i := range n.list {
 		s := &n.list[i]
 		if s.Err = n.ready(&s.Job); s.Err != nil {
 			continue
 		}
-		columns, err := encodeJob(s.Job)
+		columns, err := encoder.columns(&s.Job)
 		if err != nil {
 			return err
 		}
@@ -126,8 +123,13 @@ func (n *newJobs) insert(ctx context.Context, tx pgx.Tx) error {
 	if len(rows) == 0 {
 		return nil
 	}
+	made := make([]madeJob, 0, len(rows))
+	var m madeJob
 	found, _ := tx.Query(ctx, createJobsSQL, transposed(rows)...)
-	made, err := pgx.CollectRows(found, pgx.RowToStructByPos[madeJob])
+	_, err := pgx.ForEachRow(found, []any{&m.ID, &m.CreatedAt, &m.App, &m.Name}, func() error {
+		made = append(made, m)
+		return nil
+	})
 	if err != nil {
 		return err
 	}
@@ -187,13 +189,30 @@ const createJobsSQL = `INSERT INTO jobs (name, handler, params, kind, schedule, 
 func transposed(rows [][]any) []any {
 	columns := make([]any, len(rows[0]))
 	for c, first := range rows[0] {
-		column := reflect.MakeSlice(reflect.SliceOf(reflect.TypeOf(first)), len(rows), len(rows))
-		for r, row := range rows {
-			column.Index(r).Set(reflect.ValueOf(row[c]))
+		switch first.(type) {
+		case string:
+			columns[c] = column[string](rows, c)
+		case *string:
+			columns[c] = column[*string](rows, c)
+		case int64:
+			columns[c] = column[int64](rows, c)
+		case int32:
+			columns[c] = column[int32](rows, c)
+		case bool:
+			columns[c] = column[bool](rows, c)
+		case *time.Time:
+			columns[c] = column[*time.Time](rows, c)
 		}
-		columns[c] = column.Interface()
 	}
 	return columns
+}
+
+func column[T any](rows [][]any, c int) []T {
+	values := make([]T, len(rows))
+	for r, row := range rows {
+		values[r] = row[c].(T)
+	}
+	return values
 }
 
 // adopt records the parents of those that were stored. They close no circle:
@@ -236,12 +255,24 @@ func livingParents(ctx context.Context, tx pgx.Tx, ids []firjob.JobID) (map[firj
 
 const livingParentsSQL = `SELECT id FROM jobs WHERE id = ANY($1::int[]) AND deleted_at IS NULL ORDER BY id FOR UPDATE`
 
-func knownApps(ctx context.Context, tx pgx.Tx, names []string) (map[string]bool, error) {
-	rows, _ := tx.Query(ctx, knownAppsSQL, names)
-	return setOf[string](rows)
+// lookAround reads the clock, cut as every instant of a schedule is, and which of
+// the apps there are.
+func (n *newJobs) lookAround(ctx context.Context, tx pgx.Tx, apps []string) error {
+	var known []string
+	if err := tx.QueryRow(ctx, lookAroundSQL, apps).Scan(&n.now, &known, nil); err != nil {
+		return err
+	}
+	n.apps = make(map[string]bool, len(known))
+	for _, name := range known {
+		n.apps[name] = true
+	}
+	return nil
 }
 
-const knownAppsSQL = `SELECT name FROM apps WHERE name = ANY($1::text[])`
+// Postgres checks the app of each new row by a statement of its own making, which
+// this pool's setting would have planned again for every row.
+const lookAroundSQL = `SELECT date_trunc('milliseconds', now()), ARRAY(SELECT name FROM apps WHERE name = ANY($1::text[])),
+	set_config('plan_cache_mode', 'auto', true)`
 
 // setOf reads rows of one column.
 func setOf[T comparable](rows pgx.Rows) (map[T]bool, error) {

@@ -55,11 +55,27 @@ func (db *DB) createEach(ctx context.Context, jobs []firjob.Job) ([]firjob.Store
 	return stored, nil
 }
 
-// encodeJob returns the columns that both an insert and an update write, in
-// their order.
-func encodeJob(j firjob.Job) ([]any, error) {
-	texts := make([]*string, 5)
-	for i, part := range []any{j.Schedule, j.Retry, orNull(j.Dispatch()), orNull(j.Parents), refsOf(j.Calendars)} {
+// jobEncoder writes jobs as columns. Most of a batch have the same retry rule,
+// which it therefore writes once.
+type jobEncoder struct {
+	retry     firjob.Retry
+	retryText *string
+}
+
+// columns returns those that both an insert and an update write, in their order.
+func (e *jobEncoder) columns(j *firjob.Job) ([]any, error) {
+	if e.retryText == nil || e.retry != j.Retry {
+		data, err := json.Marshal(j.Retry)
+		if err != nil {
+			return nil, fmt.Errorf("write the job: %w", err)
+		}
+		e.retry, e.retryText = j.Retry, text(data)
+	}
+	texts := make([]*string, 4)
+	for i, part := range []any{j.Schedule, orNull(j.Dispatch()), orNull(j.Parents), refsOf(j.Calendars)} {
+		if part == nil {
+			continue
+		}
 		data, err := json.Marshal(part)
 		if err != nil {
 			return nil, fmt.Errorf("write the job: %w", err)
@@ -70,12 +86,12 @@ func encodeJob(j firjob.Job) ([]any, error) {
 	}
 	return []any{j.Name, j.Handler, text(j.Params), string(j.Schedule.Kind), texts[0], string(j.Misfire.Policy),
 		j.Misfire.Grace.Std().Milliseconds(), string(j.Overlap), string(j.Route), string(j.Delivery),
-		j.Timeout.Std().Milliseconds(), texts[1], j.Priority, j.Enabled, j.PausedReason, j.Misfire.MaxCatchUp,
-		j.StartDeadline.Std().Milliseconds(), j.MaxRunning, j.QueueLimit, j.ReplaceAfter.Std().Milliseconds(),
-		texts[2], texts[3], texts[4]}, nil
+		j.Timeout.Std().Milliseconds(), e.retryText, int32(j.Priority), j.Enabled, j.PausedReason, int32(j.Misfire.MaxCatchUp),
+		j.StartDeadline.Std().Milliseconds(), int32(j.MaxRunning), int32(j.QueueLimit), j.ReplaceAfter.Std().Milliseconds(),
+		texts[1], texts[2], texts[3]}, nil
 }
 
-// orNull makes a nil pointer a nil interface, which JSON writes as null.
+// orNull makes a nil pointer a nil interface.
 func orNull[T any](p *T) any {
 	if p == nil {
 		return nil
@@ -254,7 +270,7 @@ func lockJob(ctx context.Context, tx pgx.Tx, id firjob.JobID) (jobRow, error) {
 const lockJobSQL = jobSQL + ` FOR UPDATE`
 
 func storeJob(ctx context.Context, tx pgx.Tx, job firjob.Job, anchor time.Time, since int, next time.Time) error {
-	columns, err := encodeJob(job)
+	columns, err := new(jobEncoder).columns(&job)
 	if err != nil {
 		return err
 	}

@@ -32,47 +32,27 @@ func (db *DB) triggerEach(ctx context.Context, list []firjob.TriggerRequest) ([]
 }
 
 func (db *DB) triggerTogether(ctx context.Context, list []firjob.TriggerRequest) (made []firjob.Triggered, err error) {
-	err = db.inTx(ctx, db.api, "trigger jobs", func(ctx context.Context, tx pgx.Tx) error {
-		now, err := txNow(ctx, tx)
-		if err != nil {
-			return err
-		}
-		living, err := livingJobs(ctx, tx, list)
-		if err != nil {
-			return err
-		}
-		made = make([]firjob.Triggered, len(list))
-		wanted := make([]manual, len(list)) // without an id: not to be recorded
-		var first []manual
-		for i, t := range list {
-			if !living[t.Job] {
-				made[i].Err = firjob.Errorf(firjob.CodeNotFound, "there is no job %d", t.Job)
-				continue
-			}
-			wanted[i] = manualsOf(t.Job, now, list[i:i+1])[0]
-			first = append(first, wanted[i])
-		}
-		if err := recordManuals(ctx, tx, first, nil); err != nil {
-			return err
-		}
-		return readManuals(ctx, tx, wanted, made)
-	})
-	return made, err
-}
-
-// livingJobs returns those of the jobs to trigger that are there.
-func livingJobs(ctx context.Context, tx pgx.Tx, list []firjob.TriggerRequest) (map[firjob.JobID]bool, error) {
 	ids := make([]firjob.JobID, len(list))
 	for i, t := range list {
 		ids[i] = t.Job
 	}
-	rows, _ := tx.Query(ctx, livingJobsSQL, numbers(distinct(ids)))
-	found, err := pgx.CollectRows(rows, pgx.RowTo[firjob.JobID])
-	living := make(map[firjob.JobID]bool, len(found))
-	for _, id := range found {
-		living[id] = true
-	}
-	return living, err
+	ids = distinct(ids)
+	err = db.inTx(ctx, db.api, "trigger jobs", func(ctx context.Context, tx pgx.Tx) error {
+		known, err := lookForJobs(ctx, tx, ids...)
+		if err != nil {
+			return err
+		}
+		made = make([]firjob.Triggered, len(list))
+		var wanted []manual
+		for i, t := range list {
+			if _, lives := known.jobs[t.Job]; !lives {
+				made[i].Err = noJob(t.Job)
+				continue
+			}
+			m := manualsOf(t.Job, known.now, list[i:i+1])[0]
+			wanted, made[i] = append(wanted, m), known.recorded(m)
+		}
+		return recordManuals(ctx, tx, wanted, nil)
+	})
+	return made, err
 }
-
-const livingJobsSQL = `SELECT id FROM jobs WHERE id = ANY($1::int[]) AND deleted_at IS NULL`

@@ -38,14 +38,14 @@ func (db *DB) Trigger(ctx context.Context, t firjob.TriggerRequest) (e firjob.Ex
 // there is no such job.
 func (db *DB) TriggerMany(ctx context.Context, job firjob.JobID, list []firjob.TriggerRequest) (made []firjob.Triggered, err error) {
 	err = db.write(ctx, "trigger the job", func(ctx context.Context, tx pgx.Tx) error {
-		now, err := txNow(ctx, tx)
+		known, err := lookForJobs(ctx, tx, job)
 		if err != nil {
 			return err
 		}
-		if err := jobLives(ctx, tx, job); err != nil {
-			return err
+		if _, lives := known.jobs[job]; !lives {
+			return noJob(job)
 		}
-		wanted := manualsOf(job, now, list)
+		wanted := manualsOf(job, known.now, list)
 		made = make([]firjob.Triggered, len(list))
 		first, err := claimKeys(ctx, tx, job, wanted, made)
 		if err != nil {
@@ -54,7 +54,7 @@ func (db *DB) TriggerMany(ctx context.Context, job firjob.JobID, list []firjob.T
 		if err := recordManuals(ctx, tx, first, nil); err != nil {
 			return err
 		}
-		return readManuals(ctx, tx, wanted, made)
+		return tellManuals(ctx, tx, known, first, wanted, made)
 	})
 	return made, err
 }
@@ -63,9 +63,13 @@ func jobLives(ctx context.Context, tx pgx.Tx, id firjob.JobID) error {
 	var lives bool
 	err := tx.QueryRow(ctx, jobLivesSQL, int64(id)).Scan(&lives)
 	if err == nil && !lives {
-		err = firjob.Errorf(firjob.CodeNotFound, "there is no job %d", id)
+		err = noJob(id)
 	}
 	return err
+}
+
+func noJob(id firjob.JobID) error {
+	return firjob.Errorf(firjob.CodeNotFound, "there is no job %d", id)
 }
 
 const jobLivesSQL = `SELECT EXISTS (SELECT FROM jobs WHERE id = $1::bigint AND deleted_at IS NULL)`
@@ -221,34 +225,22 @@ const (
 		FROM unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::text[]) AS u(id, job, at, params)`
 )
 
-// readManuals reads the executions of wanted, one that is still to be planned
-// included, into the outcomes that have no error.
-func readManuals(ctx context.Context, tx pgx.Tx, wanted []manual, made []firjob.Triggered) error {
-	var ids []firjob.ExecutionID
+// tellManuals puts the executions of wanted, one that is still to be planned
+// included, into the outcomes that have no error: first were recorded now, those
+// of others, which earlier requests with their keys have recorded, are read.
+func tellManuals(ctx context.Context, tx pgx.Tx, jobs triggerable, first, wanted []manual, made []firjob.Triggered) error {
+	known := make(map[firjob.ExecutionID]firjob.Triggered, len(wanted))
+	for _, m := range first {
+		known[m.id] = jobs.recorded(m)
+	}
+	var earlier []firjob.ExecutionID
 	for _, m := range wanted {
-		if !m.id.IsZero() {
-			ids = append(ids, m.id)
+		if _, ok := known[m.id]; !ok && !m.id.IsZero() {
+			earlier = append(earlier, m.id)
 		}
 	}
-	if len(ids) == 0 {
-		return nil
-	}
-	known := make(map[firjob.ExecutionID]firjob.Triggered, len(ids))
-	low, high := bounds(ids)
-	rows, _ := tx.Query(ctx, manualsSQL, uuids(ids), low, high)
-	list, err := pgx.CollectRows(rows, scanExecution)
-	if err != nil {
+	if err := readManuals(ctx, tx, earlier, known); err != nil {
 		return err
-	}
-	for _, e := range list {
-		known[e.ID] = firjob.Triggered{Execution: e, Due: e.State == firjob.StatePlanned}
-	}
-	rows, _ = tx.Query(ctx, laterManualsSQL, uuids(ids))
-	if list, err = pgx.CollectRows(rows, scanLater); err != nil {
-		return err
-	}
-	for _, e := range list {
-		known[e.ID] = firjob.Triggered{Execution: e}
 	}
 	for i, m := range wanted {
 		if found, ok := known[m.id]; ok {
@@ -256,6 +248,30 @@ func readManuals(ctx context.Context, tx pgx.Tx, wanted []manual, made []firjob.
 		} else if !m.id.IsZero() {
 			made[i].Err = firjob.Errorf(firjob.CodeNotFound, "there is no execution %s", m.id)
 		}
+	}
+	return nil
+}
+
+// readManuals reads executions, those that are still to be planned included.
+func readManuals(ctx context.Context, tx pgx.Tx, ids []firjob.ExecutionID, into map[firjob.ExecutionID]firjob.Triggered) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	low, high := bounds(ids)
+	rows, _ := tx.Query(ctx, manualsSQL, uuids(ids), low, high)
+	list, err := pgx.CollectRows(rows, scanExecution)
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		into[e.ID] = firjob.Triggered{Execution: e, Due: e.State == firjob.StatePlanned}
+	}
+	rows, _ = tx.Query(ctx, laterManualsSQL, uuids(ids))
+	if list, err = pgx.CollectRows(rows, scanLater); err != nil {
+		return err
+	}
+	for _, e := range list {
+		into[e.ID] = firjob.Triggered{Execution: e}
 	}
 	return nil
 }

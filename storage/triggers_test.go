@@ -74,6 +74,52 @@ func TestTriggerLater(t *testing.T) {
 	}
 }
 
+// What a trigger answers is not read back, yet it is what is recorded.
+func TestTriggerTellsWhatIsRecorded(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	job := s.job(func(j *firjob.Job) { j.Params = json.RawMessage(`{"a": 1}`) })
+	bare := s.job(nil)
+	beijing := time.FixedZone("", 8*3600)
+	read := func(id firjob.ExecutionID) firjob.Execution {
+		e := s.get(id)
+		e.Shards = nil // an empty list: it was looked for
+		return e
+	}
+	list := []firjob.TriggerRequest{
+		{Job: job.ID},
+		{Job: job.ID, Params: json.RawMessage(`{"a":2}`)},
+		{Job: job.ID, Key: "k"},
+		{Job: job.ID, Key: "k"},
+		{Job: job.ID, Delay: 20 * time.Second},
+		{Job: job.ID, At: s.now().Add(time.Hour + 123*time.Microsecond).In(beijing)},
+	}
+	for i := range list {
+		list[i].Horizon = time.Minute
+	}
+	made, err := s.TriggerMany(t.Context(), job.ID, list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, m := range made {
+		if diff := cmp.Diff(read(m.Execution.ID), m.Execution); m.Err != nil || diff != "" {
+			t.Errorf("item %d: %v; told (-read +told):\n%s", i, m.Err, diff)
+		}
+		if want := i < 5; m.Due != want {
+			t.Errorf("item %d: due is %v, want %v", i, m.Due, want)
+		}
+	}
+	if made[2].Execution.ID != made[3].Execution.ID {
+		t.Errorf("one key has two executions: %v and %v", made[2].Execution.ID, made[3].Execution.ID)
+	}
+	for _, one := range append(list, firjob.TriggerRequest{Job: bare.ID}) {
+		e, _ := s.trigger(one)
+		if diff := cmp.Diff(read(e.ID), e); diff != "" {
+			t.Errorf("one trigger (-read +told):\n%s", diff)
+		}
+	}
+}
+
 func TestTriggerInThePast(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)

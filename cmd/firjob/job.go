@@ -43,6 +43,7 @@ func (a jobArg) path(below ...string) string {
 
 type jobListCmd struct {
 	App      string `placeholder:"NAME" help:"Only jobs of this app."`
+	Name     string `placeholder:"NAME" help:"Only jobs of exactly this name; with --app found at once among millions."`
 	Query    string `placeholder:"TEXT" help:"Only jobs with this in their name or handler."`
 	Enabled  bool   `xor:"enabled" help:"Only jobs that fire."`
 	Paused   bool   `xor:"enabled" help:"Only jobs that are paused."`
@@ -58,6 +59,7 @@ func (jobListCmd) Help() string { return "Example:\n\n    firjob job list --app 
 func (c *jobListCmd) Run(ctx context.Context, api *client, out *output) error {
 	query := url.Values{}
 	putQuery(query, "app", c.App)
+	putQuery(query, "name", c.Name)
 	putQuery(query, "q", c.Query)
 	putQuery(query, "kind", c.Kind)
 	putQuery(query, "route", c.Route)
