@@ -1,11 +1,14 @@
 package scheduler
 
 import (
-	"container/heap"
+	"cmp"
 	"context"
+	"runtime"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/failpoint"
 )
 
@@ -17,7 +20,7 @@ type hold struct {
 	wake  chan struct{} // a new head
 
 	mu      sync.Mutex
-	flights flightHeap
+	waiting departures
 }
 
 func newHold(clock *storeClock) *hold {
@@ -26,15 +29,13 @@ func newHold(clock *storeClock) *hold {
 
 // add puts flights in.
 func (h *hold) add(flights []*flight) {
+	if len(flights) == 0 {
+		return
+	}
+	list := departuresOf(flights)
 	h.mu.Lock()
-	var head *flight
-	if len(h.flights) > 0 {
-		head = h.flights[0]
-	}
-	for _, f := range flights {
-		heap.Push(&h.flights, f)
-	}
-	newHead := len(h.flights) > 0 && h.flights[0] != head
+	h.waiting.merge(list)
+	newHead := h.waiting[0].flight == list[0].flight
 	h.mu.Unlock()
 	if newHead {
 		select {
@@ -44,14 +45,24 @@ func (h *hold) add(flights []*flight) {
 	}
 }
 
+// portion is how many flights the hold hands over at first; each time that more are
+// due it is twice as many. So, when many are due at one instant, a first request
+// leaves while the others are still to be placed, and is soon written and read: of
+// 8,192 for one executor (BenchmarkHerd) the first after 0.1 ms and the last after
+// 3.2, in 18 requests. All at once it was 4.2 ms and 5.2, in 16 requests.
+const portion = firjob.MaxBatch / 4
+
 // run hands over flights as they become due, until ctx ends.
 func (h *hold) run(ctx context.Context, release func([]*flight)) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	most := portion
 	for {
-		due, wait := h.take()
+		due, wait := h.take(most)
+		most = max(portion, 2*len(due))
 		if len(due) > 0 {
 			release(due)
+			runtime.Gosched() // to those who send them, if nobody else was free to
 			continue
 		}
 		timer.Reset(wait)
@@ -64,43 +75,92 @@ func (h *hold) run(ctx context.Context, release func([]*flight)) {
 	}
 }
 
-// take removes the flights that are due, or tells how long to wait.
-func (h *hold) take() (due []*flight, wait time.Duration) {
+// take removes up to n flights that are due, or tells how long to wait.
+func (h *hold) take(n int) (due []*flight, wait time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := h.clock.Now()
 	if failpoint.Broken(failpoint.NotHeld) {
 		now = now.Add(time.Hour)
 	}
-	for len(h.flights) > 0 && !h.flights[0].at().After(now) {
-		due = append(due, heap.Pop(&h.flights).(*flight))
-	}
-	if len(h.flights) == 0 {
+	due = h.waiting.leave(now, n)
+	if len(h.waiting) == 0 {
 		return due, time.Hour
 	}
-	return due, h.flights[0].at().Sub(now)
+	return due, h.waiting[0].at().Sub(now)
 }
 
 // empty removes every flight and returns them.
 func (h *hold) empty() []*flight {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	all := h.flights
-	h.flights = nil
+	all := h.waiting.flights()
+	h.waiting = nil
 	return all
 }
 
-// flightHeap is ordered by the instant of departure.
-type flightHeap []*flight
+// departures are flights by the instant of departure and, of one instant, by rank,
+// so that priorities hold from portion to portion; equals as they came. Sorting is
+// for those who put flights in, a moment before: at the instant it would be in the
+// way. Both keys are kept beside the flight, since a comparison that follows
+// pointers waits for memory.
+type departures []departure
 
-func (h flightHeap) Len() int           { return len(h) }
-func (h flightHeap) Less(i, j int) bool { return h[i].at().Before(h[j].at()) }
-func (h flightHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *flightHeap) Push(x any)        { *h = append(*h, x.(*flight)) }
-func (h *flightHeap) Pop() any {
-	old := *h
-	f := old[len(old)-1]
-	old[len(old)-1] = nil
-	*h = old[:len(old)-1]
-	return f
+type departure struct {
+	instant, rank int64
+	*flight
+}
+
+// departuresOf returns flights as departures.
+func departuresOf(flights []*flight) departures {
+	list := make(departures, len(flights))
+	for i, f := range flights {
+		list[i] = departure{f.at().UnixNano(), f.rank(), f}
+	}
+	slices.SortStableFunc(list, func(a, b departure) int {
+		return cmp.Or(cmp.Compare(a.instant, b.instant), cmp.Compare(a.rank, b.rank))
+	})
+	return list
+}
+
+func (d departure) before(other departure) bool {
+	return d.instant < other.instant || d.instant == other.instant && d.rank < other.rank
+}
+
+// merge puts others in. It begins with the last, which mostly leave after all that
+// are here, and ends when each has its place.
+func (d *departures) merge(others departures) {
+	here, there := len(*d), len(others)
+	list := append(*d, others...)
+	for to := len(list) - 1; there > 0; to-- {
+		if here > 0 && others[there-1].before(list[here-1]) {
+			here--
+			list[to] = list[here]
+		} else {
+			there--
+			list[to] = others[there]
+		}
+	}
+	*d = list
+}
+
+// leave removes up to most of those whose instant has come.
+func (d *departures) leave(now time.Time, most int) []*flight {
+	list := *d
+	n := 0
+	for n < min(len(list), most) && !list[n].at().After(now) {
+		n++
+	}
+	due := list[:n].flights()
+	clear(list[:n])
+	*d = list[n:]
+	return due
+}
+
+func (d departures) flights() []*flight {
+	list := make([]*flight, len(d))
+	for i := range d {
+		list[i] = d[i].flight
+	}
+	return list
 }

@@ -32,8 +32,11 @@ func (o *outbox) take() []*flight {
 		inOrder(o.waiting)
 		o.disorder = false
 	}
-	batch := o.waiting[:fitting(o.waiting)]
-	o.waiting = append([]*flight(nil), o.waiting[len(batch):]...)
+	n := fitting(o.waiting)
+	batch := o.waiting[:n:n]
+	if o.waiting = o.waiting[n:]; len(o.waiting) == 0 {
+		o.waiting = nil // or what has left would be kept
+	}
 	return batch
 }
 

@@ -91,7 +91,7 @@ func (r *replica) soon(route firjob.Route, n int) []*flight {
 func (r *replica) held() int {
 	r.line.hold.mu.Lock()
 	defer r.line.hold.mu.Unlock()
-	return len(r.line.hold.flights)
+	return len(r.line.hold.waiting)
 }
 
 // Three replicas take turns: over all of them each executor gets exactly its

@@ -60,7 +60,7 @@ func (c *serverCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	p.collectSeldom()
+	p.collectSeldom(ctx)
 	server, err := app.NewServer(ctx, app.Options{
 		DatabaseURL: c.DatabaseURL, RedisURL: c.RedisURL,
 		HTTPAddr: c.HTTPAddr, PublicURL: c.PublicURL, AdminToken: token,

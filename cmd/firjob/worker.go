@@ -47,7 +47,7 @@ func (c *workerCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	p.collectSeldom()
+	p.collectSeldom(ctx)
 	w, err := worker.New(worker.Options{
 		Server: c.Server, App: c.App, Secret: secret, Listen: c.Listen, Advertise: c.Advertise,
 		Concurrency: c.Concurrency, Queue: c.Queue, SpoolDir: c.SpoolDir, DrainTimeout: c.Drain,
