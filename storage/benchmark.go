@@ -197,6 +197,19 @@ const straysSQL = `SELECT count(*)
 	LEFT JOIN unnest($5::bigint[], $6::bigint[]) AS f (job, first) ON f.job = e.job_id
 	WHERE f.first IS NULL OR e.ms < f.first OR (e.ms - f.first) % $7::bigint <> 0`
 
+// EndPlanning takes from jobs, first to last, their next fires unless these lie
+// before at. It returns how many jobs have such a fire, which is yet to be planned.
+func (db *DB) EndPlanning(ctx context.Context, first, last firjob.JobID, at time.Time) (left int64, err error) {
+	err = db.patiently(ctx, "end the planning", func(ctx context.Context, tx pgx.Tx) error {
+		return tx.QueryRow(ctx, endPlanningSQL, int64(first), int64(last), at).Scan(&left)
+	})
+	return left, err
+}
+
+const endPlanningSQL = `WITH ended AS (
+		UPDATE jobs SET next_fire_at = NULL WHERE id BETWEEN $1::bigint AND $2::bigint AND next_fire_at >= $3)
+	SELECT count(*) FROM jobs WHERE id BETWEEN $1::bigint AND $2::bigint AND next_fire_at < $3`
+
 // Stall returns the longest time between two starts that followed one another
 // among the executions that were scheduled within the span, and the latest of
 // these after its time.

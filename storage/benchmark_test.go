@@ -1,6 +1,7 @@
 package storage_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -178,6 +179,29 @@ func TestCoprimePermutes(t *testing.T) {
 			t.Errorf("%d times the numbers below %d are %d numbers", factor, n, len(seen))
 		}
 	})
+}
+
+// What is due before the instant stays to be planned; others are not touched.
+func TestEndPlanning(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	now := s.now()
+	var jobs []firjob.JobID
+	for i, in := range []time.Duration{time.Minute, time.Hour, 2 * time.Hour, 3 * time.Hour} {
+		job := s.job(func(j *firjob.Job) { j.Name = fmt.Sprint(i) })
+		s.exec(fmt.Sprintf(`UPDATE jobs SET next_fire_at = '%s' WHERE id = %d`, now.Add(in).Format(time.RFC3339Nano), job.ID))
+		jobs = append(jobs, job.ID)
+	}
+	left, err := s.EndPlanning(t.Context(), jobs[0], jobs[2], now.Add(time.Hour))
+	if err != nil || left != 1 {
+		t.Errorf("%d jobs are left, %v; want the one that is due before", left, err)
+	}
+	for i, want := range []bool{true, false, false, true} {
+		var got bool
+		if s.query(fmt.Sprintf(`SELECT next_fire_at IS NOT NULL FROM jobs WHERE id = %d`, jobs[i]), &got); got != want {
+			t.Errorf("job %d has a next fire: %v, want %v", i, got, want)
+		}
+	}
 }
 
 func TestStraysAreFiresThatWereNotDue(t *testing.T) {

@@ -27,7 +27,7 @@ type benchCmd struct {
 // benchFlags are common to the benchmarks.
 type benchFlags struct {
 	Duration     time.Duration     `default:"20s" help:"Measured span. Default: ${default}."`
-	Warmup       time.Duration     `default:"8s" help:"Before it. Default: ${default}."`
+	Warmup       time.Duration     `default:"8s" help:"Before it, from the first fires on. Default: ${default}."`
 	Runs         int               `default:"1" help:"Repetitions, each on a new cluster; medians and ranges are shown. Default: ${default}."`
 	Servers      int               `help:"Servers. Default: 1; of recovery 2."`
 	Workers      int               `help:"Executors. Default: 1; of recovery 2."`
@@ -135,7 +135,8 @@ type throughputCmd struct {
 func (throughputCmd) Help() string {
 	return "Postgres runs with fsync and synchronous commit on. Every execution is counted in the database\n" +
 		"afterwards: recorded once, finished, none lost, doubled or early. A rate is kept up with if 99 % of what\n" +
-		"is due within the span ends within it and the p99 of the lateness is bounded.\n\n" +
+		"is due within the span ends within it and the p99 of the lateness is bounded. With max, brief steps find\n" +
+		"the neighbourhood, and steps of the whole --warmup and --duration the rate.\n\n" +
 		"Examples:\n  firjob bench throughput --rate 12000\n  firjob bench throughput --rate max --servers 2 --workers 2"
 }
 

@@ -43,12 +43,23 @@ func besideBase(r *bench.Report, name string) string {
 // showSteps writes what one run has done step by step.
 func showSteps(line func(name, format string, args ...any), number int, run bench.Run) {
 	for _, step := range run.Steps {
-		line(fmt.Sprintf("run %d, step", number), "offered %.0f/s: %.0f/s, p99 %.1f ms, kept up: %v",
-			step.Offered, step.ExecutionsPerSecond, step.LatenessP99MS, step.Kept)
+		line(fmt.Sprintf("run %d, step", number), "offered %.0f/s: %.0f/s, p99 %.1f ms in %.1f s, %s",
+			step.Offered, step.ExecutionsPerSecond, step.LatenessP99MS, step.Seconds, stepOutcome(step))
 	}
 	for _, f := range run.Faults {
 		line(fmt.Sprintf("run %d, %s killed", number, f.Kind), "%s: %d handlers interrupted, recovered in %.0f ms", f.Target, f.Interrupted, f.RecoveryMS)
 	}
+}
+
+// stepOutcome says in words what became of a step.
+func stepOutcome(step bench.Step) string {
+	switch {
+	case step.Kept:
+		return "kept up with"
+	case step.GivenUp:
+		return "given up"
+	}
+	return "too much"
 }
 
 // showLoad writes what the benchmarks have in common.

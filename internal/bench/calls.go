@@ -155,15 +155,17 @@ func (k *caller) createSome(ctx context.Context, i int64, n int) error {
 	for item := range jobs {
 		jobs[item] = manualJob(fmt.Sprintf("some-%d-%d", i, item))
 	}
-	ids, err := k.createBatch(ctx, jobs)
-	k.keep(ids...)
+	made, err := k.createBatch(ctx, jobs)
+	for _, j := range made {
+		k.keep(j.ID)
+	}
 	return err
 }
 
-func (k *caller) keep(ids ...firjob.JobID) {
+func (k *caller) keep(id firjob.JobID) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.made = append(k.made, ids...)
+	k.made = append(k.made, id)
 }
 
 // target is the job of the i-th trigger.

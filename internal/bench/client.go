@@ -75,34 +75,40 @@ func job(name, handler string, schedule object) object {
 // maxItems is the largest batch that the API takes.
 const maxItems = 10_000
 
-// createMany makes n jobs by batches and returns their numbers.
-func (s *stage) createMany(ctx context.Context, n int, body func(i int) object) (ids []firjob.JobID, err error) {
+// madeJob is what the API says of a job that it has made.
+type madeJob struct {
+	ID         firjob.JobID
+	NextFireAt *time.Time `json:"next_fire_at"`
+}
+
+// createMany makes n jobs by batches.
+func (s *stage) createMany(ctx context.Context, n int, body func(i int) object) (jobs []madeJob, err error) {
 	told := s.o.ticker()
-	for len(ids) < n {
-		var jobs []object
-		for i := len(ids); i < min(n, len(ids)+maxItems); i++ {
-			jobs = append(jobs, body(i))
+	for len(jobs) < n {
+		var bodies []object
+		for i := len(jobs); i < min(n, len(jobs)+maxItems); i++ {
+			bodies = append(bodies, body(i))
 		}
-		made, err := s.createBatch(ctx, jobs)
+		made, err := s.createBatch(ctx, bodies)
 		if err != nil {
 			return nil, err
 		}
-		ids = append(ids, made...)
-		told.say("%d of %d jobs", len(ids), n)
+		jobs = append(jobs, made...)
+		told.say("%d of %d jobs", len(jobs), n)
 	}
-	return ids, nil
+	return jobs, nil
 }
 
-func (s *stage) createBatch(ctx context.Context, jobs []object) (ids []firjob.JobID, err error) {
-	var made struct {
-		Failed int
-		Items  []struct{ Job struct{ ID firjob.JobID } }
-	}
-	if err := s.api.call(ctx, "POST", "/api/v1/jobs:batch", object{"jobs": jobs, "atomic": true}, &made); err != nil {
+func (s *stage) createBatch(ctx context.Context, bodies []object) (jobs []madeJob, err error) {
+	var made struct{ Items []struct{ Job madeJob } }
+	if err := s.api.call(ctx, "POST", "/api/v1/jobs:batch", object{"jobs": bodies, "atomic": true}, &made); err != nil {
 		return nil, err
 	}
-	for _, item := range made.Items {
-		ids = append(ids, item.Job.ID)
+	if len(made.Items) != len(bodies) {
+		return nil, fmt.Errorf("the server answers for %d jobs of a batch of %d", len(made.Items), len(bodies))
 	}
-	return ids, nil
+	for _, item := range made.Items {
+		jobs = append(jobs, item.Job)
+	}
+	return jobs, nil
 }

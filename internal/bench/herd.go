@@ -52,7 +52,7 @@ func MeasureHerd(ctx context.Context, o Options, c Herd) (*Report, error) {
 
 func (s *stage) herd(ctx context.Context, c Herd) (Run, error) {
 	others := &load{name: "other", handler: lateness, interval: time.Second}
-	if err := s.grow(ctx, others, c.Background); err != nil {
+	if err := s.raise(ctx, others, c.Background, time.Time{}); err != nil {
 		return Run{}, err
 	}
 	herd, err := s.gather(ctx, c)
@@ -96,7 +96,7 @@ func (s *stage) herd(ctx context.Context, c Herd) (Run, error) {
 func (s *stage) gather(ctx context.Context, c Herd) (*load, error) {
 	at := time.Now().Add(c.lead()).Truncate(time.Millisecond).UTC()
 	s.o.say("making %d jobs that are due at %s", c.Jobs, at.Format(time.TimeOnly))
-	ids, err := s.createMany(ctx, c.Jobs, func(i int) object {
+	jobs, err := s.createMany(ctx, c.Jobs, func(i int) object {
 		return job(fmt.Sprintf("herd-%d", i), lateness, object{"kind": "at", "at": at})
 	})
 	if err != nil {
@@ -107,8 +107,11 @@ func (s *stage) gather(ctx context.Context, c Herd) (*load, error) {
 			(c.lead() - left).Round(time.Second), c.lead())
 	}
 	herd := &load{interval: 24 * time.Hour}
-	for _, id := range ids {
-		herd.jobs = append(herd.jobs, firing{id, at})
+	for _, j := range jobs {
+		if j.NextFireAt == nil || !j.NextFireAt.Equal(at) {
+			return nil, fmt.Errorf("job %d is due at %v, and the server gave its next fire as %v", j.ID, at, j.NextFireAt)
+		}
+		herd.jobs = append(herd.jobs, firing{j.ID, at})
 	}
 	return herd, nil
 }

@@ -81,7 +81,7 @@ func (s *stage) besideHistory(ctx context.Context, c History) (run Run, err erro
 
 // writeHistory stores the executions of the past and returns the oldest day.
 func (s *stage) writeHistory(ctx context.Context, c History) (oldest time.Time, err error) {
-	ids, err := s.createMany(ctx, min(owners, c.Executions/c.Days), func(i int) object { return manualJob(fmt.Sprintf("past-%d", i)) })
+	jobs, err := s.createMany(ctx, min(owners, c.Executions/c.Days), func(i int) object { return manualJob(fmt.Sprintf("past-%d", i)) })
 	if err != nil {
 		return oldest, err
 	}
@@ -92,7 +92,7 @@ func (s *stage) writeHistory(ctx context.Context, c History) (oldest time.Time, 
 		// The first days take what cannot be divided.
 		n := c.Executions/c.Days + boolToInt(d < c.Executions%c.Days)
 		oldest = today.AddDate(0, 0, -1-d)
-		if err := s.db.SeedHistory(ctx, oldest, n, ids[0], ids[len(ids)-1]); err != nil {
+		if err := s.db.SeedHistory(ctx, oldest, n, jobs[0].ID, jobs[len(jobs)-1].ID); err != nil {
 			return oldest, err
 		}
 		if err := s.db.SettleHistory(ctx, oldest); err != nil {

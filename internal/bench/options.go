@@ -112,6 +112,27 @@ func (o Options) wait(ctx context.Context, d time.Duration, what string) error {
 	}
 }
 
+// lookEvery is how often a wait looks whether to give up.
+const lookEvery = time.Second
+
+// waitUnless lets d pass, or less if it becomes hopeless.
+func (o Options) waitUnless(ctx context.Context, d time.Duration, hopeless func(context.Context) (bool, error)) (gaveUp bool, err error) {
+	told := o.ticker()
+	for began := time.Now(); ; {
+		left := d - time.Since(began)
+		if !passed(ctx, min(left, lookEvery)) {
+			return false, context.Cause(ctx)
+		}
+		if left <= lookEvery {
+			return false, nil
+		}
+		if gaveUp, err = hopeless(ctx); gaveUp || err != nil {
+			return gaveUp, err
+		}
+		told.say("%v of %v", time.Since(began).Round(time.Second), d)
+	}
+}
+
 // passed lets d pass and reports whether ctx still goes on.
 func passed(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)

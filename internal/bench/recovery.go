@@ -75,10 +75,7 @@ func (o Options) recovery(ctx context.Context, c Recovery) (run Run, err error) 
 	o.WorkerEnv = append([]string{"FIRJOB_HISTORY=" + history}, o.WorkerEnv...)
 	err = o.onStage(ctx, func(s *stage) error {
 		l := &load{name: "bench", handler: sleep, params: object{"for": c.Hold.String()}, interval: c.Interval}
-		if err := s.grow(ctx, l, jobsFor(c.Rate, c.Interval)); err != nil {
-			return err
-		}
-		if err := s.o.wait(ctx, s.o.Warmup, "warming up"); err != nil {
+		if err := s.warmUp(ctx, l, jobsFor(c.Rate, c.Interval)); err != nil {
 			return err
 		}
 		m := span{from: time.Now().Truncate(time.Millisecond), before: s.usage()}

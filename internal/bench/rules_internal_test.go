@@ -88,31 +88,6 @@ func TestParseStat(t *testing.T) {
 	}
 }
 
-// The search ends close to the limit, whatever that is.
-func TestBetweenFindsTheLimit(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		limit := rapid.IntRange(1, 1_000_000).Draw(t, "limit")
-		held, failed := 0, 0
-		for n := rapid.IntRange(1, 1000).Draw(t, "from"); ; n = between(held, failed) {
-			if n <= limit {
-				held = n
-			} else {
-				failed = n
-			}
-			if failed > 0 && failed-held <= 1 {
-				break
-			}
-			if n < 1 || n > 1<<30 {
-				t.Fatalf("the search has come to %d, looking for %d", n, limit)
-			}
-		}
-		if held != limit {
-			t.Errorf("found %d, want %d", held, limit)
-		}
-	})
-}
-
 func TestJudgeAKill(t *testing.T) {
 	t.Parallel()
 	killed := time.UnixMilli(1_000_000)

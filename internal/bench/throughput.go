@@ -49,19 +49,22 @@ func (o Options) steady(ctx context.Context, name, handler string, c Steady) (*R
 	}
 	return o.repeat(ctx, name, c.settings(), func(ctx context.Context) (run Run, err error) {
 		err = o.onStage(ctx, func(s *stage) error {
-			run, err = s.steady(ctx, &load{name: "bench", handler: handler, interval: c.Interval}, jobsFor(c.Rate, c.Interval))
+			run, err = s.steady(ctx, &load{name: "bench", handler: handler, interval: c.Interval, lasts: o.lasting(o.Warmup + o.Duration)}, jobsFor(c.Rate, c.Interval))
 			return err
 		})
 		return run, err
 	})
 }
 
+// lasting is how long a load lasts whose end does not show within its first d:
+// fires are planned a horizon ahead.
+func (o Options) lasting(d time.Duration) time.Duration {
+	return d + o.Horizon + time.Second
+}
+
 // steady loads the cluster with n jobs and measures the span after the warm-up.
 func (s *stage) steady(ctx context.Context, l *load, n int) (Run, error) {
-	if err := s.grow(ctx, l, n); err != nil {
-		return Run{}, err
-	}
-	if err := s.o.wait(ctx, s.o.Warmup, "warming up"); err != nil {
+	if err := s.warmUp(ctx, l, n); err != nil {
 		return Run{}, err
 	}
 	m, err := s.watch(ctx, s.o.Duration)
@@ -69,4 +72,13 @@ func (s *stage) steady(ctx context.Context, l *load, n int) (Run, error) {
 		return Run{}, err
 	}
 	return s.measured(ctx, l, m)
+}
+
+// warmUp loads the cluster with n jobs and lets the warm-up pass, which begins with
+// the load.
+func (s *stage) warmUp(ctx context.Context, l *load, n int) error {
+	if err := s.raise(ctx, l, n, time.Time{}); err != nil {
+		return err
+	}
+	return s.o.wait(ctx, time.Until(l.whole)+s.o.Warmup, "waiting for the load and warming up")
 }

@@ -16,13 +16,14 @@ const drop = 0.7
 // show it clears the measure.
 const pairs = 2
 
-// benches are what both programs run. Only flags that every version has.
+// benches are what both programs run. Only flags that every version has. The
+// horizon is short because a load begins after one.
 var benches = []struct {
 	name string
 	args []string
 }{
-	{"throughput", []string{"bench", "throughput", "--rate", "4000", "--warmup", "2s", "--duration", "3s", "-o", "json"}},
-	{"lateness", []string{"bench", "lateness", "--rate", "500", "--warmup", "2s", "--duration", "2s", "-o", "json"}},
+	{"throughput", []string{"bench", "throughput", "--rate", "4000", "--horizon", "2s", "--warmup", "1s", "--duration", "3s", "-o", "json"}},
+	{"lateness", []string{"bench", "lateness", "--rate", "500", "--horizon", "2s", "--warmup", "1s", "--duration", "2s", "-o", "json"}},
 }
 
 // figures are what is read of a program's report.
