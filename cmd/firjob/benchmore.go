@@ -91,9 +91,10 @@ func (c *recoveryCmd) Run(ctx context.Context, p *process) error {
 }
 
 type benchAPICmd struct {
-	Callers int `default:"8" help:"Callers at a time, of the requests for single jobs and triggers. Default: ${default}."`
-	Batch   int `default:"10000" help:"Jobs or triggers in a batch. Default: ${default}."`
-	Batches int `default:"3" help:"Batches of each kind, one after another. Default: ${default}."`
+	Callers      int `default:"8" help:"Callers at a time, of the requests for single jobs and triggers. Default: ${default}."`
+	BatchCallers int `default:"2" help:"Callers at a time, of batches. Default: ${default}."`
+	Batch        int `default:"10000" help:"Jobs or triggers in a batch. Default: ${default}."`
+	Batches      int `default:"3" help:"Batches of each kind. Default: ${default}."`
 	benchFlags
 }
 
@@ -105,7 +106,7 @@ func (benchAPICmd) Help() string {
 
 // Run measures and prints.
 func (c *benchAPICmd) Run(ctx context.Context, p *process) error {
-	return measure(ctx, p, &c.benchFlags, 1, bench.MeasureAPI, bench.API{Callers: c.Callers, Batch: c.Batch, Batches: c.Batches})
+	return measure(ctx, p, &c.benchFlags, 1, bench.MeasureAPI, bench.API{Callers: c.Callers, BatchCallers: c.BatchCallers, Batch: c.Batch, Batches: c.Batches})
 }
 
 type idleCmd struct {

@@ -148,7 +148,7 @@ func TestRecovery(t *testing.T) {
 }
 
 func TestAPI(t *testing.T) {
-	r, err := bench.MeasureAPI(t.Context(), small(t), bench.API{Callers: 2, Batch: 20, Batches: 2})
+	r, err := bench.MeasureAPI(t.Context(), small(t), bench.API{Callers: 2, BatchCallers: 2, Batch: 20, Batches: 2})
 	check(t, r, err, "create_job_requests_per_second", "trigger_p99_ms", "create_batch_items_per_second", "trigger_batch_p50_ms")
 	if r.Executions < 40 {
 		t.Errorf("%d executions, want those of 2 batches of 20 and single ones", r.Executions)
@@ -238,7 +238,7 @@ func TestFaultyOptionsAreRefused(t *testing.T) {
 		"definitions":      {second(bench.MeasureDefinitions(ctx, good, bench.Definitions{Base: 30, Jobs: 29})), []string{"--jobs", "--rate", "--asks"}},
 		"history":          {second(bench.MeasureHistory(ctx, good, bench.History{})), []string{"--rate", "--days"}},
 		"an only executor": {second(bench.MeasureRecovery(ctx, good, bench.Recovery{Rate: 1, Interval: time.Second, Kills: 1, Down: 1})), []string{"--servers", "--workers"}},
-		"a big batch":      {second(bench.MeasureAPI(ctx, good, bench.API{Callers: 1, Batch: 10_001, Batches: 1})), []string{"--batch"}},
+		"a big batch":      {second(bench.MeasureAPI(ctx, good, bench.API{Callers: 1, BatchCallers: 1, Batch: 10_001, Batches: 1})), []string{"--batch"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

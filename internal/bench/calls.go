@@ -16,23 +16,25 @@ import (
 
 // API is what callers ask of the HTTP API.
 type API struct {
-	Callers int // at a time, of the requests for single things
-	Batch   int // things in one batch
-	Batches int // of each kind
+	Callers      int // at a time, of the requests for single things
+	BatchCallers int // at a time, of batches
+	Batch        int // things in one batch
+	Batches      int // of each kind
 }
 
 // MeasureAPI measures how many jobs and triggers the API takes, one by one, each of
-// the two for the duration, and by batches, one after another.
+// the two for the duration, and by batches.
 func MeasureAPI(ctx context.Context, o Options, c API) (*Report, error) {
 	err := must(
 		condition{c.Callers > 0, "callers", c.Callers, "must be 1 or more"},
+		condition{c.BatchCallers > 0, "batch-callers", c.BatchCallers, "must be 1 or more"},
 		condition{c.Batch > 0 && c.Batch <= maxItems, "batch", c.Batch, fmt.Sprintf("must be 1 to %d", maxItems)},
 		condition{c.Batches > 0, "batches", c.Batches, "must be 1 or more"},
 	)
 	if err != nil {
 		return nil, err
 	}
-	settings := map[string]any{"callers": c.Callers, "batch": c.Batch, "batches": c.Batches}
+	settings := map[string]any{"callers": c.Callers, "batch_callers": c.BatchCallers, "batch": c.Batch, "batches": c.Batches}
 	return o.repeat(ctx, "api", settings, func(ctx context.Context) (run Run, err error) {
 		err = o.onStage(ctx, func(s *stage) error {
 			run, err = s.callAPI(ctx, c)
@@ -62,8 +64,8 @@ func (s *stage) callAPI(ctx context.Context, c API) (run Run, err error) {
 	}{
 		{"create_job", 1, c.Callers, 0, k.createOne},
 		{"trigger", 1, c.Callers, 0, k.triggerOne},
-		{"create_batch", c.Batch, 1, c.Batches, func(ctx context.Context, i int64) error { return k.createSome(ctx, i, c.Batch) }},
-		{"trigger_batch", c.Batch, 1, c.Batches, func(ctx context.Context, i int64) error { return k.triggerSome(ctx, i, c.Batch) }},
+		{"create_batch", c.Batch, c.BatchCallers, c.Batches, func(ctx context.Context, i int64) error { return k.createSome(ctx, i, c.Batch) }},
+		{"trigger_batch", c.Batch, c.BatchCallers, c.Batches, func(ctx context.Context, i int64) error { return k.triggerSome(ctx, i, c.Batch) }},
 	} {
 		s.o.say("%s: %d item(s) a request, %d caller(s)", phase.name, phase.items, phase.callers)
 		if err := k.phase(ctx, phase.name, phase.items, phase.callers, phase.requests, phase.do); err != nil {
@@ -135,14 +137,14 @@ func (k *caller) phase(ctx context.Context, name string, items, callers, request
 }
 
 // manualJob never fires by itself.
-func manualJob(name string) object {
-	body := job(name, noop, object{"kind": "manual"})
-	delete(body, "misfire")
+func manualJob(name string) newJob {
+	body := job(name, noop, newSchedule{Kind: firjob.ScheduleManual})
+	body.Misfire = newMisfire{}
 	return body
 }
 
 func (k *caller) createOne(ctx context.Context, i int64) error {
-	var made firjob.Job
+	var made madeJob
 	if err := k.api.call(ctx, "POST", "/api/v1/jobs", manualJob(fmt.Sprintf("one-%d", i)), &made); err != nil {
 		return err
 	}
@@ -151,7 +153,7 @@ func (k *caller) createOne(ctx context.Context, i int64) error {
 }
 
 func (k *caller) createSome(ctx context.Context, i int64, n int) error {
-	jobs := make([]object, n)
+	jobs := make([]newJob, n)
 	for item := range jobs {
 		jobs[item] = manualJob(fmt.Sprintf("some-%d-%d", i, item))
 	}
@@ -176,7 +178,7 @@ func (k *caller) target(i int64) firjob.JobID {
 }
 
 func (k *caller) triggerOne(ctx context.Context, i int64) error {
-	err := k.api.call(ctx, "POST", fmt.Sprintf("/api/v1/jobs/%d/trigger", k.target(i)), object{}, nil)
+	err := k.api.call(ctx, "POST", fmt.Sprintf("/api/v1/jobs/%d/trigger", k.target(i)), nil, nil)
 	if err == nil {
 		k.triggers.Add(1)
 	}
@@ -184,12 +186,12 @@ func (k *caller) triggerOne(ctx context.Context, i int64) error {
 }
 
 func (k *caller) triggerSome(ctx context.Context, i int64, n int) error {
-	items := make([]object, n)
-	for item := range items {
-		items[item] = object{}
+	var body struct {
+		Items []struct{} `json:"items"` // each takes the job's params, now
 	}
+	body.Items = make([]struct{}, n)
 	var made struct{ Stored, Failed int64 }
-	err := k.api.call(ctx, "POST", fmt.Sprintf("/api/v1/jobs/%d/trigger:batch", k.target(i)), object{"items": items}, &made)
+	err := k.api.call(ctx, "POST", fmt.Sprintf("/api/v1/jobs/%d/trigger:batch", k.target(i)), body, &made)
 	if err == nil && made.Failed > 0 {
 		err = fmt.Errorf("%d of %d triggers were refused", made.Failed, n)
 	}

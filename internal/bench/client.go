@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 
@@ -50,26 +49,53 @@ func (c *client) call(ctx context.Context, method, path string, body, reply any)
 		return err
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil {
+	var answer bytes.Buffer
+	answer.Grow(max(int(resp.ContentLength), bytes.MinRead))
+	if _, err := answer.ReadFrom(resp.Body); err != nil {
 		return err
 	}
 	if resp.StatusCode >= 300 {
-		return fmt.Errorf("%s %s: %s: %.500s", method, path, resp.Status, answer)
+		return fmt.Errorf("%s %s: %s: %.500s", method, path, resp.Status, answer.Bytes())
 	}
 	if reply == nil {
 		return nil
 	}
-	return json.Unmarshal(answer, reply)
+	return json.Unmarshal(answer.Bytes(), reply)
 }
 
-// object is a body of the API.
-type object = map[string]any
+// newJob is the body of a job to be made. A map would cost as much to write as the
+// server takes to read it.
+type newJob struct {
+	App      string      `json:"app"`
+	Name     string      `json:"name"`
+	Handler  string      `json:"handler"`
+	Schedule newSchedule `json:"schedule"`
+	Misfire  newMisfire  `json:"misfire,omitzero"`
+	Params   any         `json:"params,omitempty"`
+	Enabled  bool        `json:"enabled"`
+}
 
-// job is the body of a new job of the app that the executors serve.
-func job(name, handler string, schedule object) object {
-	return object{"app": cluster.App, "name": name, "handler": handler, "schedule": schedule,
-		"misfire": object{"policy": firjob.MisfireFireAll}}
+type newSchedule struct {
+	Kind     firjob.ScheduleKind `json:"kind"`
+	Interval firjob.Duration     `json:"interval,omitzero"`
+	At       time.Time           `json:"at,omitzero"`
+	StartAt  time.Time           `json:"start_at,omitzero"`
+	EndAt    time.Time           `json:"end_at,omitzero"`
+}
+
+type newMisfire struct {
+	Policy firjob.MisfirePolicy `json:"policy"`
+}
+
+// job is a job of the app that the executors serve, of which every fire must run.
+func job(name, handler string, schedule newSchedule) newJob {
+	return newJob{App: cluster.App, Name: name, Handler: handler, Schedule: schedule, Enabled: true,
+		Misfire: newMisfire{firjob.MisfireFireAll}}
+}
+
+// eachMinute is the schedule of jobs that are paused.
+func eachMinute() newSchedule {
+	return newSchedule{Kind: firjob.ScheduleEvery, Interval: firjob.Duration(time.Minute)}
 }
 
 // maxItems is the largest batch that the API takes.
@@ -81,11 +107,16 @@ type madeJob struct {
 	NextFireAt *time.Time `json:"next_fire_at"`
 }
 
+type newJobs struct {
+	Jobs   []newJob `json:"jobs"`
+	Atomic bool     `json:"atomic"`
+}
+
 // createMany makes n jobs by batches.
-func (s *stage) createMany(ctx context.Context, n int, body func(i int) object) (jobs []madeJob, err error) {
+func (s *stage) createMany(ctx context.Context, n int, body func(i int) newJob) (jobs []madeJob, err error) {
 	told := s.o.ticker()
 	for len(jobs) < n {
-		var bodies []object
+		var bodies []newJob
 		for i := len(jobs); i < min(n, len(jobs)+maxItems); i++ {
 			bodies = append(bodies, body(i))
 		}
@@ -99,9 +130,9 @@ func (s *stage) createMany(ctx context.Context, n int, body func(i int) object) 
 	return jobs, nil
 }
 
-func (s *stage) createBatch(ctx context.Context, bodies []object) (jobs []madeJob, err error) {
+func (s *stage) createBatch(ctx context.Context, bodies []newJob) (jobs []madeJob, err error) {
 	var made struct{ Items []struct{ Job madeJob } }
-	if err := s.api.call(ctx, "POST", "/api/v1/jobs:batch", object{"jobs": bodies, "atomic": true}, &made); err != nil {
+	if err := s.api.call(ctx, "POST", "/api/v1/jobs:batch", newJobs{bodies, true}, &made); err != nil {
 		return nil, err
 	}
 	if len(made.Items) != len(bodies) {

@@ -106,8 +106,8 @@ func (s *stage) amongJobs(ctx context.Context, c Definitions, n int) (run Run, e
 
 // seed stores n jobs, of which none fires before the day after tomorrow.
 func (s *stage) seed(ctx context.Context, n int) error {
-	body := job("seed", noop, object{"kind": "every", "interval": "1m"})
-	body["enabled"] = false
+	body := job("seed", noop, eachMinute())
+	body.Enabled = false
 	var template firjob.Job
 	if err := s.api.call(ctx, "POST", "/api/v1/jobs", body, &template); err != nil {
 		return err

@@ -96,8 +96,8 @@ func (s *stage) herd(ctx context.Context, c Herd) (Run, error) {
 func (s *stage) gather(ctx context.Context, c Herd) (*load, error) {
 	at := time.Now().Add(c.lead()).Truncate(time.Millisecond).UTC()
 	s.o.say("making %d jobs that are due at %s", c.Jobs, at.Format(time.TimeOnly))
-	jobs, err := s.createMany(ctx, c.Jobs, func(i int) object {
-		return job(fmt.Sprintf("herd-%d", i), lateness, object{"kind": "at", "at": at})
+	jobs, err := s.createMany(ctx, c.Jobs, func(i int) newJob {
+		return job(fmt.Sprintf("herd-%d", i), lateness, newSchedule{Kind: firjob.ScheduleAt, At: at})
 	})
 	if err != nil {
 		return nil, err

@@ -104,9 +104,9 @@ func singular(group string) string {
 
 func (s *stage) makePaused(ctx context.Context, n int) error {
 	s.o.say("making %d paused jobs", n)
-	_, err := s.createMany(ctx, n, func(i int) object {
-		body := job(fmt.Sprintf("paused-%d", i), noop, object{"kind": "every", "interval": "1m"})
-		body["enabled"] = false
+	_, err := s.createMany(ctx, n, func(i int) newJob {
+		body := job(fmt.Sprintf("paused-%d", i), noop, eachMinute())
+		body.Enabled = false
 		return body
 	})
 	return err

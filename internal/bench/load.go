@@ -114,15 +114,10 @@ func (s *stage) raise(ctx context.Context, l *load, n int, earliest time.Time) e
 }
 
 // body is the i-th job.
-func (l *load) body(i int) object {
-	schedule := object{"kind": "every", "interval": l.interval.String(), "start_at": l.start.Add(offset(i, l.interval))}
-	if !l.end.IsZero() {
-		schedule["end_at"] = l.end
-	}
-	body := job(fmt.Sprintf("%s-%d", l.name, i), l.handler, schedule)
-	if l.params != nil {
-		body["params"] = l.params
-	}
+func (l *load) body(i int) newJob {
+	body := job(fmt.Sprintf("%s-%d", l.name, i), l.handler, newSchedule{Kind: firjob.ScheduleEvery,
+		Interval: firjob.Duration(l.interval), StartAt: l.start.Add(offset(i, l.interval)), EndAt: l.end})
+	body.Params = l.params
 	return body
 }
 

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -105,13 +106,12 @@ func TestFirstFireIsWhatWasAskedFor(t *testing.T) {
 func TestBodiesStartAtTheirOffset(t *testing.T) {
 	t.Parallel()
 	l := &load{name: "x", interval: time.Second, start: time.UnixMilli(10_000), end: time.UnixMilli(20_000)}
-	schedule := l.body(3)["schedule"].(object)
-	if start := schedule["start_at"]; start != l.start.Add(offset(3, time.Second)) || schedule["end_at"] != l.end {
-		t.Errorf("schedule %v, want it from its offset to the end", schedule)
+	if s := l.body(3).Schedule; !s.StartAt.Equal(l.start.Add(offset(3, time.Second))) || !s.EndAt.Equal(l.end) {
+		t.Errorf("schedule %+v, want it from its offset to the end", s)
 	}
 	l.end = time.Time{}
-	if _, ends := l.body(3)["schedule"].(object)["end_at"]; ends {
-		t.Error("a load without an end has one")
+	if text, err := json.Marshal(l.body(3)); err != nil || strings.Contains(string(text), "end_at") {
+		t.Errorf("a load without an end has one, or an error (%v): %s", err, text)
 	}
 }
 

@@ -74,7 +74,7 @@ func (o Options) recovery(ctx context.Context, c Recovery) (run Run, err error) 
 	history := filepath.Join(dir, "history")
 	o.WorkerEnv = append([]string{"FIRJOB_HISTORY=" + history}, o.WorkerEnv...)
 	err = o.onStage(ctx, func(s *stage) error {
-		l := &load{name: "bench", handler: sleep, params: object{"for": c.Hold.String()}, interval: c.Interval}
+		l := &load{name: "bench", handler: sleep, params: map[string]any{"for": c.Hold.String()}, interval: c.Interval}
 		if err := s.warmUp(ctx, l, jobsFor(c.Rate, c.Interval)); err != nil {
 			return err
 		}
