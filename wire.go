@@ -12,7 +12,7 @@ import (
 //
 //	server   → executor  POST /firjob/v1/trigger   TriggerBatch → TriggerReply
 //	                     POST /firjob/v1/cancel    CancelBatch  → 204
-//	                     GET  /firjob/v1/ping      → Ping
+//	                     GET  /firjob/v1/ping      → Ping; with ?holding, → with what it holds
 //	executor → server    POST /executor/v1/register, /heartbeat   Beat → BeatReply
 //	                     POST /executor/v1/callback               Callback → CallbackReply
 //	                     POST /executor/v1/leave                  Beat → 204
@@ -27,6 +27,7 @@ const (
 	PathTrigger = "/firjob/v1/trigger"
 	PathCancel  = "/firjob/v1/cancel"
 	PathPing    = "/firjob/v1/ping"
+	PathHolding = PathPing + "?holding"
 )
 
 // Paths of the server that executors call.
@@ -107,6 +108,9 @@ type CancelBatch struct {
 type Ping struct {
 	App         string `json:"app"`
 	Incarnation string `json:"incarnation"`
+	// Holding names, for PathHolding, every attempt that the executor has accepted
+	// and whose result was not yet acknowledged. nil: the executor does not say.
+	Holding []AttemptRef `json:"holding,omitzero"`
 }
 
 // Beat tells the server that an executor lives and what it holds. A beat is a

@@ -135,7 +135,7 @@ func straysFound(t *testing.T, h harness) {
 
 func replicasCounted(t *testing.T, h harness) {
 	for _, replica := range []string{"r1", "r2"} {
-		_, _, err := h.BeatReplica(t.Context(), replica, time.Minute)
+		_, _, _, err := h.BeatReplica(t.Context(), replica, time.Minute, time.Second)
 		must(t, err)
 	}
 	must(t, h.raw.ZAdd(t.Context(), h.key("replicas"), redis.Z{Member: "old", Score: 1}).Err())

@@ -62,7 +62,7 @@ func inUse(t *testing.T, c *redisq.Client) {
 	must(t, err)
 	must(t, c.Announce(ctx, []firjob.Due{{ID: firjob.NewExecutionID(job, at, firjob.KindManual, 2), At: at}}))
 	must(t, c.Beat(ctx, executor("billing", "10.0.0.7:9999", "a", at)))
-	_, _, err = c.BeatReplica(ctx, "r1", time.Minute)
+	_, _, _, err = c.BeatReplica(ctx, "r1", time.Minute, time.Second)
 	must(t, err)
 	_, err = c.Turns(ctx, map[firjob.Ring]int{{App: "billing"}: 1})
 	must(t, err)

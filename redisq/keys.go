@@ -26,6 +26,7 @@ import (
 //	fj:meta                 hash    epoch                            for good
 //	fj:wake                 channel Announce, Return, Reap
 //	fj:nudge                channel Nudge
+//	fj:line:{fj:replicas}:r channel nobody; HoldLine subscribes to it
 type keys struct{ prefix string }
 
 // due is a sorted set: execution id by due time. Tag {sN}, N the shard.
@@ -76,6 +77,11 @@ func (k keys) wake() string { return k.prefix + ":wake" }
 
 // nudge is a channel of apps whose executors are to be looked at.
 func (k keys) nudge() string { return k.prefix + ":nudge" }
+
+// line is a channel of a replica's own. The tag puts it where the replicas are.
+func (k keys) line(replica string) string {
+	return k.prefix + ":line:{" + k.replicas() + "}:" + replica
+}
 
 // kind returns the type that a key of ours has.
 func (k keys) kind(key string) string {

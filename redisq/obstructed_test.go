@@ -41,7 +41,7 @@ func obstructedKeys(t *testing.T, h harness) {
 		{"Executors", "executor:{billing}:a:1", func() error { _, err := h.Executors(ctx, []string{"billing"}, time.Minute); return err }},
 		{"Executors of the app", "beats:{billing}", func() error { _, err := h.Executors(ctx, []string{"billing"}, time.Minute); return err }},
 		{"Leave", "executor:{billing}:a:1", func() error { return h.Leave(ctx, e.Key()) }},
-		{"BeatReplica", "replicas", func() error { _, _, err := h.BeatReplica(ctx, "r", time.Minute); return err }},
+		{"BeatReplica", "replicas", func() error { _, _, _, err := h.BeatReplica(ctx, "r", time.Minute, time.Second); return err }},
 		{"ForgetReplica", "replicas", func() error { return h.ForgetReplica(ctx, "r") }},
 		{"Epoch", "meta", func() error { _, _, err := h.Epoch(ctx); return err }},
 		{"Choose by lru", "lru:{billing}:42", func() error { _, err := h.Choose(ctx, choicesOf(42, "a:1")[:1]); return err }},
@@ -91,7 +91,7 @@ func TestKeyOfAnotherTypeThatCannotBeRemoved(t *testing.T) {
 	log := &logged{}
 	c := open(t, redisq.Options{URL: "redis://meek:secret@" + server.Addr(), Shards: shards, Log: newLog(log)})
 	for range 3 {
-		if _, _, err := c.BeatReplica(ctx, "r", time.Minute); !redis.HasErrorPrefix(err, "WRONGTYPE") {
+		if _, _, _, err := c.BeatReplica(ctx, "r", time.Minute, time.Second); !redis.HasErrorPrefix(err, "WRONGTYPE") {
 			t.Errorf("beat: error %v, want WRONGTYPE", err)
 		}
 	}

@@ -36,7 +36,7 @@ func every(ctx context.Context, c *redisq.Client) map[string]error {
 	_, _, errs["Epoch"] = c.Epoch(ctx)
 	_, _, errs["Depth"] = c.Depth(ctx)
 	_, errs["Executors"] = c.Executors(ctx, []string{"billing"}, time.Minute)
-	_, _, errs["BeatReplica"] = c.BeatReplica(ctx, "r", time.Minute)
+	_, _, _, errs["BeatReplica"] = c.BeatReplica(ctx, "r", time.Minute, time.Second)
 	_, errs["Turns"] = c.Turns(ctx, map[firjob.Ring]int{{App: "billing"}: 1, {App: "billing", Selector: "zone=eu"}: 1})
 	_, errs["Choose"] = c.Choose(ctx, choicesOf(42, "a:1"))
 	_, errs["Entries"] = c.Entries(ctx, 10)

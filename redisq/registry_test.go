@@ -1,6 +1,7 @@
 package redisq_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,18 +18,19 @@ import (
 func TestRegistry(t *testing.T) {
 	t.Parallel()
 	everywhere(t, map[string]func(*testing.T, harness){
-		"beat and read":                   beatAndRead,
-		"labels are the latest":           labelsReplaced,
-		"the silent are left out":         silentLeftOut,
-		"a late beat changes nothing":     lateBeat,
-		"a late beat replaces the silent": lateBeatOfSilent,
-		"leave":                           leave,
-		"the forgotten leave the set":     forgottenLeave,
-		"strange executors are removed":   strangeExecutors,
-		"strange executors are told once": strangeExecutorsTold,
-		"absurd starts can be read":       absurdStarts,
-		"an app's name is checked":        appChecked,
-		"replicas":                        replicas,
+		"beat and read":                       beatAndRead,
+		"labels are the latest":               labelsReplaced,
+		"the silent are left out":             silentLeftOut,
+		"a late beat changes nothing":         lateBeat,
+		"a late beat replaces the silent":     lateBeatOfSilent,
+		"leave":                               leave,
+		"the forgotten leave the set":         forgottenLeave,
+		"strange executors are removed":       strangeExecutors,
+		"strange executors are told once":     strangeExecutorsTold,
+		"absurd starts can be read":           absurdStarts,
+		"an app's name is checked":            appChecked,
+		"replicas":                            replicas,
+		"a line tells the dead from the slow": replicaLines,
 	})
 }
 
@@ -254,7 +256,7 @@ func replicas(t *testing.T, h harness) {
 	ctx := t.Context()
 	beat := func(replica string, wantLive, wantGone []string) {
 		t.Helper()
-		live, gone, err := h.BeatReplica(ctx, replica, time.Minute)
+		live, gone, _, err := h.BeatReplica(ctx, replica, time.Minute, time.Second)
 		must(t, err)
 		if !slices.Equal(live, wantLive) || !slices.Equal(gone, wantGone) {
 			t.Errorf("live %v, gone %v; want %v, %v", live, gone, wantLive, wantGone)
@@ -269,4 +271,51 @@ func replicas(t *testing.T, h harness) {
 	must(t, h.ForgetReplica(ctx, "r2"))
 	beat("r1", []string{"r1"}, nil)
 	beat("r2", []string{"r1", "r2"}, nil)
+}
+
+// Of those who do not beat it is told at once whose line was open and has ended; if
+// it has not, or there never was one, only the longer time tells.
+func replicaLines(t *testing.T, h harness) {
+	ctx := t.Context()
+	lines := func(replica string) int64 {
+		n, err := h.raw.Publish(ctx, h.key("line:{"+h.key("replicas")+"}:"+replica), "are you there").Result()
+		must(t, err)
+		return n
+	}
+	hold := func(replica string) (end func()) {
+		ctx, end := context.WithCancel(ctx)
+		h.HoldLine(ctx, replica)
+		await(t, "the line of "+replica, func() bool { return lines(replica) == 1 })
+		return end
+	}
+	missed := func() (gone, ended []string) {
+		_, gone, ended, err := h.BeatReplica(ctx, "r1", time.Minute, time.Second)
+		must(t, err)
+		return gone, ended
+	}
+	killed, slow := hold("killed"), hold("slow")
+	defer slow()
+	for _, replica := range []string{"killed", "slow", "without"} {
+		_, _, _, err := h.BeatReplica(ctx, replica, time.Minute, time.Second)
+		must(t, err)
+	}
+	defer hold("without")() // after its latest beat
+	killed()
+	await(t, "the end of the line", func() bool { return lines("killed") == 0 })
+	if gone, ended := missed(); len(gone)+len(ended) != 0 {
+		t.Errorf("right after a beat gone %v, ended %v", gone, ended)
+	}
+	age := func(d time.Duration) {
+		for _, replica := range []string{"killed", "slow", "without"} {
+			must(t, h.raw.ZIncrBy(ctx, h.key("replicas"), -float64(d.Milliseconds()), replica).Err())
+		}
+	}
+	age(2 * time.Second)
+	if gone, ended := missed(); len(gone) != 0 || !slices.Equal(ended, []string{"killed"}) {
+		t.Errorf("without a beat for two seconds gone %v, ended %v; want none, killed", gone, ended)
+	}
+	age(time.Minute)
+	if gone, ended := missed(); !slices.Equal(gone, []string{"killed", "slow", "without"}) || len(ended) != 0 {
+		t.Errorf("without a beat for a minute gone %v, ended %v; want all three, none", gone, ended)
+	}
 }

@@ -84,10 +84,10 @@ func (s *Scheduler) holdOrTrust(ctx context.Context, held []firjob.Held) (answer
 	return answers, err == nil, err
 }
 
-// holdCalls renews the leases of calls that this replica makes. It trusts
-// nothing: a replica that is cut off from Postgres is the last to hear that
-// another one has given its calls up.
-func (s *Scheduler) holdCalls(ctx context.Context, held []firjob.Held) ([]heldAnswer, error) {
+// holdConfirmed renews the leases of attempts, as of calls that this replica makes.
+// It trusts nothing: a replica that is cut off from Postgres is the last to hear
+// that another one has given its calls up.
+func (s *Scheduler) holdConfirmed(ctx context.Context, held []firjob.Held) ([]heldAnswer, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	return s.holds.Do(ctx, held)

@@ -13,7 +13,8 @@
 // What if it crashes here?
 //
 //	after planning, before announcing   the sweep claims what is overdue
-//	after the queue's claim             the queue's lease ends, Reap returns it
+//	after the queue's claim             who gets its shards claims it (inherit), else
+//	                                    the queue's lease ends, Reap returns it
 //	after the commit, before the send   LoseReplica, then the lease
 //	after the send                      the executor's beats keep the lease
 //	after finishing, before the answer  the executor repeats; a duplicate

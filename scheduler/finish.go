@@ -122,8 +122,8 @@ func (s *Scheduler) executorGone(ctx context.Context, key firjob.ExecutorKey, re
 }
 
 // replicaGone ends what a replica had claimed and no executor has.
-func (s *Scheduler) replicaGone(ctx context.Context, replica string) error {
-	followed, err := s.store.LoseReplica(ctx, replica, replicaDeadAfter-replicaBeat, "replica "+replica+" is gone and no executor has it")
+func (s *Scheduler) replicaGone(ctx context.Context, replica string, before time.Time) error {
+	followed, err := s.store.LoseReplica(ctx, replica, before, "replica "+replica+" is gone and no executor has it")
 	if err != nil {
 		return err
 	}

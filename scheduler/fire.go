@@ -26,7 +26,7 @@ const (
 	// helpAfter is how long a head of another replica's shard must be overdue
 	// before this one helps out, and helpEvery how often it looks.
 	helpAfter = 500 * time.Millisecond
-	helpEvery = time.Second
+	helpEvery = 500 * time.Millisecond
 	// claimBatch is how many executions one commit claims, and one shard gives.
 	claimBatch = firjob.MaxBatch
 	// committers is how many claims are committed at a time.
@@ -54,7 +54,9 @@ type fire struct {
 	claims  atomic.Int64   // calls of the store's Claim, to tell them apart
 	commits sync.WaitGroup // under way; waited for when no loop is left that adds to them
 	slots   chan struct{}
-	helped  time.Time // confined to the loop
+
+	helped    time.Time // confined to the loop, as is the next
+	inheritAt time.Time // when to look for what was left in shards that were gained; zero: none were
 }
 
 // run claims until ctx ends.
@@ -77,6 +79,9 @@ func (f *fire) pause(ctx context.Context, d time.Duration, wakes <-chan firjob.W
 		case <-ctx.Done():
 			return wakes
 		case <-timer.C:
+			return wakes
+		case <-f.peers.gained:
+			f.inheritAt = f.clock.local().Add(helpAfter)
 			return wakes
 		case w, ok := <-wakes:
 			if !ok {
@@ -109,32 +114,63 @@ func (f *fire) pass(ctx context.Context) time.Duration {
 		f.queue.failed(ctx, "claim", err)
 		return wakeBreath
 	}
-	f.help(ctx)
+	next := min(f.help(ctx), f.inherit(ctx))
 	switch {
 	case batch.Full:
 		return 0
 	case batch.Next < 0:
-		return idle
+		return next
 	}
-	return min(max(batch.Next-lead, breath), idle)
+	return min(max(batch.Next-lead, breath), next)
 }
 
 // help claims what is overdue in the shards of other replicas: one of them may
-// have died a moment ago.
-func (f *fire) help(ctx context.Context) {
-	if f.clock.local().Sub(f.helped) < helpEvery {
-		return
-	}
-	f.helped = f.clock.local()
+// have died a moment ago. It returns after how long it wants to look again.
+func (f *fire) help(ctx context.Context) (next time.Duration) {
 	others := f.peers.others()
 	if len(others) == 0 {
-		return
+		return idle
 	}
+	if next := helpEvery - f.clock.local().Sub(f.helped); next > 0 {
+		return next
+	}
+	f.helped = f.clock.local()
 	batch, err := f.queue.Claim(ctx, others, claimBatch, -helpAfter, f.lease)
 	f.commit(ctx, batch.IDs)
 	if err != nil {
 		f.queue.failed(ctx, "claim", err)
 	}
+	return helpEvery
+}
+
+// inherit claims what is overdue in shards that have become this replica's: what
+// one that died had taken from the queue and not committed is no more there. It is
+// called a while after the others missed that one, when all of that is overdue, and
+// returns after how long it wants to be called again.
+func (f *fire) inherit(ctx context.Context) (next time.Duration) {
+	if f.inheritAt.IsZero() {
+		return idle
+	}
+	if left := f.inheritAt.Sub(f.clock.local()); left > 0 {
+		return left
+	}
+	room := maxFlights - int(f.flights.Load())
+	if room <= 0 {
+		return breath
+	}
+	f.inheritAt = time.Time{}
+	due, err := f.store.Overdue(ctx, helpAfter, min(room, sweepLimit))
+	if !f.troubles.report(ctx, "look for what other replicas have left; the sweep will", err) {
+		return idle
+	}
+	var ids []firjob.ExecutionID
+	for _, d := range due {
+		if f.peers.ownsJob(d.ID.Job()) {
+			ids = append(ids, d.ID)
+		}
+	}
+	f.commit(ctx, ids)
+	return idle
 }
 
 // passDegraded finds what is due in Postgres. Replicas share it by shard as far

@@ -82,6 +82,10 @@ func (m *marked) Probe(context.Context, firjob.Executor, []byte, time.Time) erro
 	return &firjob.Refused{Reason: "nobody listens"}
 }
 
+func (m *marked) Holding(context.Context, firjob.Executor, []byte, time.Time) ([]firjob.AttemptRef, error) {
+	return nil, nil
+}
+
 func (m *marked) Ready(firjob.Executor) bool { return true }
 func (m *marked) Forget(firjob.ExecutorKey)  {}
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/firjob/firjob"
@@ -15,8 +16,12 @@ import (
 
 // Timing of the replicas' beats.
 const (
-	replicaBeat      = 500 * time.Millisecond
+	replicaBeat      = 250 * time.Millisecond
 	replicaDeadAfter = 3 * time.Second
+	// replicaEndedAfter is the same for a replica whose line to Redis has ended and
+	// that has no session with the store any more: a process that is killed takes
+	// both along, one that is slow neither, one that is cut off from Redis one.
+	replicaEndedAfter = 750 * time.Millisecond
 )
 
 // peers is what this replica knows of the others. The shards of the queue are
@@ -26,23 +31,31 @@ const (
 // two replicas agreeing.
 type peers struct {
 	registry Registry
+	store    Store
 	queue    *guardedQueue
 	replica  string
 	total    int // shards
-	gone     func(ctx context.Context, replica string) error
-	named    func(since time.Time) bool // whether every executor has beaten since the local instant
+	clock    *storeClock
+	gone     func(ctx context.Context, replica string, before time.Time) error
+	ask      func(ctx context.Context, apps []string) bool // asks executors what they hold; whether all have said
+	named    func(since time.Time) bool                    // whether every executor has beaten since the local instant
 	log      *slog.Logger
 
 	local func() time.Time
 
-	missing map[string]absence // replicas that are gone; only the loop uses it
+	gained     chan struct{}      // shards have become this replica's
+	background *background        // for what must not hold up the beats
+	burying    atomic.Bool        // whether that is under way
+	missing    map[string]absence // replicas that are gone; only the loop uses it
 
 	mu     sync.Mutex
 	live   []string
 	own    []int
 	rest   []int
 	beat   time.Time // local: when the latest beat that was answered was sent
-	steady time.Time // local: since when no beat has failed
+	proven time.Time // local: since when no other replica can have taken this one to be gone
+	steady time.Time // local: since when beats have gone well enough to judge others by their silence
+	brisk  time.Time // local: the same, by a short silence and the end of their line
 }
 
 // pass beats and learns who else lives. What a replica that is gone had claimed
@@ -53,89 +66,73 @@ func (p *peers) pass(ctx context.Context) {
 		return
 	}
 	sent := p.local()
-	live, gone, err := p.registry.BeatReplica(ctx, p.replica, replicaDeadAfter)
+	live, gone, ended, err := p.registry.BeatReplica(ctx, p.replica, replicaDeadAfter, replicaEndedAfter)
 	if err != nil {
 		p.noted(time.Time{})
 		p.queue.failed(ctx, "replica beat", err)
 		return
 	}
 	p.share(live)
-	if !p.noted(sent) {
+	steady, brisk := p.noted(sent)
+	if !brisk {
+		ended = nil
+	}
+	if !steady {
 		// Redis was away, or this replica paused, a moment ago: that the others
 		// have not beaten since says nothing yet.
 		p.missing = nil
 		return
 	}
-	for _, replica := range p.judged(gone, sent) {
-		p.log.InfoContext(ctx, "replica gone", "gone", replica)
-		if err := p.gone(ctx, replica); err != nil {
-			p.log.WarnContext(ctx, "the claims of a replica that is gone cannot be given up; trying again", "gone", replica, "error", err)
-			continue
-		}
-		if err := p.registry.ForgetReplica(ctx, replica); err != nil {
-			p.queue.failed(ctx, "forget replica", err)
-		}
+	if dead := p.judged(gone, ended); len(dead) > 0 && p.burying.CompareAndSwap(false, true) {
+		p.background.Go(func() {
+			defer p.burying.Store(false)
+			for _, a := range dead {
+				p.bury(ctx, a)
+			}
+		})
 	}
 }
 
-// namingPatience bounds how long the claims of a replica that is gone wait for
-// beats; an executor that has not beaten for so long is in doubt itself.
-const namingPatience = firjob.DeadAfter
-
-// absence is what is known of a replica that is gone.
-type absence struct {
-	since time.Time // local: when it was first missed
-	named bool      // what it had sent was named when it was last missed
-}
-
-// judged returns those of the replicas that are gone whose claims can be given up,
-// since what they had sent is named by now. A replica is first missed 2.5 s after
-// its end or later (replicaDeadAfter less replicaBeat). Every executor has beaten
-// since one second before that: those beats named what it had been holding for
-// firjob.MaxNameAfter, which leaves half a second for the way of the triggers. That
-// the replica is missed once more leaves another half for the beats' own commit.
-func (p *peers) judged(gone []string, now time.Time) (list []string) {
-	missing := make(map[string]absence, len(gone))
-	for _, replica := range gone {
-		a, known := p.missing[replica]
-		if !known {
-			a.since = now
-		}
-		if a.named || now.Sub(a.since) > namingPatience {
-			list = append(list, replica)
-		}
-		a.named = a.named || p.named(a.since.Add(-firjob.MaxNameAfter))
-		missing[replica] = a
-	}
-	p.missing = missing
-	return list
-}
-
-// noted takes the instant of a beat, zero for one that failed, and reports
-// whether beats have gone well for long enough to judge others by theirs.
-func (p *peers) noted(sent time.Time) bool {
+// noted takes the instant of a beat, zero for one that failed, and reports whether
+// beats have gone well for long enough to judge others by theirs: steady, those
+// that have been silent for long; brisk, those whose line has ended, too.
+func (p *peers) noted(sent time.Time) (steady, brisk bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if sent.IsZero() || p.local().Sub(p.beat) > proofOfLife { // from the sending of the one to the answer of the other
-		p.steady = p.local()
+	now := p.local()
+	gap := now.Sub(p.beat) // from the sending of the one to the answer of the other
+	if sent.IsZero() || gap > proofOfLife {
+		p.proven = now
+	}
+	// What ails this one may ail the others.
+	if sent.IsZero() || gap > replicaEndedAfter {
+		p.brisk = now
+	}
+	if sent.IsZero() || gap > replicaDeadAfter-2*replicaBeat {
+		p.steady = now
 	}
 	if sent.IsZero() {
-		return false
+		return false, false
 	}
 	p.beat = sent
-	return sent.Sub(p.steady) > replicaDeadAfter+replicaBeat
+	const since = replicaDeadAfter + replicaBeat
+	return sent.Sub(p.steady) > since, sent.Sub(p.brisk) > since
 }
 
-// proofOfLife is how old the latest beat may be for no other replica to take
-// this one to be gone yet.
-const proofOfLife = replicaDeadAfter - replicaBeat
+// proofOfLife is how old the latest beat may be for a claim to be sent without
+// asking the store. A replica that is cut off from all is missed replicaEndedAfter
+// after its beat at the earliest, and executors are asked settlingTime after that
+// what they hold. What it sends by then less namingTime has arrived: 0.75 + 0.45 -
+// 0.5 = 0.7 s. One that keeps its line, or its session with the store, is missed
+// after replicaDeadAfter.
+const proofOfLife = replicaEndedAfter + settlingTime - namingTime
 
-// provenAlive reports whether no other replica can have taken this one to be
-// gone since the local instant: beats have gone well from then to now.
+// provenAlive reports whether no other replica can have given up what this one
+// claimed at the local instant: beats have gone well from then to now.
 func (p *peers) provenAlive(since time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.local().Sub(p.beat) < proofOfLife && since.After(p.steady)
+	return p.local().Sub(p.beat) < proofOfLife && since.After(p.proven)
 }
 
 // share divides the shards among the live replicas.
@@ -155,6 +152,12 @@ func (p *peers) share(live []string) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if slices.ContainsFunc(own, func(shard int) bool { return !slices.Contains(p.own, shard) }) {
+		select {
+		case p.gained <- struct{}{}:
+		default:
+		}
+	}
 	p.live, p.own, p.rest = live, own, rest
 }
 

@@ -1,8 +1,6 @@
 package scheduler
 
 import (
-	"context"
-	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,7 +60,7 @@ func TestProofOfLife(t *testing.T) {
 	now := time.Unix(1000, 0)
 	p := &peers{replica: "a", total: 1, local: func() time.Time { return now }}
 	p.noted(now)
-	now = now.Add(time.Second)
+	now = now.Add(replicaBeat)
 	p.noted(now)
 	before := now
 	if !p.provenAlive(before) {
@@ -82,35 +80,42 @@ func TestProofOfLife(t *testing.T) {
 	}
 }
 
-// What a replica had claimed is not given up before every executor that lives has
-// had its say about what it holds, half a second ago at least, so that this is on
+// Where an executor does not say what it holds, the claims of a replica that is gone
+// wait until the beats have named it, half a second ago at least, so that this is on
 // record; but an executor that says nothing does not put that off for ever.
 func TestClaimsAreGivenUpWhenExecutorsHaveSpoken(t *testing.T) {
 	t.Parallel()
 	start := time.Unix(1000, 0)
 	const half = 500 * time.Millisecond
+	until := func(last time.Duration) func(time.Time) time.Time {
+		return func(now time.Time) time.Time {
+			if latest := start.Add(last); now.After(latest) {
+				return latest
+			}
+			return now
+		}
+	}
 	for name, tt := range map[string]struct {
 		beat func(now time.Time) time.Time // the latest of the executor that beat longest ago
 		want time.Duration                 // after the replica was first missed; one look each half second
 	}{
-		"all have beaten":         {func(now time.Time) time.Time { return now }, half},
-		"the latest is seen late": {func(now time.Time) time.Time { return now.Add(-1400 * time.Millisecond) }, 2 * half},
-		"one missed a beat":       {func(now time.Time) time.Time { return now.Add(-1900 * time.Millisecond) }, 3 * half},
-		"one beat just now": {func(now time.Time) time.Time { // between the first look and the second
-			if now.After(start) {
-				return now
-			}
-			return start.Add(-time.Minute)
-		}, 2 * half},
-		"one has not beaten any more": {func(time.Time) time.Time { return start.Add(-1100 * time.Millisecond) }, namingPatience + half},
-		"one that beat after the end": {func(time.Time) time.Time { return start.Add(-900 * time.Millisecond) }, half},
+		"all beat":                          {until(time.Hour), 5 * half},
+		"the latest is seen late":           {func(now time.Time) time.Time { return now.Add(-700 * time.Millisecond) }, 6 * half},
+		"one beat late enough and no more":  {until(1600 * time.Millisecond), 5 * half},
+		"one beat a little before, no more": {until(1400 * time.Millisecond), namingPatience + half},
+		"one has not beaten any more":       {until(-time.Second), namingPatience + half},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			now := start
-			p := &peers{named: func(since time.Time) bool { return tt.beat(now).After(since) }}
+			local := func() time.Time { return now }
+			p := &peers{clock: newStoreClock(local), local: local, named: func(since time.Time) bool { return tt.beat(now).After(since) }}
 			for ; ; now = now.Add(half) {
-				if list := p.judged([]string{"b"}, now); len(list) > 0 {
+				dead := p.judged([]string{"b"}, nil)
+				if settled := now.Sub(start) >= settlingTime; settled != (len(dead) == 1) {
+					t.Fatalf("after %v the dead are %+v; want b once it has been missed for %v", now.Sub(start), dead, settlingTime)
+				}
+				if len(dead) > 0 && dead[0].waited {
 					break
 				}
 				if now.Sub(start) > time.Minute {
@@ -120,8 +125,9 @@ func TestClaimsAreGivenUpWhenExecutorsHaveSpoken(t *testing.T) {
 			if after := now.Sub(start); after != tt.want {
 				t.Errorf("judged after %v, want %v", after, tt.want)
 			}
-			p.judged(nil, now) // it came back
-			if list := p.judged([]string{"b"}, now.Add(half)); len(list) > 0 {
+			p.judged(nil, nil) // it came back
+			now = now.Add(half)
+			if dead := p.judged([]string{"b"}, nil); len(dead) > 0 {
 				t.Error("a replica that came back and is missed again is judged at once")
 			}
 		})
@@ -153,51 +159,26 @@ func TestBeatenSince(t *testing.T) {
 	})
 }
 
-// lastBeats is a registry of which replica b beats no more, ever.
-type lastBeats struct {
-	Registry
-	forgotten bool
-}
-
-func (*lastBeats) BeatReplica(context.Context, string, time.Duration) (live, gone []string, err error) {
-	return []string{"a"}, []string{"b"}, nil
-}
-
-func (r *lastBeats) ForgetReplica(context.Context, string) error {
-	r.forgotten = true
-	return nil
-}
-
-// What was known of a replica before Redis was away does not count after that.
-func TestAnAbsenceDoesNotOutlastAnOutage(t *testing.T) {
+// A replica that dies leaves shards to others, who look at once.
+func TestGainedShardsAreTold(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		registry := new(lastBeats)
-		p := newPeers("a", 1)
-		p.registry, p.queue, p.log = registry, new(guardedQueue), slog.New(slog.DiscardHandler)
-		p.gone = func(context.Context, string) error { return nil }
-		p.named = func(time.Time) bool { return false } // so far
-		beat := func(d time.Duration) {
-			for range d / replicaBeat {
-				p.pass(t.Context())
-				time.Sleep(replicaBeat)
-			}
+	p := newPeers("a", 16, "a", "b")
+	p.gained = make(chan struct{}, 1)
+	told := func() bool {
+		select {
+		case <-p.gained:
+			return true
+		default:
+			return false
 		}
-		settled := replicaDeadAfter + 3*replicaBeat
-		beat(settled)
-		if len(p.missing) != 1 || registry.forgotten {
-			t.Fatalf("after %v of beats %v is missing, forgotten %v; want b, missed and not given up", settled, p.missing, registry.forgotten)
+	}
+	for _, tt := range []struct {
+		live []string
+		want bool
+	}{{[]string{"a", "b"}, false}, {[]string{"a"}, true}, {[]string{"a"}, false}, {[]string{"a", "b"}, false}, {nil, true}} {
+		p.share(tt.live)
+		if got := told(); got != tt.want {
+			t.Errorf("shards of a with %v alive: told %v that it gained some, want %v", tt.live, got, tt.want)
 		}
-		p.queue.degraded.Store(true)
-		beat(time.Minute)
-		p.queue.degraded.Store(false)
-		beat(settled)
-		if registry.forgotten {
-			t.Error("a replica that was missed before an outage is given up at once after it")
-		}
-		beat(namingPatience + replicaBeat)
-		if !registry.forgotten {
-			t.Error("it is never given up")
-		}
-	})
+	}
 }

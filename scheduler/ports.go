@@ -69,8 +69,14 @@ type Store interface {
 	LoseExecutor(ctx context.Context, executor firjob.ExecutorKey, reason string) (firjob.Followed, error)
 	// LoseReplica ends the attempts that a replica that is gone had claimed and
 	// that no executor has ever named in a beat, and the HTTP calls that it made.
-	// Claims younger than idle are left alone: the replica came back to make them.
-	LoseReplica(ctx context.Context, replica string, idle time.Duration, reason string) (firjob.Followed, error)
+	// Claims made at before, by the store's clock, or later are left alone: the
+	// replica came back to make them.
+	LoseReplica(ctx context.Context, replica string, before time.Time, reason string) (firjob.Followed, error)
+	// InQuestion tells how many attempts LoseReplica would end, and the apps of
+	// those that an executor may have.
+	InQuestion(ctx context.Context, replica string, before time.Time) (n int, apps []string, err error)
+	// HasSession reports whether a replica is connected to the store.
+	HasSession(ctx context.Context, replica string) (bool, error)
 	// ExpireLeases ends up to limit attempts whose lease, or whose deadline,
 	// has passed.
 	ExpireLeases(ctx context.Context, limit int) (firjob.Followed, error)
@@ -175,9 +181,13 @@ type Registry interface {
 	Choose(ctx context.Context, choices []firjob.Choice) ([]string, error)
 
 	// BeatReplica notes that a replica lives and returns every replica that
-	// beat within maxAge, and those that did so before but not since; the
-	// latter are removed by ForgetReplica.
-	BeatReplica(ctx context.Context, replica string, maxAge time.Duration) (live, gone []string, err error)
+	// does; those that are gone, that have not beaten within maxAge; and those
+	// that have, but not within endedAge, and whose line has ended since. The
+	// gone are removed by ForgetReplica.
+	BeatReplica(ctx context.Context, replica string, maxAge, endedAge time.Duration) (live, gone, ended []string, err error)
+	// HoldLine keeps a replica's line open until ctx ends: a connection that ends
+	// with the process. It returns at once.
+	HoldLine(ctx context.Context, replica string)
 	// ForgetReplica removes a replica.
 	ForgetReplica(ctx context.Context, replica string) error
 }
@@ -194,6 +204,10 @@ type Sender interface {
 	// Probe asks an executor whether it still is the process it was. A
 	// *firjob.Refused says that it is not; another error, that this is unknown.
 	Probe(ctx context.Context, to firjob.Executor, key []byte, now time.Time) error
+	// Holding asks an executor which attempts it has accepted and not yet got a
+	// receipt for. A *firjob.Refused says that it is not there any more; another
+	// error, that it did not say.
+	Holding(ctx context.Context, to firjob.Executor, key []byte, now time.Time) ([]firjob.AttemptRef, error)
 	// Ready reports whether the executor's breaker lets requests through.
 	Ready(to firjob.Executor) bool
 	// Forget drops what is kept about an executor that is gone.

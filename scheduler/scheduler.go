@@ -147,7 +147,8 @@ func New(o Options) (*Scheduler, error) {
 	s.watch(o)
 	s.backfills = newBackfills(o.Store, s.follow, s.troubles)
 	s.hold = newHold(s.clock)
-	s.peers = &peers{registry: o.Registry, queue: s.queue, replica: o.Replica, total: o.Shards, gone: s.replicaGone, log: log, local: o.Local}
+	s.peers = &peers{registry: o.Registry, store: o.Store, queue: s.queue, replica: o.Replica, total: o.Shards, gone: s.replicaGone, ask: s.askExecutors, clock: s.clock,
+		background: &s.background, log: log, local: o.Local, gained: make(chan struct{}, 1)}
 	s.peers.share(nil)
 	s.peers.named = func(since time.Time) bool { return s.executors.beatenSince(since) }
 	s.executors = newExecutors(executorsOptions{Store: o.Store, Registry: o.Registry, Sender: o.Sender, Queue: s.queue, Clock: s.clock, Gone: s.executorGone, Troubles: s.troubles, Log: log})
@@ -159,7 +160,7 @@ func New(o Options) (*Scheduler, error) {
 		lose: s.lose, provenAlive: s.peers.provenAlive, handed: func(n int) { s.fire.flights.Add(-int64(n)) }, follow: s.follow, metrics: s.metrics, log: log,
 		spreads: make(chan struct{}, spreadsAtATime)}
 	s.sending.calls = &calls{caller: o.Caller, slots: newCallSlots(callsAtATime, callsPerHost), replica: o.Replica, lease: o.LeaseTTL,
-		clock: s.clock, hold: s.holdCalls, finish: s.Finish, lose: s.lose, log: log}
+		clock: s.clock, hold: s.holdConfirmed, finish: s.Finish, lose: s.lose, log: log}
 	s.finishes = groupcommit.New(groupcommit.Sizes{Limit: finishBatch, Calls: finishers, Enough: finishEnough, Gap: finishGap}, s.finish)
 	s.holds = groupcommit.New(groupcommit.Sizes{Limit: holdBatch, Calls: 1}, s.renew)
 	s.changes = groupcommit.New(groupcommit.Sizes{Limit: firjob.MaxBatch, Calls: planners}, s.planChanged)
@@ -221,6 +222,7 @@ func (s *Scheduler) signOn(ctx context.Context) (signOff func()) {
 	var loops sync.WaitGroup
 	loops.Go(func() { every(ctx, clockInterval, s.tickClock) })
 	loops.Go(func() { every(ctx, replicaBeat, s.peers.pass) })
+	s.registry.HoldLine(ctx, s.options.Replica)
 	return func() {
 		cancel()
 		loops.Wait()

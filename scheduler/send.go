@@ -22,7 +22,8 @@ const (
 	// larger batches at no cost in time.
 	fullEnough = 64
 	// resendAfter is the pause before a flight whose outcome is unknown goes to
-	// the same process again.
+	// the same process again, and before one that could not be confirmed is
+	// looked at again.
 	resendAfter = 200 * time.Millisecond
 	// minLease is how much of the lease must be left when a flight is sent: the
 	// executor's next beats must have time to renew it.
@@ -109,8 +110,8 @@ func (s *sending) sendable(ctx context.Context, flights []*flight) []*flight {
 }
 
 // current asks the store which flights are still this replica's to send: it may
-// have been taken to be gone while it was paused or cut off from Redis. What
-// cannot be confirmed is not sent; the lease brings it back.
+// have been taken to be gone while it was paused or cut off from Redis. While the
+// store does not say, they wait, until their lease is too short to send them.
 func (s *sending) current(ctx context.Context, flights []*flight) []*flight {
 	attempts := make([]firjob.AttemptRef, len(flights))
 	for i, f := range flights {
@@ -118,7 +119,9 @@ func (s *sending) current(ctx context.Context, flights []*flight) []*flight {
 	}
 	confirmed, err := s.store.Current(ctx, attempts)
 	if err != nil {
-		s.log.WarnContext(ctx, "claims cannot be confirmed and are not sent; their leases bring them back", "attempts", len(flights), "error", err)
+		s.log.WarnContext(ctx, "claims cannot be confirmed and are not sent yet", "attempts", len(flights), "error", err)
+		s.later(flights)
+		return nil
 	}
 	ours := make(map[firjob.AttemptRef]bool, len(confirmed))
 	for _, a := range confirmed {
@@ -306,9 +309,17 @@ func (s *sending) elsewhere(ctx context.Context, refused refusal, log *sentBatch
 // again puts flights whose outcome is unknown back into the hold, bound to the
 // process that may have them.
 func (s *sending) again(to firjob.ExecutorKey, batch []*flight) {
+	for _, f := range batch {
+		f.pinned = &to
+	}
+	s.later(batch)
+}
+
+// later puts flights back into the hold for a while.
+func (s *sending) later(batch []*flight) {
 	at := s.clock.Now().Add(resendAfter)
 	for _, f := range batch {
-		f.pinned, f.resendAt = &to, at
+		f.resendAt = at
 	}
 	s.hold.add(batch)
 }

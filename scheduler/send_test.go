@@ -27,6 +27,7 @@ type line struct {
 	lostRefs []firjob.AttemptRef
 
 	confirmed []firjob.AttemptRef // what the store says is still current
+	away      bool                // the store does not say
 	open      map[string]bool     // addresses whose breaker is open
 	instant   bool                // sends take no time
 }
@@ -92,12 +93,18 @@ func (l *line) Release(_ context.Context, attempts []firjob.AttemptRef, _ time.D
 }
 
 func (l *line) Current(context.Context, []firjob.AttemptRef) ([]firjob.AttemptRef, error) {
+	if l.away {
+		return nil, errors.New("away")
+	}
 	return l.confirmed, nil
 }
 
 func (l *line) Ready(to firjob.Executor) bool                                   { return !l.open[to.Address] }
 func (l *line) Forget(firjob.ExecutorKey)                                       {}
 func (l *line) Probe(context.Context, firjob.Executor, []byte, time.Time) error { return nil }
+func (l *line) Holding(context.Context, firjob.Executor, []byte, time.Time) ([]firjob.AttemptRef, error) {
+	return nil, nil
+}
 func (l *line) Cancel(context.Context, firjob.Executor, []byte, time.Time, []firjob.AttemptRef) error {
 	return nil
 }
@@ -321,6 +328,44 @@ func TestDoubtfulClaimsAreConfirmedBeforeTheyAreSent(t *testing.T) {
 			t.Errorf("%d flights left this replica's hands, want 2", l.handedOver)
 		}
 	})
+}
+
+// What cannot be confirmed now was certainly not sent: it waits in the hold for the
+// store to say, and not for the end of its lease; but no longer than it may be sent.
+func TestDoubtfulClaimsWaitForTheStore(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		away time.Duration
+		want int // sends
+	}{"the store comes back": {time.Second, 1}, "it does not": {time.Minute, 0}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				l := newLine(t, "a:1")
+				l.provenAlive = func(time.Time) bool { return false }
+				l.away = true
+				flights := l.flights(1)
+				l.confirmed = []firjob.AttemptRef{flights[0].ref()}
+				began := time.Now()
+				l.release(t.Context(), flights)
+				l.posts.Wait()
+				for l.handedOver == 0 && time.Since(began) < time.Minute {
+					time.Sleep(resendAfter)
+					l.away = time.Since(began) < tt.away
+					if due, _ := l.hold.take(1); len(due) > 0 {
+						l.release(t.Context(), due)
+						l.posts.Wait()
+					}
+				}
+				if len(l.sends) != tt.want || l.handedOver != 1 {
+					t.Errorf("sent %d times and %d handed over, want %d and 1", len(l.sends), l.handedOver, tt.want)
+				}
+				if took := time.Since(began); tt.want == 1 && took > tt.away+2*resendAfter {
+					t.Errorf("sent after %v, with a store that was away for %v", took, tt.away)
+				}
+			})
+		})
+	}
 }
 
 func TestBatchesAreCutByBytes(t *testing.T) {

@@ -155,7 +155,7 @@ func TestASpreadBroadcastWaitsForItsShards(t *testing.T) {
 	s.wantReceipt(a, firjob.OutcomeFailed, firjob.ReceiptStale)
 	for what, end := range map[string]func() (firjob.Followed, error){
 		"lose":         func() (firjob.Followed, error) { return s.Lose(t.Context(), refs, "gone") },
-		"lose replica": func() (firjob.Followed, error) { return s.LoseReplica(t.Context(), "r1", 0, "gone") },
+		"lose replica": func() (firjob.Followed, error) { return s.LoseReplica(t.Context(), "r1", time.Now(), "gone") },
 		"expire":       func() (firjob.Followed, error) { return s.ExpireLeases(t.Context(), 10) },
 	} {
 		if followed, err := end(); err != nil || len(followed.Announce)+len(followed.Ended) > 0 {
@@ -176,7 +176,7 @@ func TestAReplicaDiesBeforeItSpreads(t *testing.T) {
 	s := newStore(t)
 	_, id := s.fire(broadcast)
 	old := s.mustClaim(id)
-	if _, err := s.LoseReplica(t.Context(), "r1", 0, "gone"); err != nil {
+	if _, err := s.LoseReplica(t.Context(), "r1", time.Now(), "gone"); err != nil {
 		t.Fatal(err)
 	}
 	if followed, err := s.Broadcast(t.Context(), old, addresses(3)); err != nil || len(followed.Announce) > 0 {

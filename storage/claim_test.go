@@ -232,7 +232,7 @@ func TestAReplicaThatCameBackKeepsItsFreshClaims(t *testing.T) {
 	s := newStore(t)
 	_, id := s.fire(nil)
 	s.mustClaim(id)
-	followed, err := s.LoseReplica(t.Context(), "r1", time.Minute, "gone")
+	followed, err := s.LoseReplica(t.Context(), "r1", time.Now().Add(-time.Minute), "gone")
 	if err != nil || len(followed.Announce) != 0 {
 		t.Errorf("losing the claims older than a minute took %v, %v, want none", followed.Announce, err)
 	}
@@ -275,7 +275,7 @@ func TestUnclaim(t *testing.T) {
 		t.Errorf("got attempt %d, want 0", e.Attempt)
 	}
 	claim(by("r1", "c"))
-	followed, err := s.LoseReplica(t.Context(), "r1", 0, "gone")
+	followed, err := s.LoseReplica(t.Context(), "r1", time.Now(), "gone")
 	if err != nil {
 		t.Fatal(err)
 	}

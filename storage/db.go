@@ -25,7 +25,10 @@ import (
 type Options struct {
 	URL      string // postgres://user:password@host:port/database
 	MaxConns int    // in all; 0 = 16; at least 4
-	Log      *slog.Logger
+	// Replica names the sessions of the scheduler, of which there is always one
+	// then, for HasSession. "": they have no name of their own.
+	Replica string
+	Log     *slog.Logger
 }
 
 // DB is a handle on the database. It holds two pools, so that a slow question
@@ -41,7 +44,7 @@ type DB struct {
 	triggers *groupcommit.Group[firjob.TriggerRequest, firjob.Triggered]
 }
 
-// Open makes the pools. It does not connect: a database that is down now may
+// Open makes the pools. It does not wait for a connection: a database that is down now may
 // be up when it is first needed.
 func Open(ctx context.Context, o Options) (*DB, error) {
 	conns := max(o.MaxConns, 4)
@@ -53,11 +56,17 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	api := max(conns/4, 2)
-	hotPool, err := openPool(ctx, o.URL, conns-api, hotSettings(), hotPatience)
+	hot := hotSettings()
+	hot["application_name"] = sessionName(o.Replica)
+	least := 0
+	if o.Replica != "" {
+		least = 1
+	}
+	hotPool, err := openPool(ctx, o.URL, least, conns-api, hot, hotPatience)
 	if err != nil {
 		return nil, err
 	}
-	apiPool, err := openPool(ctx, o.URL, api, apiSettings(), apiPatience)
+	apiPool, err := openPool(ctx, o.URL, 0, api, apiSettings(), apiPatience)
 	if err != nil {
 		hotPool.Close()
 		return nil, err
@@ -90,7 +99,6 @@ const nowSQL = `SELECT clock_timestamp()`
 // whatever the statistics say; a nested loop or a scan of the table never is.
 func hotSettings() map[string]string {
 	return map[string]string{
-		"application_name":                    "firjob",
 		"statement_timeout":                   "5s",
 		"lock_timeout":                        "2s",
 		"idle_in_transaction_session_timeout": "10s",

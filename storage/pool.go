@@ -34,12 +34,13 @@ type pool struct {
 	patience time.Duration
 }
 
-func openPool(ctx context.Context, url string, conns int, settings map[string]string, patience time.Duration) (*pool, error) {
+func openPool(ctx context.Context, url string, least, conns int, settings map[string]string, patience time.Duration) (*pool, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, errURL
 	}
 	config.MaxConns = int32(min(conns, 1<<15))
+	config.MinConns = int32(least)
 	config.MaxConnIdleTime = idleConn
 	config.AfterConnect = readTimesInUTC
 	boundConnecting(config.ConnConfig)

@@ -187,7 +187,7 @@ func TestLoseReplicaEndsItsCalls(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.exec(`UPDATE executions SET claimed_at = now() - interval '1 minute'`)
-	if _, err := s.LoseReplica(t.Context(), "r1", time.Second, "replica r1 is gone"); err != nil {
+	if _, err := s.LoseReplica(t.Context(), "r1", time.Now().Add(-time.Second), "replica r1 is gone"); err != nil {
 		t.Fatal(err)
 	}
 	s.wantState(mine, firjob.StatePlanned)

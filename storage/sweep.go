@@ -83,18 +83,47 @@ const onExecutorSQL = `SELECT ` + attemptColumns + ` FROM executions
 
 // LoseReplica ends the attempts that a replica that is gone had claimed and
 // that no executor has ever named in a beat, and the HTTP calls that it made.
-// Claims younger than idle are left alone: the replica came back to make them.
-func (db *DB) LoseReplica(ctx context.Context, replica string, idle time.Duration, reason string) (firjob.Followed, error) {
+// Claims made at before or later are left alone: the replica came back to make them.
+func (db *DB) LoseReplica(ctx context.Context, replica string, before time.Time, reason string) (firjob.Followed, error) {
 	return db.endAttempts(ctx, "give a replica up", func(a *attemptRow, random float64) {
 		a.lose(clean(reason), random)
-	}, byReplicaSQL, replica, idle)
+	}, byReplicaSQL, replica, before)
 }
 
 const byReplicaSQL = `SELECT ` + attemptColumns + ` FROM executions
-	WHERE finished_at IS NULL AND NOT waiting AND id < ` + firstIDSoon + ` AND state = 'running' AND claimed_by = $1
+	WHERE ` + leftByReplica + ` ORDER BY id FOR UPDATE SKIP LOCKED`
+
+const leftByReplica = `finished_at IS NULL AND NOT waiting AND id < ` + firstIDSoon + ` AND state = 'running' AND claimed_by = $1
 		AND (executor IS NULL OR (executor = 'server' AND incarnation = $1))
-		AND claimed_at < now() - $2::interval
-	ORDER BY id FOR UPDATE SKIP LOCKED`
+		AND claimed_at < $2`
+
+// InQuestion tells how many attempts LoseReplica would end, and the apps of those
+// that an executor may have. It changes nothing and waits for no lock.
+func (db *DB) InQuestion(ctx context.Context, replica string, before time.Time) (n int, apps []string, err error) {
+	rows, _ := db.hot.Query(ctx, inQuestionSQL, replica, before)
+	var job firjob.JobID
+	var attempts int
+	var unnamed bool
+	var jobs []firjob.JobID
+	_, err = pgx.ForEachRow(rows, []any{&job, &attempts, &unnamed}, func() error {
+		n += attempts
+		if unnamed {
+			jobs = append(jobs, job)
+		}
+		return nil
+	})
+	if err == nil && len(jobs) > 0 {
+		rows, _ = db.hot.Query(ctx, appsInQuestionSQL, numbers(jobs))
+		apps, err = pgx.CollectRows(rows, pgx.RowTo[string])
+	}
+	return n, apps, classify("look for what a replica left", err)
+}
+
+const (
+	inQuestionSQL = `SELECT job_id, count(*), bool_or(executor IS NULL) FROM executions
+	WHERE ` + leftByReplica + ` GROUP BY job_id`
+	appsInQuestionSQL = `SELECT DISTINCT app FROM jobs WHERE id = ANY($1::int[]) ORDER BY app`
+)
 
 // ExpireLeases ends up to limit attempts whose lease, or whose deadline, has
 // passed. A passed deadline is an answer, timed_out; a passed lease is none.

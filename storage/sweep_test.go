@@ -200,7 +200,7 @@ func TestLoseExecutorAndReplica(t *testing.T) {
 			t.Errorf("losing %v: got %+v, %v", other, got, err)
 		}
 	}
-	got, err := s.LoseReplica(t.Context(), "r1", 0, "gone")
+	got, err := s.LoseReplica(t.Context(), "r1", time.Now(), "gone")
 	if err != nil {
 		t.Fatal(err)
 	}

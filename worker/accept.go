@@ -160,8 +160,12 @@ func (rc *receiver) cancel(w http.ResponseWriter, _ *http.Request, body []byte) 
 	w.WriteHeader(http.StatusNoContent)
 }
 
-func (rc *receiver) ping(w http.ResponseWriter, _ *http.Request, _ []byte) {
-	respond(w, http.StatusOK, "application/json", firjob.Ping{App: rc.app, Incarnation: rc.incarnation})
+func (rc *receiver) ping(w http.ResponseWriter, r *http.Request, _ []byte) {
+	answer := firjob.Ping{App: rc.app, Incarnation: rc.incarnation}
+	if r.URL.Query().Has("holding") {
+		answer.Holding = rc.table.census(time.Now(), 0).holding
+	}
+	respond(w, http.StatusOK, "application/json", answer)
 }
 
 // readBody takes room for the announced length at once, but not for more than a

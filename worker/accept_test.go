@@ -123,6 +123,35 @@ func TestRepeatsRunOnce(t *testing.T) {
 	}
 }
 
+// A server that asks is told of all, also of what beats do not name yet.
+func TestHoldingNamesAll(t *testing.T) {
+	t.Parallel()
+	s := newFakeServer(t)
+	g := newGate()
+	w := start(t, s, worker.Options{Concurrency: 1, Queue: 1}, map[string]worker.Handler{"gate": g.run})
+	holding := func() []firjob.AttemptRef {
+		var ping firjob.Ping
+		if status := do(t, signedRequest(t, s, w, http.MethodGet, firjob.PathHolding, nil), &ping); status != http.StatusOK || ping.Holding == nil {
+			t.Fatalf("answered %d, %+v; want 200 and what it holds", status, ping)
+		}
+		slices.SortFunc(ping.Holding, func(a, b firjob.AttemptRef) int { return strings.Compare(a.ID.String(), b.ID.String()) })
+		return ping.Holding
+	}
+	if got := holding(); len(got) != 0 {
+		t.Errorf("before the first trigger it holds %v", got)
+	}
+	running, waiting := newTrigger(1, "gate"), newTrigger(2, "gate")
+	send(t, s, w, running, waiting)
+	want := []firjob.AttemptRef{{ID: running.ID, Token: running.Token}, {ID: waiting.ID, Token: waiting.Token}}
+	if got := holding(); !slices.Equal(got, want) {
+		t.Errorf("right after two triggers it holds %v, want %v", got, want)
+	}
+	close(g.open)
+	for range 2 {
+		await(t, s.results, "a result")
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	s := newFakeServer(t)

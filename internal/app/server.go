@@ -158,7 +158,7 @@ func (s *Server) openStorage(ctx context.Context) (*storage.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("migrate the database: %w", err)
 	}
-	db, err := storage.Open(ctx, storage.Options{URL: s.options.DatabaseURL, MaxConns: s.options.MaxConns, Log: s.options.Log})
+	db, err := storage.Open(ctx, storage.Options{URL: s.options.DatabaseURL, MaxConns: s.options.MaxConns, Replica: s.replica, Log: s.options.Log})
 	if err != nil {
 		return nil, err
 	}

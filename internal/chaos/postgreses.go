@@ -55,7 +55,7 @@ func pauseBackend(ctx context.Context, s *stage, f Step) (func(context.Context) 
 		return nil, err
 	}
 	defer conn.Close(ctx)
-	rows, _ := conn.Query(ctx, `SELECT pid FROM pg_stat_activity WHERE application_name = 'firjob' ORDER BY state <> 'active', pid`)
+	rows, _ := conn.Query(ctx, `SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'firjob %' ORDER BY state <> 'active', pid`)
 	pids, err := pgx.CollectRows(rows, pgx.RowTo[int])
 	if err != nil {
 		return nil, err

@@ -143,29 +143,47 @@ func (s *Sender) Cancel(ctx context.Context, to firjob.Executor, key []byte, now
 // answers so, a *firjob.Refused if nobody listens there or another process
 // does, any other error if that cannot be told.
 func (s *Sender) Probe(ctx context.Context, to firjob.Executor, key []byte, now time.Time) error {
+	_, err := s.ping(ctx, to, firjob.PathPing, key, now)
+	return err
+}
+
+// Holding asks an executor which attempts it holds. A *firjob.Refused is as that
+// of Probe; any other error says that it did not tell.
+func (s *Sender) Holding(ctx context.Context, to firjob.Executor, key []byte, now time.Time) ([]firjob.AttemptRef, error) {
+	ping, err := s.ping(ctx, to, firjob.PathHolding, key, now)
+	if err == nil && ping.Holding == nil {
+		err = fmt.Errorf("executor %s does not say what it holds", to.Address)
+	}
+	return ping.Holding, err
+}
+
+// maxPing bounds what is read of the answer to a ping, in bytes: a hundred
+// thousand attempts, which is what a beat may name.
+const maxPing = 16 << 20
+
+func (s *Sender) ping(ctx context.Context, to firjob.Executor, path string, key []byte, now time.Time) (ping firjob.Ping, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+to.Address+firjob.PathPing, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+to.Address+path, nil)
 	if err != nil {
-		return fmt.Errorf("probe %s: %w", to.Address, err)
+		return ping, fmt.Errorf("probe %s: %w", to.Address, err)
 	}
 	firjob.Sign(req.Header, key, uuid.NewString(), now, nil)
 	resp, err := s.client.Do(req)
 	if errors.Is(err, syscall.ECONNREFUSED) {
-		return &firjob.Refused{Reason: "nobody listens at " + to.Address, Cause: err}
+		return ping, &firjob.Refused{Reason: "nobody listens at " + to.Address, Cause: err}
 	}
 	if err != nil {
-		return fmt.Errorf("probe %s: %w", to.Address, err)
+		return ping, fmt.Errorf("probe %s: %w", to.Address, err)
 	}
 	defer resp.Body.Close()
-	var ping firjob.Ping
-	if err := json.NewDecoder(io.LimitReader(resp.Body, 4096)).Decode(&ping); err != nil || resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("probe %s: status %d", to.Address, resp.StatusCode)
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxPing)).Decode(&ping); err != nil || resp.StatusCode != http.StatusOK {
+		return ping, fmt.Errorf("probe %s: status %d", to.Address, resp.StatusCode)
 	}
 	if ping.Incarnation != to.Incarnation {
-		return &firjob.Refused{Reason: "another process lives at " + to.Address}
+		return ping, &firjob.Refused{Reason: "another process lives at " + to.Address}
 	}
-	return nil
+	return ping, nil
 }
 
 // reader reads the body of an answer; nil: there is nothing to read.

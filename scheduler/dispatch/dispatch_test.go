@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -189,6 +190,41 @@ func TestProbe(t *testing.T) {
 			err := newSender(t).Probe(t.Context(), c.executor, key, time.Now())
 			if (err == nil) != c.alive || refused(err) != c.gone {
 				t.Errorf("Probe = %v; want alive %v, gone %v", err, c.alive, c.gone)
+			}
+		})
+	}
+}
+
+// An executor that does not say what it holds must not pass for one that holds
+// nothing.
+func TestHolding(t *testing.T) {
+	t.Parallel()
+	says := func(body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if !r.URL.Query().Has("holding") {
+				body = "{}"
+			}
+			_, _ = io.WriteString(w, body)
+		}
+	}
+	holds := []firjob.AttemptRef{{ID: trigger.ID, Token: 3}}
+	for name, c := range map[string]struct {
+		executor  firjob.Executor
+		want      []firjob.AttemptRef
+		err, gone bool
+	}{
+		"one attempt":       {listen(t, says(`{"app":"app","incarnation":"one","holding":[{"id":"`+trigger.ID.String()+`","token":3}]}`)), holds, false, false},
+		"nothing":           {listen(t, says(`{"app":"app","incarnation":"one","holding":[]}`)), nil, false, false},
+		"it does not say":   {listen(t, says(`{"app":"app","incarnation":"one"}`)), nil, true, false},
+		"another process":   {listen(t, says(`{"app":"app","incarnation":"two","holding":[]}`)), nil, true, true},
+		"nobody":            {executorAt(closedAddr(t)), nil, true, true},
+		"half of an answer": {listen(t, says(`{"app":"app","incarnation":"one","holding":[`)), nil, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := newSender(t).Holding(t.Context(), c.executor, key, time.Now())
+			if !slices.Equal(got, c.want) || (err != nil) != c.err || refused(err) != c.gone {
+				t.Errorf("Holding = %v, %v; want %v, an error %v, gone %v", got, err, c.want, c.err, c.gone)
 			}
 		})
 	}

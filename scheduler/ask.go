@@ -1,0 +1,70 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/firjob/firjob"
+)
+
+// askTimeout bounds one round of asking, of askAtATime executors at a time.
+// Executors that say nothing are waited for by other means.
+const (
+	askTimeout = 500 * time.Millisecond
+	askAtATime = 64
+)
+
+// askExecutors asks every live executor of the apps in person what it holds and
+// notes that in the store, and reports whether it now knows that of all of them.
+// It reads the registry first: one that came a moment ago may have beaten to
+// other replicas only.
+func (s *Scheduler) askExecutors(ctx context.Context, apps []string) bool {
+	if len(apps) == 0 {
+		return true
+	}
+	if _, degraded, ok := s.executors.reread(ctx, apps); degraded || !ok {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	var silent atomic.Bool
+	var asking errgroup.Group
+	asking.SetLimit(askAtATime)
+	for _, app := range apps {
+		for _, e := range s.executors.list(app) {
+			asking.Go(func() error {
+				if err := s.askOne(ctx, e); err != nil {
+					silent.Store(true)
+					s.log.InfoContext(ctx, "an executor did not say what it holds; its beats will", "app", e.App, "executor", e.Address, "error", err)
+				}
+				return nil
+			})
+		}
+	}
+	_ = asking.Wait() // each has told its own error
+	return !silent.Load()
+}
+
+func (s *Scheduler) askOne(ctx context.Context, e firjob.Executor) error {
+	key, known := s.executors.key(e.App)
+	if !known {
+		return errors.New("the key of its app is not known yet")
+	}
+	refs, err := s.sender.Holding(ctx, e, key, s.clock.Now())
+	if refused := new(firjob.Refused); errors.As(err, &refused) {
+		return nil // what was sent to a process that has ended is lost
+	}
+	if err != nil || len(refs) == 0 {
+		return err
+	}
+	held := make([]firjob.Held, len(refs))
+	for i, ref := range refs {
+		held[i] = firjob.Held{Executor: e.Key(), Attempt: ref}
+	}
+	_, err = s.holdConfirmed(ctx, held)
+	return err
+}

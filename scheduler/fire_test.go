@@ -1,0 +1,142 @@
+package scheduler
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/firjob/firjob"
+)
+
+// orphans is a queue with nothing for replica a, and a store with executions that
+// nobody has put into it.
+type orphans struct {
+	Store
+	Queue
+
+	mu      sync.Mutex
+	looked  []time.Duration // when the shards of others were looked at, since the start
+	started time.Time
+	overdue []firjob.Due
+	most    int // of them, that were asked for
+	claimed []firjob.ExecutionID
+	at      time.Time // of the latest claim
+}
+
+func (o *orphans) Wakes(context.Context) <-chan firjob.Wake { return make(chan firjob.Wake) }
+
+func (o *orphans) Claim(_ context.Context, _ []int, _ int, lead, _ time.Duration) (firjob.Batch, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if lead < 0 {
+		o.looked = append(o.looked, time.Since(o.started))
+	}
+	return firjob.Batch{Next: -1}, nil
+}
+
+func (o *orphans) Overdue(_ context.Context, _ time.Duration, limit int) ([]firjob.Due, error) {
+	o.most = limit
+	return o.overdue, nil
+}
+
+// orphanStore keeps the two Claim methods apart.
+type orphanStore struct{ *orphans }
+
+func (o orphanStore) Claim(_ context.Context, ids []firjob.ExecutionID, _ firjob.ClaimBy) (firjob.ClaimResult, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.claimed, o.at = append(o.claimed, ids...), time.Now()
+	return firjob.ClaimResult{}, nil
+}
+
+func (o *orphans) Ack(context.Context, []firjob.ExecutionID) error { return nil }
+func (o *orphans) Return(context.Context, []firjob.Due) error      { return nil }
+
+func newOrphans(live ...string) (*orphans, *fire) {
+	o := &orphans{started: time.Now()}
+	m, log := newMetrics(nil), slog.New(slog.DiscardHandler)
+	clock := newStoreClock(time.Now)
+	clock.Observe(time.Now())
+	p := newPeers("a", 16)
+	p.share(live)
+	p.gained = make(chan struct{}, 1)
+	return o, &fire{store: orphanStore{o}, queue: &guardedQueue{Queue: o, metrics: m, log: log}, clock: clock, peers: p, replica: "a",
+		lease: 10 * time.Second, enter: func(context.Context, []*flight) {}, follow: func(context.Context, firjob.Followed) {},
+		metrics: m, troubles: newTroubles(log, time.Now), slots: make(chan struct{}, committers)}
+}
+
+// A replica with nothing to do looks at the shards of others as often as one that
+// has: what is overdue there may be that of one that has died.
+func TestHelpComesInTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o, f := newOrphans("a", "b")
+		ctx, cancel := context.WithTimeout(t.Context(), 5*helpEvery+helpEvery/2)
+		defer cancel()
+		f.run(ctx)
+		want := []time.Duration{0, helpEvery, 2 * helpEvery, 3 * helpEvery, 4 * helpEvery, 5 * helpEvery}
+		if diff := cmp.Diff(want, o.looked); diff != "" {
+			t.Errorf("looks at the shards of others (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// What a replica had taken from the queue and not committed when it died is claimed
+// by those who get its shards, once all of that is overdue.
+func TestWhatADeadReplicaTookIsInherited(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o, f := newOrphans("a", "b")
+		var want []firjob.ExecutionID
+		for job := range firjob.JobID(64) {
+			d := firjob.Due{ID: firjob.Fire(job+1, time.Now()), At: time.Now()}
+			o.overdue = append(o.overdue, d)
+			want = append(want, d.ID)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var loop sync.WaitGroup
+		loop.Go(func() { f.run(ctx) })
+		time.Sleep(750 * time.Millisecond)
+		if len(o.claimed) != 0 {
+			t.Errorf("while all live %d executions of others are claimed", len(o.claimed))
+		}
+		f.peers.share([]string{"a"})
+		died := time.Now()
+		time.Sleep(helpAfter)
+		synctest.Wait()
+		if diff := cmp.Diff(want, o.claimed); diff != "" || o.at.Sub(died) != helpAfter {
+			t.Errorf("claimed %v after the end of b (-want +got):\n%s", o.at.Sub(died), diff)
+		}
+		cancel()
+		loop.Wait()
+		f.commits.Wait()
+	})
+}
+
+// What is inherited has room only where other claims have: this replica could not
+// send it, and another might.
+func TestInheritanceKeepsToTheRoomForFlights(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o, f := newOrphans("a")
+		o.overdue = []firjob.Due{{ID: firjob.Fire(1, time.Now()), At: time.Now()}}
+		f.inheritAt = time.Now()
+		f.flights.Store(maxFlights)
+		f.inherit(t.Context())
+		f.commits.Wait()
+		if len(o.claimed) != 0 {
+			t.Errorf("with no room for flights %d are claimed", len(o.claimed))
+		}
+		f.flights.Store(maxFlights - 1)
+		f.inherit(t.Context())
+		f.commits.Wait()
+		if len(o.claimed) != 1 || o.most != 1 {
+			t.Errorf("with room for one flight %d of at most %d are claimed, want 1 of 1", len(o.claimed), o.most)
+		}
+	})
+}
