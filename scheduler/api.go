@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/firjob/firjob"
@@ -18,11 +19,10 @@ const (
 // Changes that come together share a transaction. An error is logged: the scan
 // finds the jobs anyway.
 func (s *Scheduler) JobChanged(ctx context.Context, ids ...firjob.JobID) {
-	if len(ids) == 0 {
-		return
-	}
-	if _, err := s.changes.Do(context.WithoutCancel(ctx), ids); err != nil {
-		s.log.WarnContext(ctx, "jobs cannot be planned at once; the scan will", "job", ids[0], "jobs", len(ids), "error", err)
+	for part := range slices.Chunk(ids, firjob.MaxBatch) {
+		if _, err := s.changes.Do(context.WithoutCancel(ctx), part); err != nil {
+			s.log.WarnContext(ctx, "jobs cannot be planned at once; the scan will", "job", part[0], "jobs", len(part), "error", err)
+		}
 	}
 }
 

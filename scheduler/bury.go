@@ -28,6 +28,7 @@ type absence struct {
 	replica string
 	early   bool         // missed for its line only, before replicaDeadAfter
 	cut     *atomic.Bool // an early one had no session with the store either, when last looked at
+	spoken  *atomic.Bool // it had one: it is missed anew
 	since   time.Time    // local: when it was first missed
 	before  time.Time    // its claims were made before that, by the store's clock
 	named   time.Time    // local: when beats were seen to have named what it had sent; zero: not yet
@@ -46,8 +47,8 @@ func (p *peers) judged(gone, ended []string) (dead []absence) {
 	for i, replica := range append(gone[:len(gone):len(gone)], ended...) {
 		early := i >= len(gone)
 		a, known := p.missing[replica]
-		if !known || a.early && !early && !a.cut.Load() { // so far its session spoke for it
-			a = absence{replica: replica, cut: new(atomic.Bool), since: now, before: p.clock.Now()}
+		if !known || a.spoken.Load() || a.early && !early && !a.cut.Load() {
+			a = absence{replica: replica, cut: new(atomic.Bool), spoken: new(atomic.Bool), since: now, before: p.clock.Now()}
 		}
 		a.early = early
 		if a.named.IsZero() && p.named(a.since.Add(firjob.MaxNameAfter+namingTime)) {
@@ -97,6 +98,7 @@ func (p *peers) cutOff(ctx context.Context, a absence) bool {
 	if err != nil {
 		p.log.InfoContext(ctx, "whether a replica whose line has ended is connected to postgres cannot be told; its silence will tell", "replica", a.replica, "error", err)
 	}
+	a.spoken.Store(has)
 	a.cut.Store(err == nil && !has)
 	return a.cut.Load()
 }

@@ -193,6 +193,36 @@ func TestALineThatEndsDoesNotMakeAConnectedReplicaDead(t *testing.T) {
 	}
 }
 
+// What a replica has claimed and sent while its sessions spoke for it is missed from
+// their end on: an absence from before it would spare its last claims, and leave its
+// last triggers no time for their way.
+func TestAnAbsenceBeginsWhenTheSessionsEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var asked, connected, before time.Time
+		m := newMourner(func() bool { asked = time.Now(); return true })
+		m.gone = func(_ context.Context, _ string, b time.Time) error { before = b; return nil }
+		m.registry.ended = true
+		m.lives(t.Context())
+		end := time.Now().Add(2 * time.Second)
+		m.store.session = func() (bool, error) {
+			has := time.Now().Before(end)
+			if has {
+				connected = time.Now()
+			}
+			return has, nil
+		}
+		for before.IsZero() && time.Since(end) < time.Minute {
+			m.beatFor(t.Context(), replicaBeat)
+		}
+		if connected.IsZero() || !before.After(connected) || asked.Sub(connected) < settlingTime {
+			t.Errorf("a replica that was connected at %v: executors are asked at %v, and claims before %v given up; want that later, and %v before the question",
+				connected, asked, before, settlingTime)
+		}
+		m.background.close()
+	})
+}
+
 // busyFor says nothing for d from its first question on, then that there is none.
 func busyFor(d time.Duration) func() (bool, error) {
 	var since time.Time

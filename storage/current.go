@@ -8,23 +8,28 @@ import (
 	"github.com/firjob/firjob"
 )
 
-// Current returns those of the attempts that are still running with the same
-// token.
-func (db *DB) Current(ctx context.Context, attempts []firjob.AttemptRef) ([]firjob.AttemptRef, error) {
+// Current returns those of the attempts that are still running with the same token,
+// and claims them anew: whoever has taken their replica to be gone a moment ago does
+// not give them up any more (LoseReplica).
+func (db *DB) Current(ctx context.Context, attempts []firjob.AttemptRef) (current []firjob.AttemptRef, err error) {
 	if len(attempts) == 0 {
 		return nil, nil
 	}
 	ids, tokens := splitRefs(attempts)
 	low, high := bounds(ids)
-	rows, _ := db.hot.Query(ctx, currentSQL, uuids(ids), low, high, tokens)
-	current, err := pgx.CollectRows(rows, scanRef)
-	return current, classify("check attempts", err)
+	err = db.inTx(ctx, db.hot, "confirm attempts", func(ctx context.Context, tx pgx.Tx) error {
+		rows, _ := tx.Query(ctx, currentSQL, uuids(ids), low, high, tokens)
+		current, err = pgx.CollectRows(rows, scanRef)
+		return err
+	})
+	return current, err
 }
 
-const currentSQL = `SELECT e.id, e.token
-	FROM executions AS e, unnest($1::uuid[], $4::bigint[]) AS r(id, token)
+const currentSQL = `UPDATE executions AS e SET claimed_at = now()
+	FROM unnest($1::uuid[], $4::bigint[]) AS r(id, token)
 	WHERE e.id = ANY($1::uuid[]) AND e.id BETWEEN $2::uuid AND $3::uuid AND e.id = r.id
-		AND e.token = r.token AND e.state = 'running'`
+		AND e.token = r.token AND e.state = 'running'
+	RETURNING e.id, e.token`
 
 func scanRef(row pgx.CollectableRow) (firjob.AttemptRef, error) {
 	var r firjob.AttemptRef

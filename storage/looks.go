@@ -31,7 +31,8 @@ func (db *DB) lookedJobs(ctx context.Context, f firjob.JobFilter) (upTo *int64, 
 const lookedJobsSQL = `SELECT id FROM jobs WHERE id > $1::bigint ORDER BY id OFFSET $2 LIMIT 1`
 
 // hasFewJobs reports whether an app has so few jobs, up to a thousand, that indexes
-// lead to them, and to the executions of each.
+// lead to them, and to the executions of each. How many executions these have, and
+// how many jobs were deleted, does not count: pages of them have no bound.
 func (db *DB) hasFewJobs(ctx context.Context, app string) (few bool, err error) {
 	err = db.api.QueryRow(ctx, hasFewJobsSQL, app, db.looks/10).Scan(&few)
 	return few, err

@@ -297,3 +297,29 @@ func TestExecutorsSnapshot(t *testing.T) {
 		}
 	}
 }
+
+// An attempt whose replica has asked whether it is still its own is not given up by
+// somebody who took the replica to be gone before that.
+func TestConfirmedAttemptsAreNotGivenUp(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	_, confirmed := s.fire(nil)
+	_, other := s.fire(nil)
+	a, b := s.mustClaim(confirmed), s.mustClaim(other)
+	before := s.now().Add(time.Millisecond)
+	for !s.now().After(before) { // the clock of the store goes on
+	}
+	current, err := s.Current(t.Context(), []firjob.AttemptRef{a, {ID: b.ID, Token: b.Token + 1}})
+	if err != nil || !slices.Equal(current, []firjob.AttemptRef{a}) {
+		t.Fatalf("Current = %v, %v, want %v", current, err, a)
+	}
+	if _, err := s.LoseReplica(t.Context(), "r1", before, "gone"); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.get(confirmed); got.State != firjob.StateRunning || got.Token != a.Token {
+		t.Errorf("the confirmed attempt is %s with token %d, want running with %d", got.State, got.Token, a.Token)
+	}
+	if got := s.get(other); got.State != firjob.StatePlanned {
+		t.Errorf("the other attempt is %s, want planned", got.State)
+	}
+}

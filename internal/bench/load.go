@@ -106,7 +106,11 @@ func (s *stage) raise(ctx context.Context, l *load, n int, earliest time.Time) e
 		}
 		l.jobs = append(l.jobs, firing{j.ID, first})
 	}
-	if late := made.Sub(l.start); late > 0 {
+	late := made.Sub(l.start)
+	if l.lasts > 0 && late > s.o.Horizon {
+		return fmt.Errorf("making %d jobs took %v longer than there was time: the load would end within the span that is measured; this machine is too busy", n, late.Round(time.Second))
+	}
+	if late > 0 {
 		s.o.say("making them took %v longer than there was time: the load begins so much later", late.Round(100*time.Millisecond))
 	}
 	l.whole = later(l.start, made)

@@ -6,12 +6,12 @@ package capacity
 // Recorded is what the plan is made from when no measurement is given.
 func Recorded() Costs {
 	return Costs{
-		Source: "recorded: firjob bench throughput --rate 30000 --runs 2 --duration 8s --warmup 5s --postgres shared_buffers=2GB; " +
+		Source: "recorded: firjob bench throughput --rate 30000 --runs 2 --duration 8s --postgres shared_buffers=2GB; " +
 			"2 cores of an AMD EPYC at 2.6 GHz, PostgreSQL 15, Redis 7.0.15; 2026-11-22",
-		CPU:          PerComponent{Postgres: 39.4, Redis: 6.9, Servers: 14.8, Executors: 8.0},
-		RSS:          PerComponent{Servers: 212, Executors: 407},
-		Rate:         27_619,
-		ExecutorRate: 27_619, // there was one of each
+		CPU:          PerComponent{Postgres: 35.9, Redis: 6.2, Servers: 13.4, Executors: 9.5},
+		RSS:          PerComponent{Servers: 210, Executors: 237},
+		Rate:         29_332,
+		ExecutorRate: 29_332, // there was one of each
 	}
 }
 

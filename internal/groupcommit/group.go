@@ -32,7 +32,7 @@ type Group[T, R any] struct {
 type Sizes struct {
 	Limit  int // items in one call, unless one request has more
 	Calls  int // at a time
-	Enough int // items that must wait for a call to begin beside others; 0: Limit
+	Enough int // items that must wait for a call to begin beside another that is not late; 0: Limit
 
 	// Gap is the least time from the beginning of one call to that of the next, for
 	// it to fill up, unless Enough items wait. A request after a quiet time does not
@@ -62,13 +62,22 @@ func New[T, R any](sizes Sizes, do func(context.Context, []T) ([]R, error)) *Gro
 // error while ctx ends does not tell whether that call took place.
 func (g *Group[T, R]) Do(ctx context.Context, items []T) ([]R, error) {
 	call := &request[T, R]{items: items, done: make(chan struct{})}
-	g.enqueue(context.WithoutCancel(ctx), call)
-	select {
-	case <-call.done:
-		return call.results, call.err
-	case <-ctx.Done():
-		g.abandon(call)
-		return nil, context.Cause(ctx)
+	shared := context.WithoutCancel(ctx)
+	g.enqueue(shared, call)
+	impatient := time.NewTicker(patience)
+	defer impatient.Stop()
+	for {
+		select {
+		case <-call.done:
+			return call.results, call.err
+		case <-ctx.Done():
+			g.abandon(call)
+			return nil, context.Cause(ctx)
+		case <-impatient.C:
+			g.mu.Lock()
+			g.launch(shared)
+			g.mu.Unlock()
+		}
 	}
 }
 
@@ -83,10 +92,24 @@ func (g *Group[T, R]) enqueue(ctx context.Context, call *request[T, R]) {
 	}
 	g.waiting = append(g.waiting, call)
 	g.size += len(call.items)
-	if g.running == 0 || g.running < g.sizes.Calls && g.size >= g.sizes.Enough {
+	g.launch(ctx)
+}
+
+// patience is how long a call may take before another begins beside it, however
+// little waits: one that waits for a lock must not keep the others.
+const patience = 50 * time.Millisecond
+
+// launch starts a carrier if there is reason to. mu is held.
+func (g *Group[T, R]) launch(ctx context.Context) {
+	if len(g.waiting) > 0 && (g.running == 0 || g.running < g.sizes.Calls && g.enough()) {
 		g.running++
 		g.calls.Go(func() { g.carryAll(ctx) })
 	}
+}
+
+// enough reports whether what waits is worth a call beside others. mu is held.
+func (g *Group[T, R]) enough() bool {
+	return g.size >= g.sizes.Enough || time.Since(g.began) >= patience
 }
 
 // carryAll carries what waits until there is no need of this carrier.
@@ -110,7 +133,7 @@ func (g *Group[T, R]) carryAll(ctx context.Context) {
 func (g *Group[T, R]) take() (taken []*request[T, R], pause time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	enough := g.size >= g.sizes.Enough
+	enough := g.enough()
 	if len(g.waiting) == 0 || g.running > 1 && !enough {
 		g.running--
 		return nil, 0

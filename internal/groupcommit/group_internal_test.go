@@ -245,3 +245,28 @@ func TestGroupSurvivesFaultsOfItsCall(t *testing.T) {
 		})
 	}
 }
+
+// A call that waits for a lock must not keep those who come after it, the last one
+// included.
+func TestGroupGoesOnBesideASlowCall(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := New(Sizes{Limit: 100, Calls: 2}, func(_ context.Context, items []time.Duration) ([]int, error) {
+			time.Sleep(items[0])
+			return make([]int, len(items)), nil
+		})
+		var wait sync.WaitGroup
+		wait.Go(func() { _, _ = g.Do(t.Context(), []time.Duration{10 * time.Second}) })
+		synctest.Wait()
+		for range 3 {
+			began := time.Now()
+			if _, err := g.Do(t.Context(), []time.Duration{time.Millisecond}); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(began); took > 2*patience {
+				t.Errorf("a call beside a slow one took %v, want %v and a little", took, patience)
+			}
+		}
+		wait.Wait()
+	})
+}
