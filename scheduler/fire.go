@@ -49,6 +49,7 @@ type fire struct {
 	follow   func(context.Context, firjob.Followed)
 	metrics  *metrics
 	troubles *troubles
+	repairs  *repairs
 
 	flights atomic.Int64   // claimed and not handed over
 	claims  atomic.Int64   // calls of the store's Claim, to tell them apart
@@ -169,6 +170,8 @@ func (f *fire) inherit(ctx context.Context) (next time.Duration) {
 			ids = append(ids, d.ID)
 		}
 	}
+	f.metrics.overdue.Add(float64(len(ids)))
+	f.repairs.add(repairOverdue, len(ids))
 	f.commit(ctx, ids)
 	return idle
 }

@@ -67,7 +67,7 @@ func newOrphans(live ...string) (*orphans, *fire) {
 	p.gained = make(chan struct{}, 1)
 	return o, &fire{store: orphanStore{o}, queue: &guardedQueue{Queue: o, metrics: m, log: log}, clock: clock, peers: p, replica: "a",
 		lease: 10 * time.Second, enter: func(context.Context, []*flight) {}, follow: func(context.Context, firjob.Followed) {},
-		metrics: m, troubles: newTroubles(log, time.Now), slots: make(chan struct{}, committers)}
+		metrics: m, troubles: newTroubles(log, time.Now), repairs: newRepairs(m.repairs, log, time.Now), slots: make(chan struct{}, committers)}
 }
 
 // A replica with nothing to do looks at the shards of others as often as one that
@@ -137,6 +137,9 @@ func TestInheritanceKeepsToTheRoomForFlights(t *testing.T) {
 		f.commits.Wait()
 		if len(o.claimed) != 1 || o.most != 1 {
 			t.Errorf("with room for one flight %d of at most %d are claimed, want 1 of 1", len(o.claimed), o.most)
+		}
+		if n := f.repairs.counts[repairOverdue]; n != 1 {
+			t.Errorf("%d repairs are counted, want 1: what others have left is to be seen", n)
 		}
 	})
 }

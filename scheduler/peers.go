@@ -142,7 +142,7 @@ func (p *peers) share(live []string) {
 		live = append(live, p.replica)
 	}
 	slices.Sort(live)
-	var own, rest []int
+	own, rest := []int{}, []int{}
 	for shard := range p.total {
 		if owner(live, shard) == p.replica {
 			own = append(own, shard)
@@ -152,7 +152,7 @@ func (p *peers) share(live []string) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if slices.ContainsFunc(own, func(shard int) bool { return !slices.Contains(p.own, shard) }) {
+	if p.own != nil && slices.ContainsFunc(own, func(shard int) bool { return !slices.Contains(p.own, shard) }) {
 		select {
 		case p.gained <- struct{}{}:
 		default:

@@ -155,7 +155,7 @@ func New(o Options) (*Scheduler, error) {
 	s.admission = newAdmission(o.Store, s.follow, s.troubles)
 	ahead := &ahead{registry: o.Registry, queue: s.queue, executors: s.executors, hold: s.hold, background: &s.background}
 	s.fire = &fire{store: o.Store, queue: s.queue, clock: s.clock, peers: s.peers, replica: o.Replica,
-		lease: o.LeaseTTL, enter: ahead.enter, follow: s.follow, metrics: s.metrics, troubles: s.troubles, slots: make(chan struct{}, committers)}
+		lease: o.LeaseTTL, enter: ahead.enter, follow: s.follow, metrics: s.metrics, troubles: s.troubles, repairs: s.repairs, slots: make(chan struct{}, committers)}
 	s.sending = &sending{store: o.Store, queue: s.queue, sender: o.Sender, executors: s.executors, clock: s.clock, hold: s.hold, sent: s.sent,
 		lose: s.lose, provenAlive: s.peers.provenAlive, handed: func(n int) { s.fire.flights.Add(-int64(n)) }, follow: s.follow, metrics: s.metrics, log: log,
 		spreads: make(chan struct{}, spreadsAtATime)}
