@@ -93,7 +93,7 @@ func (s *server) createJob(ctx context.Context, in *struct{ RawBody []byte }) (*
 
 // soon reports whether a job that was just made fires within the horizon, by the
 // store's clock. Of others there is nothing to plan yet, and the scan finds them in
-// time: to ask the store for each took a third of what making it costs.
+// time.
 func (s *server) soon(made firjob.Job) bool {
 	return made.NextFireAt != nil && made.NextFireAt.Before(made.CreatedAt.Add(s.Scheduler.Horizon()))
 }

@@ -202,6 +202,8 @@ func transposed(rows [][]any) []any {
 			columns[c] = column[bool](rows, c)
 		case *time.Time:
 			columns[c] = column[*time.Time](rows, c)
+		default:
+			panic(fmt.Sprintf("column %d of a job has the type %T, which is not known here", c, first))
 		}
 	}
 	return columns

@@ -58,24 +58,10 @@ func TestPagesThatLookAtFewRowsMissNothing(t *testing.T) {
 	const plenty = 1000
 	for _, looks := range []int{1, 3, 10, 39, 40, 41, 100} {
 		for name, f := range jobs {
-			storage.SetLooks(s.DB, plenty)
-			want := s.listJobs(f, plenty)
-			storage.SetLooks(s.DB, looks)
-			for _, size := range []int{1, 4, 50} {
-				if diff := cmp.Diff(want, s.listJobs(f, size)); diff != "" {
-					t.Errorf("jobs %s, %d a page that looks at %d (-want +got):\n%s", name, size, looks, diff)
-				}
-			}
+			sameList(s, "jobs "+name, looks, plenty, func(size int) []firjob.JobID { return s.listJobs(f, size) })
 		}
 		for name, f := range executions {
-			storage.SetLooks(s.DB, plenty)
-			want := s.list(f, plenty)
-			storage.SetLooks(s.DB, looks)
-			for _, size := range []int{1, 4, 50} {
-				if diff := cmp.Diff(want, s.list(f, size)); diff != "" {
-					t.Errorf("executions %s, %d a page that looks at %d (-want +got):\n%s", name, size, looks, diff)
-				}
-			}
+			sameList(s, "executions "+name, looks, plenty, func(size int) []firjob.ExecutionID { return s.list(f, size) })
 		}
 	}
 	if got := s.list(executions["running"], plenty); len(got) != 5 {
@@ -83,6 +69,19 @@ func TestPagesThatLookAtFewRowsMissNothing(t *testing.T) {
 	}
 	if got := s.listJobs(jobs["manual"], plenty); len(got) != 8 {
 		t.Errorf("%d jobs are manual, want 8", len(got))
+	}
+}
+
+// sameList compares a list in pages that look at few rows with one that looks at all.
+func sameList[T any](s *store, what string, looks, plenty int, list func(pageSize int) []T) {
+	s.t.Helper()
+	storage.SetLooks(s.DB, plenty)
+	want := list(plenty)
+	storage.SetLooks(s.DB, looks)
+	for _, size := range []int{1, 4, 50} {
+		if diff := cmp.Diff(want, list(size)); diff != "" {
+			s.t.Errorf("%s, %d a page that looks at %d (-want +got):\n%s", what, size, looks, diff)
+		}
 	}
 }
 

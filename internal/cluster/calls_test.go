@@ -164,32 +164,45 @@ func TestSurvivesAServerThatDiesInACall(t *testing.T) {
 	}
 }
 
-// A server that stops waits for the answers to its calls. It lives meanwhile, so
-// nobody makes them again.
-func TestAServerThatStopsFinishesItsCalls(t *testing.T) {
-	const jobs, takes = 8, 6 * time.Second // as long as it may wait, and longer than the silence of one that died
-	s := newStage(t, cluster.Options{Servers: 2, Workers: 1, ServerEnv: loopbackAllowed()})
-	c := s.newCallee(func(_ http.ResponseWriter, r *http.Request) {
+// callsUnderWay makes n HTTP jobs and returns their executions once each has made its
+// request, which is answered after that long.
+func (s *stage) callsUnderWay(n int, takes time.Duration) (c *callee, all []firjob.Execution) {
+	s.t.Helper()
+	c = s.newCallee(func(_ http.ResponseWriter, r *http.Request) {
 		select {
 		case <-time.After(takes):
 		case <-r.Context().Done():
 		}
 	})
-	var all []firjob.Execution
-	for i := range jobs {
+	for i := range n {
 		all = append(all, s.httpJob(c, fmt.Sprintf("call-%d", i), nil))
 	}
 	for range all {
-		c.next(t)
+		c.next(s.t)
 	}
-	must(t, s.Servers[1].Stop(t.Context()))
+	return c, all
+}
+
+// wantMadeOnce waits until calls have ended, each by its only request.
+func (s *stage) wantMadeOnce(c *callee, all []firjob.Execution) {
+	s.t.Helper()
 	for _, e := range all {
 		s.until(30*time.Second, "the execution has ended", func() bool { return s.execution(e.ID).State.Final() })
 		if e = s.execution(e.ID); e.State != firjob.StateSucceeded || len(e.Attempts) != 1 {
-			t.Errorf("%s is %s after the attempts %+v, want one that succeeded", e.ID, e.State, e.Attempts)
+			s.t.Errorf("%s is %s after the attempts %+v, want one that succeeded", e.ID, e.State, e.Attempts)
 		}
 	}
 	if n := len(c.requests); n > 0 {
-		t.Errorf("%d calls were made again", n)
+		s.t.Errorf("%d calls were made again", n)
 	}
+}
+
+// A server that stops waits for the answers to its calls. It lives meanwhile, so
+// nobody makes them again.
+func TestAServerThatStopsFinishesItsCalls(t *testing.T) {
+	const jobs, takes = 8, 6 * time.Second // as long as it may wait, and longer than the silence of one that died
+	s := newStage(t, cluster.Options{Servers: 2, Workers: 1, ServerEnv: loopbackAllowed()})
+	c, all := s.callsUnderWay(jobs, takes)
+	must(t, s.Servers[1].Stop(t.Context()))
+	s.wantMadeOnce(c, all)
 }

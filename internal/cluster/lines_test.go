@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/cluster"
 )
 
@@ -47,29 +45,12 @@ func TestAServerThatLosesItsLineKeepsItsCalls(t *testing.T) {
 	}})
 	s.until(5*time.Second, "each server holds a line", func() bool { return s.lines() == 2 })
 	time.Sleep(4 * time.Second) // until they judge each other
-	c := s.newCallee(func(_ http.ResponseWriter, r *http.Request) {
-		select {
-		case <-time.After(takes):
-		case <-r.Context().Done():
-		}
-	})
-	var all []firjob.Execution
-	for i := range jobs {
-		all = append(all, s.httpJob(c, fmt.Sprintf("call-%d", i), nil))
-	}
-	for range all {
-		c.next(t)
-	}
+	c, all := s.callsUnderWay(jobs, takes)
 	g.set(false)
 	s.until(5*time.Second, "the line of the server without Redis has ended", func() bool { return s.lines() == 1 })
 	time.Sleep(away)
 	g.set(true)
-	for _, e := range all {
-		s.until(30*time.Second, "the execution has ended", func() bool { return s.execution(e.ID).State.Final() })
-		if e = s.execution(e.ID); e.State != firjob.StateSucceeded || len(e.Attempts) != 1 {
-			t.Errorf("%s is %s after the attempts %+v, want one that succeeded", e.ID, e.State, e.Attempts)
-		}
-	}
+	s.wantMadeOnce(c, all)
 }
 
 // gate passes connections on, or closes them as long as it is shut.
