@@ -255,7 +255,7 @@ func livingParents(ctx context.Context, tx pgx.Tx, ids []firjob.JobID) (map[firj
 	return setOf[firjob.JobID](rows)
 }
 
-const livingParentsSQL = `SELECT id FROM jobs WHERE id = ANY($1::int[]) AND deleted_at IS NULL ORDER BY id FOR UPDATE`
+const livingParentsSQL = `SELECT id FROM jobs WHERE id = ANY($1::int[]) AND ` + isLiving + ` ORDER BY id FOR UPDATE`
 
 // lookAround reads the clock, cut as every instant of a schedule is, and which of
 // the apps there are.

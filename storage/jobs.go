@@ -128,6 +128,12 @@ func (db *DB) Job(ctx context.Context, id firjob.JobID) (job firjob.Job, anchor 
 	return list[0].Job, list[0].anchor, nil
 }
 
+// isLiving holds for jobs that are not deleted. Where several are named by their ids
+// it says so in the stead of "deleted_at IS NULL", which is the condition of an index:
+// without statistics, as in a table that was filled a minute ago, Postgres reads all of
+// that index (of 64,000 jobs, in 6 ms) to find a few.
+const isLiving = `coalesce(deleted_at, 'infinity') = 'infinity'`
+
 const jobSQL = `SELECT ` + jobColumns + ` FROM jobs WHERE id = $1::bigint AND deleted_at IS NULL`
 
 func jobError(verb string, id firjob.JobID, err error) error {

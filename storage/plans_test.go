@@ -54,11 +54,16 @@ func statements(t *testing.T) map[string]string {
 // session opens a connection with the settings of the hot pool.
 func (s *store) session() *pgx.Conn {
 	s.t.Helper()
+	return s.sessionWith(storage.HotSettings())
+}
+
+func (s *store) sessionWith(settings map[string]string) *pgx.Conn {
+	s.t.Helper()
 	config, err := pgx.ParseConfig(s.url)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	for name, value := range storage.HotSettings() {
+	for name, value := range settings {
 		config.RuntimeParams[name] = value
 	}
 	conn, err := pgx.ConnectConfig(s.t.Context(), config)
@@ -191,6 +196,32 @@ func TestPlansOfHotStatements(t *testing.T) {
 	s.exec(`ANALYZE`)
 	s.exec(`UPDATE executions SET state = 'succeeded', finished_at = now()`)
 	t.Run("statistics from before a mass change", func(t *testing.T) { s.checkPlans(t) })
+}
+
+// Jobs that the API names by their ids are found by these, also in a table that was
+// filled a moment ago and of which Postgres has no statistics.
+func TestNamedJobsAreFoundByTheirIDs(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	s.exec(`ALTER TABLE jobs SET (autovacuum_enabled = off)`)
+	s.jobsInBulk(20_000)
+	conn := s.sessionWith(storage.APISettings())
+	all := statements(t)
+	for _, name := range []string{"lookForJobsSQL", "livingParentsSQL"} {
+		sql := strings.ReplaceAll(all[name], "$1", "'{100,5000,5003,9000,12000,400,401,402}'")
+		rows, err := conn.Query(t.Context(), "EXPLAIN (COSTS off) "+sql)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		plan := strings.Join(lines, "\n")
+		if !strings.Contains(plan, "jobs_pkey") || strings.Contains(plan, "jobs_name") {
+			t.Errorf("%s is planned as\n%s", name, plan)
+		}
+	}
 }
 
 // What is forgotten each hour is found without reading what stays, however much

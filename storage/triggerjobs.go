@@ -39,7 +39,7 @@ func lookForJobs(ctx context.Context, tx pgx.Tx, ids ...firjob.JobID) (t trigger
 }
 
 const lookForJobsSQL = `SELECT date_trunc('milliseconds', now()), id, app, name, handler, params FROM jobs
-	WHERE id = ANY($1::int[]) AND deleted_at IS NULL`
+	WHERE id = ANY($1::int[]) AND ` + isLiving
 
 // recorded shows an execution that was recorded now.
 func (t triggerable) recorded(m manual) firjob.Triggered {
