@@ -101,7 +101,8 @@ type benchAPICmd struct {
 // Help says what is measured.
 func (benchAPICmd) Help() string {
 	return "Makes single jobs for --duration, then triggers them one by one for as long, then makes batches of jobs and\n" +
-		"of triggers. Everything that was accepted is looked for in the database.\n\nExample:\n  firjob bench api --callers 16"
+		"of triggers. Each caller asks one of the servers itself, not through a load balancer.\n" +
+		"Everything that was accepted is looked for in the database.\n\nExample:\n  firjob bench api --callers 16"
 }
 
 // Run measures and prints.

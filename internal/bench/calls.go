@@ -47,6 +47,7 @@ func MeasureAPI(ctx context.Context, o Options, c API) (*Report, error) {
 // caller makes requests and counts what was accepted.
 type caller struct {
 	*stage
+	apis     []*client // of the servers themselves: a balancer beside them costs as much as they do
 	figures  map[string]float64
 	mu       sync.Mutex
 	made     []firjob.JobID
@@ -55,17 +56,22 @@ type caller struct {
 
 func (s *stage) callAPI(ctx context.Context, c API) (run Run, err error) {
 	k := &caller{stage: s, figures: make(map[string]float64)}
+	for _, server := range s.Servers {
+		api := newClient("http://"+server.Addr, s.AdminToken)
+		defer api.close()
+		k.apis = append(k.apis, api)
+	}
 	m := span{from: time.Now().Truncate(time.Millisecond), before: s.usage()}
 	for _, phase := range []struct {
 		name           string
 		items, callers int
 		requests       int // 0: for the duration
-		do             func(ctx context.Context, i int64) error
+		do             request
 	}{
 		{"create_job", 1, c.Callers, 0, k.createOne},
 		{"trigger", 1, c.Callers, 0, k.triggerOne},
-		{"create_batch", c.Batch, c.BatchCallers, c.Batches, func(ctx context.Context, i int64) error { return k.createSome(ctx, i, c.Batch) }},
-		{"trigger_batch", c.Batch, c.BatchCallers, c.Batches, func(ctx context.Context, i int64) error { return k.triggerSome(ctx, i, c.Batch) }},
+		{"create_batch", c.Batch, c.BatchCallers, c.Batches, func(ctx context.Context, api *client, i int64) error { return k.createSome(ctx, api, i, c.Batch) }},
+		{"trigger_batch", c.Batch, c.BatchCallers, c.Batches, func(ctx context.Context, api *client, i int64) error { return k.triggerSome(ctx, api, i, c.Batch) }},
 	} {
 		s.o.say("%s: %d item(s) a request, %d caller(s)", phase.name, phase.items, phase.callers)
 		if err := k.phase(ctx, phase.name, phase.items, phase.callers, phase.requests, phase.do); err != nil {
@@ -96,16 +102,20 @@ func (k *caller) judge(ctx context.Context, m span) (run Run, err error) {
 	return run, nil
 }
 
+// request makes the i-th request of a phase.
+type request func(ctx context.Context, api *client, i int64) error
+
 // phase makes requests by a number of callers, either as many as are asked for or
-// for the duration.
-func (k *caller) phase(ctx context.Context, name string, items, callers, requests int, do func(ctx context.Context, i int64) error) error {
+// for the duration. Each caller keeps to one server.
+func (k *caller) phase(ctx context.Context, name string, items, callers, requests int, do request) error {
 	before, began := k.usage(), time.Now()
 	told := k.o.ticker()
 	var next atomic.Int64
 	var mu sync.Mutex
 	var took []float64 // milliseconds
 	group, groupCtx := errgroup.WithContext(ctx)
-	for range callers {
+	for n := range callers {
+		api := k.apis[n%len(k.apis)]
 		group.Go(func() error {
 			for {
 				i := next.Add(1) - 1
@@ -113,7 +123,7 @@ func (k *caller) phase(ctx context.Context, name string, items, callers, request
 					return nil
 				}
 				start := time.Now()
-				if err := do(groupCtx, i); err != nil {
+				if err := do(groupCtx, api, i); err != nil {
 					return err
 				}
 				ms := float64(time.Since(start)) / float64(time.Millisecond)
@@ -143,21 +153,21 @@ func manualJob(name string) newJob {
 	return body
 }
 
-func (k *caller) createOne(ctx context.Context, i int64) error {
+func (k *caller) createOne(ctx context.Context, api *client, i int64) error {
 	var made madeJob
-	if err := k.api.call(ctx, "POST", "/api/v1/jobs", manualJob(fmt.Sprintf("one-%d", i)), &made); err != nil {
+	if err := api.call(ctx, "POST", "/api/v1/jobs", manualJob(fmt.Sprintf("one-%d", i)), &made); err != nil {
 		return err
 	}
 	k.keep(made.ID)
 	return nil
 }
 
-func (k *caller) createSome(ctx context.Context, i int64, n int) error {
+func (k *caller) createSome(ctx context.Context, api *client, i int64, n int) error {
 	jobs := make([]newJob, n)
 	for item := range jobs {
 		jobs[item] = manualJob(fmt.Sprintf("some-%d-%d", i, item))
 	}
-	made, err := k.createBatch(ctx, jobs)
+	made, err := api.createBatch(ctx, jobs)
 	for _, j := range made {
 		k.keep(j.ID)
 	}
@@ -177,21 +187,21 @@ func (k *caller) target(i int64) firjob.JobID {
 	return k.made[i%int64(len(k.made))]
 }
 
-func (k *caller) triggerOne(ctx context.Context, i int64) error {
-	err := k.api.call(ctx, "POST", fmt.Sprintf("/api/v1/jobs/%d/trigger", k.target(i)), nil, nil)
+func (k *caller) triggerOne(ctx context.Context, api *client, i int64) error {
+	err := api.call(ctx, "POST", fmt.Sprintf("/api/v1/jobs/%d/trigger", k.target(i)), nil, nil)
 	if err == nil {
 		k.triggers.Add(1)
 	}
 	return err
 }
 
-func (k *caller) triggerSome(ctx context.Context, i int64, n int) error {
+func (k *caller) triggerSome(ctx context.Context, api *client, i int64, n int) error {
 	var body struct {
 		Items []struct{} `json:"items"` // each takes the job's params, now
 	}
 	body.Items = make([]struct{}, n)
 	var made struct{ Stored, Failed int64 }
-	err := k.api.call(ctx, "POST", fmt.Sprintf("/api/v1/jobs/%d/trigger:batch", k.target(i)), body, &made)
+	err := api.call(ctx, "POST", fmt.Sprintf("/api/v1/jobs/%d/trigger:batch", k.target(i)), body, &made)
 	if err == nil && made.Failed > 0 {
 		err = fmt.Errorf("%d of %d triggers were refused", made.Failed, n)
 	}

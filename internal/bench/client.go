@@ -120,7 +120,7 @@ func (s *stage) createMany(ctx context.Context, n int, body func(i int) newJob) 
 		for i := len(jobs); i < min(n, len(jobs)+maxItems); i++ {
 			bodies = append(bodies, body(i))
 		}
-		made, err := s.createBatch(ctx, bodies)
+		made, err := s.api.createBatch(ctx, bodies)
 		if err != nil {
 			return nil, err
 		}
@@ -130,9 +130,9 @@ func (s *stage) createMany(ctx context.Context, n int, body func(i int) newJob) 
 	return jobs, nil
 }
 
-func (s *stage) createBatch(ctx context.Context, bodies []newJob) (jobs []madeJob, err error) {
+func (c *client) createBatch(ctx context.Context, bodies []newJob) (jobs []madeJob, err error) {
 	var made struct{ Items []struct{ Job madeJob } }
-	if err := s.api.call(ctx, "POST", "/api/v1/jobs:batch", newJobs{bodies, true}, &made); err != nil {
+	if err := c.call(ctx, "POST", "/api/v1/jobs:batch", newJobs{bodies, true}, &made); err != nil {
 		return nil, err
 	}
 	if len(made.Items) != len(bodies) {
