@@ -57,7 +57,7 @@ func deadLetterArgs(f firjob.DeadLetterFilter) []any {
 
 const selectDeadLetters = ` FROM dead_letters AS d JOIN executions AS e ON e.id = d.execution_id
 	WHERE ($1::bigint IS NULL OR d.job_id = $1)
-		AND ($2::text IS NULL OR d.job_id = ANY(ARRAY(SELECT id FROM jobs WHERE app = $2)))
+		AND ($2::text IS NULL OR d.job_id = ANY(ARRAY(` + livingJobsOf + `$2 UNION ALL ` + deletedJobsOf + `$2)))
 		AND ($3::text[] IS NULL OR e.state::text = ANY($3))
 		AND ($4::timestamptz IS NULL OR d.failed_at >= $4) AND ($5::timestamptz IS NULL OR d.failed_at < $5)`
 

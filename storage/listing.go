@@ -14,15 +14,23 @@ import (
 // them. A page may hold less than its size, or nothing, and not be the last: see
 // looksPerPage.
 func (db *DB) Executions(ctx context.Context, f firjob.ExecutionFilter) (list []firjob.Execution, next firjob.ExecutionID, err error) {
-	few := false
-	if f.App != "" {
-		if few, err = db.hasFewJobs(ctx, f.App); err != nil {
-			return nil, next, classify("list executions", err)
-		}
-	}
-	downTo, err := db.lookedExecutions(ctx, f, few)
+	err = db.api.inTx(ctx, func(ctx context.Context, tx pgx.Tx) (err error) {
+		list, next, err = db.pageOfExecutions(ctx, tx, f)
+		return err
+	})
 	if err != nil {
 		return nil, next, classify("list executions", err)
+	}
+	return list, next, nil
+}
+
+func (db *DB) pageOfExecutions(ctx context.Context, tx pgx.Tx, f firjob.ExecutionFilter) (list []firjob.Execution, next firjob.ExecutionID, err error) {
+	if _, err := tx.Exec(ctx, listingSQL); err != nil {
+		return nil, next, err
+	}
+	downTo, few, err := db.lookedExecutions(ctx, tx, f)
+	if err != nil {
+		return nil, next, err
 	}
 	args := filterArgs(f)
 	if downTo != nil {
@@ -30,15 +38,18 @@ func (db *DB) Executions(ctx context.Context, f firjob.ExecutionFilter) (list []
 	}
 	// In this order: a trigger that becomes an execution meanwhile is seen twice
 	// rather than never.
-	rows, _ := db.api.Query(ctx, laterTriggersSQL, args...)
+	rows, _ := tx.Query(ctx, laterTriggersSQL, args...)
 	later, err := pgx.CollectRows(rows, scanLater)
 	if err != nil {
-		return nil, next, classify("list executions", err)
+		return nil, next, err
 	}
-	rows, _ = db.api.Query(ctx, executionsSQL, append(args, few)...)
-	list, err = pgx.CollectRows(rows, scanExecution)
-	if err != nil {
-		return nil, next, classify("list executions", err)
+	statement := executionsSQL
+	if few {
+		statement = executionsOfFewSQL
+	}
+	rows, _ = tx.Query(ctx, statement, args...)
+	if list, err = pgx.CollectRows(rows, scanExecution); err != nil {
+		return nil, next, err
 	}
 	list = mergeLater(list, later)
 	switch {
@@ -50,6 +61,12 @@ func (db *DB) Executions(ctx context.Context, f firjob.ExecutionFilter) (list []
 	}
 	return list, next, nil
 }
+
+// Pages follow an index in its order, so that they read what they show. Postgres
+// would rather find all and sort it where it believes that this is little: for a job
+// with 700,000 executions among 20,000 jobs that run seldom it took 120 ms, and
+// 1.3 ms in the order of the index.
+const listingSQL = `SELECT set_config('enable_sort', 'off', true), set_config('enable_seqscan', 'off', true)`
 
 // filterArgs are the parameters of both statements: the lowest id, the id that
 // all are below, the job, the app, the states, the number of rows, which is one
@@ -85,11 +102,16 @@ func idRange(f firjob.ExecutionFilter) (from, before *[16]byte) {
 }
 
 const (
-	executionsSQL = `SELECT ` + executionColumns + ` FROM executions AS e JOIN jobs AS j ON j.id = e.job_id
+	executionsSQL = `SELECT ` + executionColumns + ` FROM executions AS e` + filteredExecutions
+	// For an app of few jobs: those of its jobs are found first, by the index that
+	// has them, and then sorted. OFFSET 0 keeps Postgres from doing it otherwise.
+	executionsOfFewSQL = `SELECT ` + executionColumns + ` FROM (SELECT * FROM executions
+		WHERE job_id > 0 AND job_id = ANY(ARRAY(` + livingJobsOf + `$4 UNION ALL ` + deletedJobsOf + `$4))
+			AND ($1::uuid IS NULL OR id >= $1) AND ($2::uuid IS NULL OR id < $2) OFFSET 0) AS e` + filteredExecutions
+	filteredExecutions = ` JOIN jobs AS j ON j.id = e.job_id
 		WHERE ($1::uuid IS NULL OR e.id >= $1) AND ($2::uuid IS NULL OR e.id < $2)
 			AND e.job_id > 0 AND ($3::bigint IS NULL OR e.job_id = $3)
 			AND ($4::text IS NULL OR j.app = $4)
-			AND (NOT $10::bool OR e.job_id = ANY(ARRAY(SELECT id FROM jobs WHERE app = $4)))
 			AND ($5::text[] IS NULL OR e.state::text = ANY($5))
 			AND ($7::int[] IS NULL OR ` + kindOf + ` = ANY($7))
 			AND ($8::text IS NULL OR e.executor = $8)

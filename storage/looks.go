@@ -21,7 +21,7 @@ func (db *DB) lookedJobs(ctx context.Context, f firjob.JobFilter) (upTo *int64, 
 		return nil, nil
 	}
 	if f.App != "" {
-		if few, err := db.hasFewJobs(ctx, f.App); few || err != nil {
+		if _, few, err := db.fewJobs(ctx, db.api, f.App); few || err != nil {
 			return nil, err
 		}
 	}
@@ -30,30 +30,60 @@ func (db *DB) lookedJobs(ctx context.Context, f firjob.JobFilter) (upTo *int64, 
 
 const lookedJobsSQL = `SELECT id FROM jobs WHERE id > $1::bigint ORDER BY id OFFSET $2 LIMIT 1`
 
-// hasFewJobs reports whether an app has so few jobs, up to a thousand, that indexes
-// lead to them, and to the executions of each. How many executions these have, and
-// how many jobs were deleted, does not count: pages of them have no bound.
-func (db *DB) hasFewJobs(ctx context.Context, app string) (few bool, err error) {
-	err = db.api.QueryRow(ctx, hasFewJobsSQL, app, db.looks/10).Scan(&few)
-	return few, err
+// fewJobs returns how many jobs an app has, deleted ones included, and whether these
+// are so few, up to a thousand, that indexes lead to them, and to the executions of
+// each.
+func (db *DB) fewJobs(ctx context.Context, q querier, app string) (n int, few bool, err error) {
+	limit := db.looks / 10
+	rows, _ := q.Query(ctx, countJobsOfSQL, app, limit+1)
+	n, err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[int])
+	return n, n <= limit, err
 }
 
-const hasFewJobsSQL = `SELECT count(*) <= $2 FROM (SELECT FROM jobs WHERE app = $1 AND deleted_at IS NULL LIMIT $2 + 1) AS found`
+const countJobsOfSQL = `SELECT count(*) FROM
+	((` + livingJobsOf + `$1 LIMIT $2) UNION ALL (` + deletedJobsOf + `$1 LIMIT $2)) AS found`
+
+// The jobs of an app, by one index each: jobs_name and jobs_deleted.
+const (
+	livingJobsOf  = `SELECT id FROM jobs WHERE deleted_at IS NULL AND app = `
+	deletedJobsOf = `SELECT id FROM jobs WHERE deleted_at IS NOT NULL AND app = `
+)
 
 // lookedExecutions returns the id down to which a page of executions looks, nil
-// as lookedJobs does.
-func (db *DB) lookedExecutions(ctx context.Context, f firjob.ExecutionFilter, few bool) (downTo *firjob.ExecutionID, err error) {
-	if f.App == "" && len(f.States)+len(f.Kinds) == 0 && f.Executor == "" || !f.Root.IsZero() || few {
-		return nil, nil
+// as lookedJobs does, and whether the filter is for an app of few jobs.
+func (db *DB) lookedExecutions(ctx context.Context, tx pgx.Tx, f firjob.ExecutionFilter) (downTo *firjob.ExecutionID, few bool, err error) {
+	if f.App == "" && len(f.States)+len(f.Kinds) == 0 && f.Executor == "" || !f.Root.IsZero() {
+		return nil, false, nil
+	}
+	jobs := 0
+	if f.App != "" && f.Job == 0 {
+		if jobs, few, err = db.fewJobs(ctx, tx, f.App); err != nil {
+			return nil, false, err
+		}
 	}
 	from, before := idRange(f)
-	found, err := one[[16]byte](db.api.Query(ctx, lookedExecutionsSQL, from, before, pointer(int64(f.Job)), db.looks-1))
-	return (*firjob.ExecutionID)(found), err
+	var found *[16]byte
+	if few {
+		looks := max(db.looks/max(jobs, 1), db.looks/100)
+		found, err = one[[16]byte](tx.Query(ctx, lookedOfAppSQL, from, before, f.App, looks-1))
+	} else {
+		found, err = one[[16]byte](tx.Query(ctx, lookedExecutionsSQL, from, before, pointer(int64(f.Job)), db.looks-1))
+	}
+	return (*firjob.ExecutionID)(found), few, err
 }
 
 const lookedExecutionsSQL = `SELECT id FROM executions
 	WHERE ($1::uuid IS NULL OR id >= $1) AND ($2::uuid IS NULL OR id < $2) AND job_id > 0 AND ($3::bigint IS NULL OR job_id = $3)
 	ORDER BY id DESC OFFSET $4 LIMIT 1`
+
+// lookedOfAppSQL finds the latest of the places down to which as many executions of
+// each job of an app lie: that of the job that runs most often. All that the app has
+// executed since is little.
+const lookedOfAppSQL = `SELECT e.id FROM (` + livingJobsOf + `$3 UNION ALL ` + deletedJobsOf + `$3) AS j
+	CROSS JOIN LATERAL (SELECT id FROM executions
+		WHERE ($1::uuid IS NULL OR id >= $1) AND ($2::uuid IS NULL OR id < $2) AND job_id > 0 AND job_id = j.id
+		ORDER BY id DESC OFFSET $4 LIMIT 1) AS e
+	ORDER BY e.id DESC LIMIT 1`
 
 // one returns the value of a statement that has a row or none.
 func one[T any](rows pgx.Rows, _ error) (*T, error) {

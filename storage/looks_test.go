@@ -34,6 +34,20 @@ func TestPagesThatLookAtFewRowsMissNothing(t *testing.T) {
 	for i := 0; i < len(ids); i += 9 {
 		s.mustClaim(ids[i])
 	}
+	if _, err := s.CreateApp(t.Context(), "small", []byte("hash"), []byte("key")); err != nil {
+		t.Fatal(err)
+	}
+	var small []firjob.JobID
+	for i, runs := range []int{40, 5, 12} {
+		job := s.job(func(j *firjob.Job) {
+			j.App, j.Name, j.Misfire.Policy = "small", fmt.Sprint("small-", i), firjob.MisfireFireAll
+		})
+		s.plan(job, at[len(at)-runs:]...)
+		small = append(small, job.ID)
+	}
+	if _, err := s.DeleteJob(t.Context(), small[2], func(firjob.Job) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
 	later, _ := s.trigger(firjob.TriggerRequest{Job: job.ID, At: now.Add(2 * time.Hour)})
 
 	jobs := map[string]firjob.JobFilter{
@@ -54,6 +68,10 @@ func TestPagesThatLookAtFewRowsMissNothing(t *testing.T) {
 		"manual":                {Kinds: []firjob.Kind{later.ID.Kind()}},
 		"on no executor":        {Executor: "10.0.0.1:1"},
 		"of the app, all of it": {App: app},
+		"of few jobs":           {App: "small"},
+		"of few jobs, planned":  {App: "small", States: []firjob.State{firjob.StatePlanned}},
+		"of few jobs, earlier":  {App: "small", Since: at[3], Until: at[31]},
+		"of one of few jobs":    {App: "small", Job: small[0]},
 	}
 	const plenty = 1000
 	for _, looks := range []int{1, 3, 10, 39, 40, 41, 100} {
@@ -66,6 +84,9 @@ func TestPagesThatLookAtFewRowsMissNothing(t *testing.T) {
 	}
 	if got := s.list(executions["running"], plenty); len(got) != 5 {
 		t.Errorf("%d executions run, want 5", len(got))
+	}
+	if got := s.list(executions["of few jobs"], plenty); len(got) != 57 {
+		t.Errorf("the small app has %d executions, want 57", len(got))
 	}
 	if got := s.listJobs(jobs["manual"], plenty); len(got) != 8 {
 		t.Errorf("%d jobs are manual, want 8", len(got))

@@ -10,6 +10,7 @@ import (
 	"go/types"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -205,23 +206,77 @@ func TestNamedJobsAreFoundByTheirIDs(t *testing.T) {
 	s := newStore(t)
 	s.exec(`ALTER TABLE jobs SET (autovacuum_enabled = off)`)
 	s.jobsInBulk(20_000)
-	conn := s.sessionWith(storage.APISettings())
-	all := statements(t)
 	for _, name := range []string{"lookForJobsSQL", "livingParentsSQL"} {
-		sql := strings.ReplaceAll(all[name], "$1", "'{100,5000,5003,9000,12000,400,401,402}'")
-		rows, err := conn.Query(t.Context(), "EXPLAIN (COSTS off) "+sql)
-		if err != nil {
-			t.Fatal(err)
-		}
-		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		plan := strings.Join(lines, "\n")
+		plan := s.apiPlan(t, "", name, "'{100,5000,5003,9000,12000,400,401,402}'")
 		if !strings.Contains(plan, "jobs_pkey") || strings.Contains(plan, "jobs_name") {
 			t.Errorf("%s is planned as\n%s", name, plan)
 		}
 	}
+}
+
+// Lists of what a small app executed do not read the jobs of all others.
+func TestListsOfASmallAppReadItsOwnJobs(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	if _, err := s.CreateApp(t.Context(), "small", []byte("hash"), []byte("key")); err != nil {
+		t.Fatal(err)
+	}
+	s.jobsInBulk(20_000)
+	s.exec(`UPDATE jobs SET app = 'small' WHERE id % 4000 = 0`)
+	s.exec(`UPDATE jobs SET deleted_at = now(), enabled = false, next_fire_at = NULL WHERE id % 10 = 0`)
+	s.exec(`INSERT INTO executions (id, job_id, job_version, due_at)
+		SELECT (lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint + i), 12, '0') || '800080000000' || lpad(to_hex(j), 8, '0'))::uuid,
+			j, 1, now() FROM generate_series(1, 20000) AS i, LATERAL (VALUES (4000), (i)) AS of(j) ON CONFLICT DO NOTHING`)
+	s.exec(`VACUUM ANALYZE jobs`)
+	s.exec(`ANALYZE executions`)
+	const null, small = "NULL", "'small'"
+	for name, args := range map[string][]string{
+		"executionsOfFewSQL": {null, null, null, small, "NULL::text[]", "101", "NULL::int[]", null, null},
+		"deadLettersSQL":     {null, small, "NULL::text[]", null, null, "true", null, "101"},
+		"countJobsOfSQL":     {small, "1001"},
+		"lookedOfAppSQL":     {null, null, small, "99"},
+	} {
+		plan := s.apiPlan(t, "listingSQL", name, args...)
+		if strings.Contains(plan, "Seq Scan") || !strings.Contains(plan, "jobs_name") || !strings.Contains(plan, "jobs_deleted") {
+			t.Errorf("%s is planned as\n%s", name, plan)
+		}
+		if name == "lookedOfAppSQL" && strings.Count(plan, "Sort Key") != 1 {
+			t.Errorf("all executions of each job are sorted, not only what was found:\n%s", plan)
+		}
+	}
+}
+
+var parameter = regexp.MustCompile(`\$\d+`)
+
+// apiPlan returns the plan that the API's sessions make of a statement for arguments,
+// which are SQL, after a statement that sets up their transaction, if one is named.
+func (s *store) apiPlan(t *testing.T, setup, name string, args ...string) string {
+	t.Helper()
+	all := statements(t)
+	sql := parameter.ReplaceAllStringFunc(all[name], func(p string) string {
+		n, err := strconv.Atoi(p[1:])
+		if err != nil || n > len(args) {
+			t.Fatalf("%s has a parameter %s, want %d", name, p, len(args))
+		}
+		return args[n-1]
+	})
+	var plan string
+	err := pgx.BeginFunc(t.Context(), s.sessionWith(storage.APISettings()), func(tx pgx.Tx) error {
+		if _, err := tx.Exec(t.Context(), all[setup]); err != nil {
+			return err
+		}
+		rows, err := tx.Query(t.Context(), "EXPLAIN (COSTS off) "+sql)
+		if err != nil {
+			return err
+		}
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		plan = strings.Join(lines, "\n")
+		return err
+	})
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return plan
 }
 
 // What is forgotten each hour is found without reading what stays, however much

@@ -1,0 +1,8 @@
+-- +goose Up
+
+-- Lists of what an app has executed begin with its jobs. Those that live are in
+-- jobs_name; these are the others. To plan a job does not touch it.
+CREATE INDEX jobs_deleted ON jobs (app, id) WHERE deleted_at IS NOT NULL;
+
+-- +goose Down
+DROP INDEX jobs_deleted;
