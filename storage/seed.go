@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -99,21 +100,29 @@ func (db *DB) SettleJobs(ctx context.Context) error {
 }
 
 func (db *DB) vacuum(ctx context.Context, table string) error {
+	return db.leisurely(ctx, `VACUUM (ANALYZE) `+table)
+}
+
+// Checkpoint lets Postgres write out what it has changed, as time does in a database
+// that has had it for long. The user must be allowed to: a superuser, or a member of
+// pg_checkpoint.
+func (db *DB) Checkpoint(ctx context.Context) error { return db.leisurely(ctx, `CHECKPOINT`) }
+
+// leisurely runs a statement that may take long and needs no transaction.
+func (db *DB) leisurely(ctx context.Context, statement string) error {
 	ctx, cancel := context.WithTimeout(ctx, auditPatience)
 	defer cancel()
 	conn, err := db.api.conns.Acquire(ctx)
 	if err != nil {
-		return classify("vacuum "+table, err)
+		return classify(statement, err)
 	}
 	defer conn.Release()
 	if _, err := conn.Exec(ctx, `SET statement_timeout = 0`); err != nil {
-		return classify("vacuum "+table, err)
+		return classify(statement, err)
 	}
-	if _, err := conn.Exec(ctx, `VACUUM (ANALYZE) `+table); err != nil {
-		return classify("vacuum "+table, err)
-	}
-	_, err = conn.Exec(ctx, `RESET statement_timeout`)
-	return classify("vacuum "+table, err)
+	_, err = conn.Exec(ctx, statement)
+	_, reset := conn.Exec(ctx, `RESET statement_timeout`)
+	return classify(statement, cmp.Or(err, reset))
 }
 
 // SeedHistory stores n executions that succeeded, of jobs first to last in turn,

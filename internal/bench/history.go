@@ -100,6 +100,9 @@ func (s *stage) writeHistory(ctx context.Context, c History) (oldest time.Time, 
 		}
 		told.say("%d of %d days", d+1, c.Days)
 	}
+	if err := s.db.Checkpoint(ctx); err != nil {
+		s.o.say("what was stored may still be written out during the load: %v", err)
+	}
 	return oldest, nil
 }
 
