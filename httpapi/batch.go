@@ -81,8 +81,7 @@ func (s *server) createJobs(ctx context.Context, in *struct{ RawBody []byte }) (
 	}
 	atomic := string(fields["atomic"]) == "true"
 	b := newBatch(s, ctx, "jobs", len(items))
-	var jobs []firjob.Job
-	var places []int
+	jobs, places := make([]firjob.Job, 0, len(items)), make([]int, 0, len(items))
 	for i, raw := range items {
 		f := &faults{}
 		job := decode[jobInput](s, raw, f).job(f)
@@ -136,8 +135,7 @@ func (s *server) triggerMany(ctx context.Context, in *struct {
 		return nil, err
 	}
 	b := newBatch(s, ctx, "items", len(items))
-	var list []firjob.TriggerRequest
-	var places []int
+	list, places := make([]firjob.TriggerRequest, 0, len(items)), make([]int, 0, len(items))
 	for i, raw := range items {
 		f := &faults{}
 		item := decode[triggerItemInput](s, raw, f)

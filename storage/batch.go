@@ -107,7 +107,7 @@ func (n *newJobs) ready(job *firjob.Job) (err error) {
 // insert stores those that are ready, by one statement. Of two with one name the
 // first is stored.
 func (n *newJobs) insert(ctx context.Context, tx pgx.Tx) error {
-	var rows [][]any
+	rows := make([][]any, 0, len(n.list))
 	var encoder jobEncoder
 	for i := range n.list {
 		s := &n.list[i]
