@@ -60,11 +60,19 @@ type batchBody struct {
 }
 
 type batchItem struct {
-	Index     int            `json:"index" doc:"Its place in the request, from 0"`
-	Status    int            `json:"status" doc:"What the answer to it alone would have been" example:"201"`
-	Job       *jobBody       `json:"job,omitempty"`
-	Execution *executionBody `json:"execution,omitempty"`
-	Error     *batchError    `json:"error,omitempty"`
+	Index       int                 `json:"index" doc:"Its place in the request, from 0"`
+	Status      int                 `json:"status" doc:"What the answer to it alone would have been" example:"201"`
+	Job         *jobBody            `json:"job,omitempty"`
+	JobID       firjob.JobID        `json:"job_id,omitempty" doc:"In place of job, with Prefer: return=minimal" example:"42"`
+	Execution   *executionBody      `json:"execution,omitempty"`
+	ExecutionID *firjob.ExecutionID `json:"execution_id,omitempty" format:"uuid" doc:"In place of execution, with Prefer: return=minimal"`
+	Error       *batchError         `json:"error,omitempty"`
+}
+
+// batchAnswer is the answer to a batch.
+type batchAnswer struct {
+	Applied string `header:"Preference-Applied" doc:"return=minimal, if that was asked for" example:"return=minimal"`
+	Body    batchBody
 }
 
 // batchError is a problem of one item.
@@ -74,13 +82,16 @@ type batchError struct {
 	Errors []fault     `json:"errors,omitempty" nullable:"false" doc:"Every faulty field, as far as the answer has room: it lists 1000 in all"`
 }
 
-func (s *server) createJobs(ctx context.Context, in *struct{ RawBody []byte }) (*answer[batchBody], error) {
+func (s *server) createJobs(ctx context.Context, in *struct {
+	Prefer  string `header:"Prefer" doc:"With return=minimal the answer has the ids of what was stored in place of the things" example:"return=minimal"`
+	RawBody []byte
+}) (*batchAnswer, error) {
 	fields, items, err := s.batchOf(in.RawBody, reflect.TypeFor[jobBatchInput](), "jobs")
 	if err != nil {
 		return nil, err
 	}
 	atomic := string(fields["atomic"]) == "true"
-	b := newBatch(s, ctx, "jobs", len(items))
+	b := newBatch(s, ctx, "jobs", len(items), wantsMinimal(in.Prefer))
 	jobs, places := make([]firjob.Job, 0, len(items)), make([]int, 0, len(items))
 	for i, raw := range items {
 		f := &faults{}
@@ -117,7 +128,11 @@ func (s *server) tellOfJobs(ctx context.Context, b *batch, stored []firjob.Store
 	now := time.Now()
 	for i, item := range stored {
 		if item.Err == nil {
-			b.items[places[i]].Job = new(bodyOfNewJob(item.Job, now))
+			if b.minimal {
+				b.items[places[i]].JobID = item.Job.ID
+			} else {
+				b.items[places[i]].Job = new(bodyOfNewJob(item.Job, now))
+			}
 			if s.soon(item.Job) {
 				soon = append(soon, item.Job.ID)
 			}
@@ -128,13 +143,14 @@ func (s *server) tellOfJobs(ctx context.Context, b *batch, stored []firjob.Store
 
 func (s *server) triggerMany(ctx context.Context, in *struct {
 	ID      jobNumber `path:"id"`
+	Prefer  string    `header:"Prefer" doc:"With return=minimal the answer has the ids of what was stored in place of the things" example:"return=minimal"`
 	RawBody []byte
-}) (*answer[batchBody], error) {
+}) (*batchAnswer, error) {
 	_, items, err := s.batchOf(in.RawBody, reflect.TypeFor[triggerBatchInput](), "items")
 	if err != nil {
 		return nil, err
 	}
-	b := newBatch(s, ctx, "items", len(items))
+	b := newBatch(s, ctx, "items", len(items), wantsMinimal(in.Prefer))
 	list, places := make([]firjob.TriggerRequest, 0, len(items)), make([]int, 0, len(items))
 	for i, raw := range items {
 		f := &faults{}
@@ -166,7 +182,11 @@ func (s *server) tellOfTriggers(ctx context.Context, b *batch, made []firjob.Tri
 			b.fail(places[i], t.Err)
 			continue
 		}
-		b.items[places[i]].Execution = new(bodyOfExecution(t.Execution))
+		if b.minimal {
+			b.items[places[i]].ExecutionID = new(t.Execution.ID)
+		} else {
+			b.items[places[i]].Execution = new(bodyOfExecution(t.Execution))
+		}
 		if t.Due {
 			due = append(due, firjob.Due{ID: t.Execution.ID, At: t.Execution.DueAt})
 		}
@@ -226,24 +246,29 @@ func withAnyItems(properties map[string]*huma.Schema, field string) map[string]*
 
 // batch gathers what becomes of the items of a request.
 type batch struct {
-	server *server
-	ctx    context.Context // of the request, for what the log is told
-	field  string          // of the body, that the items stand in
-	items  []batchItem
-	failed int
-	listed int // faults, in all
+	server  *server
+	ctx     context.Context // of the request, for what the log is told
+	field   string          // of the body, that the items stand in
+	minimal bool            // the client wants ids alone
+	items   []batchItem
+	failed  int
+	listed  int // faults, in all
 }
 
-func newBatch(s *server, ctx context.Context, field string, n int) *batch {
-	b := &batch{server: s, ctx: ctx, field: field, items: make([]batchItem, n)}
+func newBatch(s *server, ctx context.Context, field string, n int, minimal bool) *batch {
+	b := &batch{server: s, ctx: ctx, field: field, minimal: minimal, items: make([]batchItem, n)}
 	for i := range b.items {
 		b.items[i] = batchItem{Index: i, Status: http.StatusCreated}
 	}
 	return b
 }
 
-func (b *batch) answer() *answer[batchBody] {
-	return &answer[batchBody]{batchBody{Stored: len(b.items) - b.failed, Failed: b.failed, Items: b.items}}
+func (b *batch) answer() *batchAnswer {
+	a := &batchAnswer{Body: batchBody{Stored: len(b.items) - b.failed, Failed: b.failed, Items: b.items}}
+	if b.minimal {
+		a.Applied = returnMinimal
+	}
+	return a
 }
 
 // fail notes what is wrong with an item.

@@ -18,6 +18,8 @@ type batch struct {
 	Items          []struct {
 		Index, Status int
 		Job           *firjob.Job
+		JobID         firjob.JobID        `json:"job_id"`
+		ExecutionID   *firjob.ExecutionID `json:"execution_id"`
 		Execution     *struct {
 			ID          firjob.ExecutionID
 			ScheduledAt time.Time `json:"scheduled_at"`
@@ -66,6 +68,34 @@ func TestABatchStoresTheGoodOnes(t *testing.T) {
 	}
 	if want := []string{"job 1 changed"}; !slices.Equal(s.scheduler.made, want) {
 		t.Errorf("the scheduler was asked %v, want %v", s.scheduler.made, want)
+	}
+}
+
+// A client that asks for it gets ids alone, and what is wrong.
+func TestABatchAnswersWithIDsAlone(t *testing.T) {
+	t.Parallel()
+	for prefer, minimal := range map[string]bool{
+		"":                                     false,
+		"return=minimal":                       true,
+		`respond-async, Return="minimal"; x=y`: true,
+		"return=representation":                false,
+		"return=minimalist":                    false,
+	} {
+		s := newSurface(t)
+		var jobs, runs batch
+		r := s.call("POST", "/api/v1/jobs:batch", `{"jobs":[`+soonJob+`,{}]}`, "Prefer", prefer).want(http.StatusOK)
+		r.into(&jobs)
+		s.call("POST", "/api/v1/jobs/1/trigger:batch", `{"items":[{}]}`, "Prefer", prefer).want(http.StatusOK).into(&runs)
+		job, run := jobs.Items[0], runs.Items[0]
+		if minimal != (job.Job == nil) || minimal != (job.JobID == 1) || jobs.Items[1].Error == nil {
+			t.Errorf("%q: got %+v for jobs", prefer, jobs)
+		}
+		if minimal != (run.Execution == nil) || minimal != (run.ExecutionID != nil) {
+			t.Errorf("%q: got %+v for a run", prefer, runs)
+		}
+		if applied := r.header.Get("Preference-Applied"); minimal != (applied == "return=minimal") || !minimal && applied != "" {
+			t.Errorf("%q: the answer says that %q was applied", prefer, applied)
+		}
 	}
 }
 

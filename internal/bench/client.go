@@ -15,6 +15,7 @@ import (
 // client calls the API.
 type client struct {
 	base, token string
+	prefer      string // of the answers to batches
 	http        *http.Client
 }
 
@@ -44,6 +45,9 @@ func (c *client) call(ctx context.Context, method, path string, body, reply any)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "Bearer "+c.token)
 	req.Header.Set("If-Match", "*") // whatever version there is
+	if c.prefer != "" {
+		req.Header.Set("Prefer", c.prefer)
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return err
