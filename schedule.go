@@ -16,7 +16,7 @@ type ScheduleKind string
 // The kinds of schedule.
 const (
 	ScheduleCron   ScheduleKind = "cron"   // Expr in Timezone
-	ScheduleEvery  ScheduleKind = "every"  // each Interval since the job's anchor
+	ScheduleEvery  ScheduleKind = "every"  // each Interval after the job's anchor, or from StartAt on
 	ScheduleDelay  ScheduleKind = "delay"  // Interval after the last execution ended
 	ScheduleAt     ScheduleKind = "at"     // once, at At
 	ScheduleManual ScheduleKind = "manual" // only when triggered
@@ -62,7 +62,7 @@ func (j Job) seed() uint64 {
 // used by any number of goroutines.
 type Timetable struct {
 	schedule Schedule
-	anchor   time.Time // of every
+	first    time.Time // of every: the start of the window, or one interval after the anchor
 	cron     *cronspec.Spec
 	from     time.Time // the window; zero: open
 	until    time.Time
@@ -75,9 +75,8 @@ type Timetable struct {
 // Timetable compiles s. The error says what keeps s from being asked, a calendar
 // that is not among o.Calendars for one; Validate says more.
 func (s Schedule) Timetable(o TimetableOptions) (*Timetable, error) {
-	t := &Timetable{schedule: s, anchor: o.Anchor.UTC().Truncate(time.Millisecond),
-		from: cut(s.StartAt), until: cut(s.EndAt), jitter: s.Jitter.Std(), seed: o.Seed}
-	if err := t.compile(); err != nil {
+	t := &Timetable{schedule: s, from: cut(s.StartAt), until: cut(s.EndAt), jitter: s.Jitter.Std(), seed: o.Seed}
+	if err := t.compile(o.Anchor.UTC().Truncate(time.Millisecond)); err != nil {
 		return nil, err
 	}
 	for _, name := range s.Calendars {
@@ -96,7 +95,7 @@ func (s Schedule) Timetable(o TimetableOptions) (*Timetable, error) {
 }
 
 // compile makes the base instants ready, those of the kind alone.
-func (t *Timetable) compile() (err error) {
+func (t *Timetable) compile(anchor time.Time) (err error) {
 	s := t.schedule
 	switch s.Kind {
 	case ScheduleCron:
@@ -106,11 +105,8 @@ func (t *Timetable) compile() (err error) {
 		if err := intervalError(s.Interval); err != nil {
 			return fmt.Errorf("interval %v %w", s.Interval, err)
 		}
-		switch {
-		case !t.from.IsZero():
-			t.anchor = t.from
-		case t.jitter > 0: // put off, the anchor itself would be a fire to come
-			t.anchor = t.anchor.Add(s.Interval.Std())
+		if t.first = t.from; t.first.IsZero() {
+			t.first = anchor.Add(s.Interval.Std())
 		}
 	case ScheduleManual:
 	case ScheduleAt:

@@ -58,12 +58,12 @@ func (t *Timetable) base(after time.Time) time.Time {
 	case ScheduleCron:
 		return t.cron.Next(after)
 	case ScheduleEvery:
-		if after.Before(t.anchor) {
-			return t.anchor
+		if after.Before(t.first) {
+			return t.first
 		}
 		// In milliseconds: a time.Duration ends at 292 years.
 		interval := t.schedule.Interval.Std().Milliseconds()
-		from := t.anchor.UnixMilli()
+		from := t.first.UnixMilli()
 		return time.UnixMilli(from + ((after.UnixMilli()-from)/interval+1)*interval).UTC()
 	case ScheduleAt:
 		if at := t.schedule.At.UTC().Truncate(time.Millisecond); at.After(after) {

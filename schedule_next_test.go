@@ -41,14 +41,12 @@ func anySchedule(t *rapid.T) (firjob.Schedule, time.Duration) {
 func definition(t *rapid.T, s firjob.Schedule, o firjob.TimetableOptions, start, end time.Time) []time.Time {
 	bare := s
 	bare.StartAt, bare.EndAt, bare.Jitter, bare.Calendars = nil, nil, 0, nil
-	anchor := o.Anchor
-	switch {
-	case s.Kind == firjob.ScheduleEvery && s.StartAt != nil:
-		anchor = *s.StartAt
-	case s.Kind == firjob.ScheduleEvery && s.Jitter > 0:
-		anchor = anchor.Add(s.Interval.Std())
+	if s.Kind == firjob.ScheduleEvery {
+		if bare.StartAt = s.StartAt; bare.StartAt == nil {
+			bare.StartAt = new(o.Anchor.Add(s.Interval.Std()))
+		}
 	}
-	base, err := bare.Timetable(firjob.TimetableOptions{Anchor: anchor})
+	base, err := bare.Timetable(firjob.TimetableOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,8 @@ func TestTimetableNext(t *testing.T) {
 		schedule    firjob.Schedule
 		after, want string
 	}{
-		"every, before the anchor":   {every, "2026-12-01T00:00:00Z", "2026-12-31T23:00:00Z"},
+		"every, before the anchor":   {every, "2026-12-01T00:00:00Z", "2026-12-31T23:01:30Z"},
+		"every, just before it":      {every, "2026-12-31T22:59:59.999Z", "2026-12-31T23:01:30Z"},
 		"every, at the anchor":       {every, "2026-12-31T23:00:00Z", "2026-12-31T23:01:30Z"},
 		"every, just before a fire":  {every, "2026-12-31T23:01:29.999Z", "2026-12-31T23:01:30Z"},
 		"every, at a fire":           {every, "2026-12-31T23:01:30Z", "2026-12-31T23:03:00Z"},

@@ -64,6 +64,15 @@ func TestExplainNoFire(t *testing.T) {
 	}
 }
 
+// An "every" counts from the instant at which its job was made, which is no fire.
+func TestExplainTheAnchor(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	job := s.job(nil)
+	made := job.CreatedAt.Truncate(time.Millisecond)
+	s.wantSays(s.explained(job.ID, made), "It is no fire: it is not an instant of the schedule.", "schedule", "the schedule: ")
+}
+
 func TestExplainCalendar(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
