@@ -6,19 +6,32 @@ import (
 	"time"
 )
 
-// every calls pass now and then each interval, spread by up to a tenth so that
-// replicas do not march in step, until ctx ends. A pass reports its own troubles.
-// The loops of a process wake together.
+// every calls pass, rests for the interval, a tenth shorter or longer, and so on until
+// ctx ends. A pass reports its own troubles. The loops of a process wake together, at
+// its steps, so that an interval counts in these.
 func every(ctx context.Context, interval time.Duration, pass func(context.Context)) {
 	for ctx.Err() == nil {
 		pass(ctx)
-		if !sleep(ctx, untilStep(time.Now(), jitter(interval))) {
+		now := time.Now()
+		if !sleep(ctx, untilStep(now, now.Add(jitter(interval)))) {
 			return
 		}
 	}
 }
 
-// alone does so beside the others, for a pass that must not wait for a core.
+// paced calls pass at one step after another, however long it takes up to that.
+func paced(ctx context.Context, pass func(context.Context)) {
+	for ctx.Err() == nil {
+		began := time.Now()
+		pass(ctx)
+		if !sleep(ctx, untilStep(time.Now(), began.Add(step))) {
+			return
+		}
+	}
+}
+
+// alone calls pass now and then each interval, apart from the steps: it must not wait
+// for a core.
 func alone(ctx context.Context, interval time.Duration, pass func(context.Context)) {
 	for ctx.Err() == nil {
 		pass(ctx)
@@ -29,19 +42,20 @@ func alone(ctx context.Context, interval time.Duration, pass func(context.Contex
 }
 
 // step is the time between the instants at which loops wake, and phase this
-// process's own place in it. Most of what an idle process costs is waking up, for
-// which loops that wake together pay once: 1.0 to 1.15 % of a core, where it was 1.45
-// to 1.5.
+// process's own place in it, so that servers do not march in step. Most of what an
+// idle process costs is waking up, for which loops that wake together pay once: 1.0
+// to 1.15 % of a core, where it was 1.45 to 1.5.
 const step = 250 * time.Millisecond
 
 var phase = rand.N(step)
 
-// untilStep returns the time from now to the step that is nearest to the end of d,
-// or to the next one if that is over.
-func untilStep(now time.Time, d time.Duration) time.Duration {
+// untilStep returns the time from now to the step that is nearest to t, or to the
+// next one if that is over.
+func untilStep(now, t time.Time) time.Duration {
 	into := time.Duration(now.UnixNano()) - phase
-	if d = (into + d).Round(step) - into; d <= 0 {
-		d += step
+	d := (into + t.Sub(now)).Round(step) - into
+	if d <= 0 {
+		d = (into + step).Truncate(step) - into
 	}
 	return d
 }

@@ -16,7 +16,7 @@ import (
 
 // Timing of the replicas' beats.
 const (
-	replicaBeat      = 250 * time.Millisecond
+	replicaBeat      = step
 	replicaDeadAfter = 3 * time.Second
 	// replicaEndedAfter is the same for a replica whose line to Redis has ended and
 	// that has no session with the store any more: a process that is killed takes

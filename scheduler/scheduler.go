@@ -221,7 +221,7 @@ func (s *Scheduler) signOn(ctx context.Context) (signOff func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var loops sync.WaitGroup
 	loops.Go(func() { alone(ctx, clockInterval, s.tickClock) })
-	loops.Go(func() { every(ctx, replicaBeat, s.peers.pass) })
+	loops.Go(func() { paced(ctx, s.peers.pass) })
 	s.registry.HoldLine(ctx, s.options.Replica)
 	return func() {
 		cancel()

@@ -116,7 +116,7 @@ func continueDelays(ctx context.Context, tx pgx.Tx, list []ended, followed *firj
 
 const lockDelayJobsSQL = `SELECT ` + jobColumns + ` FROM jobs
 	WHERE id = ANY($1::int[]) AND kind = 'delay' AND next_fire_at IS NULL AND enabled
-		AND coalesce(deleted_at, 'infinity') = 'infinity'
+		AND ` + isLiving + `
 	ORDER BY id FOR UPDATE`
 
 // latestIsOpen reports whether the latest scheduled fire of a job is not final.

@@ -21,7 +21,8 @@ func (db *DB) lookedJobs(ctx context.Context, f firjob.JobFilter) (upTo *int64, 
 		return nil, nil
 	}
 	if f.App != "" {
-		if _, few, err := db.fewJobs(ctx, db.api, f.App); few || err != nil {
+		var few bool
+		if err := db.api.QueryRow(ctx, hasFewJobsSQL, f.App, db.looks/10).Scan(&few); few || err != nil {
 			return nil, err
 		}
 	}
@@ -30,13 +31,13 @@ func (db *DB) lookedJobs(ctx context.Context, f firjob.JobFilter) (upTo *int64, 
 
 const lookedJobsSQL = `SELECT id FROM jobs WHERE id > $1::bigint ORDER BY id OFFSET $2 LIMIT 1`
 
+const hasFewJobsSQL = `SELECT count(*) <= $2 FROM (` + livingJobsOf + `$1 LIMIT $2 + 1) AS found`
+
 // fewJobs returns how many jobs an app has, deleted ones included, and whether these
-// are so few, up to a thousand, that indexes lead to them, and to the executions of
-// each.
-func (db *DB) fewJobs(ctx context.Context, q querier, app string) (n int, few bool, err error) {
+// are so few, up to a thousand, that an index leads to the executions of each.
+func (db *DB) fewJobs(ctx context.Context, tx pgx.Tx, app string) (n int, few bool, err error) {
 	limit := db.looks / 10
-	rows, _ := q.Query(ctx, countJobsOfSQL, app, limit+1)
-	n, err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[int])
+	err = tx.QueryRow(ctx, countJobsOfSQL, app, limit+1).Scan(&n)
 	return n, n <= limit, err
 }
 
@@ -55,21 +56,28 @@ func (db *DB) lookedExecutions(ctx context.Context, tx pgx.Tx, f firjob.Executio
 	if f.App == "" && len(f.States)+len(f.Kinds) == 0 && f.Executor == "" || !f.Root.IsZero() {
 		return nil, false, nil
 	}
-	jobs := 0
-	if f.App != "" && f.Job == 0 {
-		if jobs, few, err = db.fewJobs(ctx, tx, f.App); err != nil {
-			return nil, false, err
-		}
-	}
 	from, before := idRange(f)
-	var found *[16]byte
-	if few {
-		looks := max(db.looks/max(jobs, 1), db.looks/100)
-		found, err = one[[16]byte](tx.Query(ctx, lookedOfAppSQL, from, before, f.App, looks-1))
-	} else {
-		found, err = one[[16]byte](tx.Query(ctx, lookedExecutionsSQL, from, before, pointer(int64(f.Job)), db.looks-1))
+	found, err := one[[16]byte](tx.Query(ctx, lookedExecutionsSQL, from, before, pointer(int64(f.Job)), db.looks-1))
+	if f.App == "" || found == nil || err != nil {
+		return (*firjob.ExecutionID)(found), false, err
 	}
-	return (*firjob.ExecutionID)(found), few, err
+	jobs, few, err := db.fewJobs(ctx, tx, f.App)
+	if !few || err != nil {
+		return (*firjob.ExecutionID)(found), false, err
+	}
+	ofApp, err := one[[16]byte](tx.Query(ctx, lookedOfAppSQL, from, before, f.App, db.looks/max(jobs, 1)-1))
+	return (*firjob.ExecutionID)(lower(found, ofApp)), true, err
+}
+
+// lower returns the lower of two ids; nil is lower than any.
+func lower(a, b *[16]byte) *[16]byte {
+	if a == nil || b == nil {
+		return nil
+	}
+	if compareIDs(*a, *b) < 0 {
+		return a
+	}
+	return b
 }
 
 const lookedExecutionsSQL = `SELECT id FROM executions
@@ -78,7 +86,7 @@ const lookedExecutionsSQL = `SELECT id FROM executions
 
 // lookedOfAppSQL finds the latest of the places down to which as many executions of
 // each job of an app lie: that of the job that runs most often. All that the app has
-// executed since is little.
+// executed since is no more than that for each of them.
 const lookedOfAppSQL = `SELECT e.id FROM (` + livingJobsOf + `$3 UNION ALL ` + deletedJobsOf + `$3) AS j
 	CROSS JOIN LATERAL (SELECT id FROM executions
 		WHERE ($1::uuid IS NULL OR id >= $1) AND ($2::uuid IS NULL OR id < $2) AND job_id > 0 AND job_id = j.id

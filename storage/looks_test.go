@@ -88,8 +88,36 @@ func TestPagesThatLookAtFewRowsMissNothing(t *testing.T) {
 	if got := s.list(executions["of few jobs"], plenty); len(got) != 57 {
 		t.Errorf("the small app has %d executions, want 57", len(got))
 	}
+	if got := s.list(firjob.ExecutionFilter{App: app, Job: small[0]}, plenty); len(got) != 0 {
+		t.Errorf("a job of another app has %d executions in the app, want none", len(got))
+	}
 	if got := s.listJobs(jobs["manual"], plenty); len(got) != 8 {
 		t.Errorf("%d jobs are manual, want 8", len(got))
+	}
+}
+
+// Jobs that an app has deleted do not make the lists of those that live slow.
+func TestListsOfJobsDoNotMindDeletedOnes(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	if _, err := s.CreateApp(t.Context(), "churn", []byte("hash"), []byte("key")); err != nil {
+		t.Fatal(err)
+	}
+	s.jobsInBulk(30)
+	for range 6 {
+		job := s.job(func(j *firjob.Job) { j.App = "churn" })
+		if _, err := s.DeleteJob(t.Context(), job.ID, func(firjob.Job) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	living := s.job(func(j *firjob.Job) { j.App = "churn" })
+	storage.SetLooks(s.DB, 20)
+	page, next, err := s.Jobs(t.Context(), firjob.JobFilter{App: "churn", Enabled: new(true), PageSize: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(page) != 1 || page[0].ID != living.ID || next != 0 {
+		t.Errorf("the first page holds %d jobs and the next begins after %d, want job %d alone", len(page), next, living.ID)
 	}
 }
 

@@ -1,8 +1,9 @@
+-- +goose NO TRANSACTION
 -- +goose Up
 
 -- Lists of what an app has executed begin with its jobs. Those that live are in
 -- jobs_name; these are the others. To plan a job does not touch it.
-CREATE INDEX jobs_deleted ON jobs (app, id) WHERE deleted_at IS NOT NULL;
+CREATE INDEX CONCURRENTLY IF NOT EXISTS jobs_deleted ON jobs (app, id) WHERE deleted_at IS NOT NULL;
 
 -- +goose Down
-DROP INDEX jobs_deleted;
+DROP INDEX CONCURRENTLY IF EXISTS jobs_deleted;
