@@ -21,7 +21,7 @@ type benchCmd struct {
 	Recovery    recoveryCmd    `cmd:"" help:"How soon the work of an executor or a server that was killed runs elsewhere."`
 	API         benchAPICmd    `cmd:"" name:"api" help:"Jobs and triggers that the API takes each second, one by one and in batches."`
 	Idle        idleCmd        `cmd:"" help:"What a cluster costs that has jobs and nothing to do."`
-	Model       modelCmd       `cmd:"" help:"What a load needs of machines, by arithmetic from a measurement. Starts nothing."`
+	Model       modelCmd       `cmd:"" help:"What a load needs of machines, by arithmetic from a measurement."`
 }
 
 // benchFlags are common to the benchmarks.

@@ -21,7 +21,7 @@ func showReport(w io.Writer, r *bench.Report) error {
 	showLoad(line, r)
 	for _, name := range slices.Sorted(maps.Keys(r.Figures)) {
 		if !strings.HasPrefix(name, "base_") && !strings.HasPrefix(name, "ratio_") {
-			line(strings.ReplaceAll(name, "_", " "), "%.4g%s%s", r.Figures[name], spreadOf(r, name), besideBase(r, name))
+			line(strings.ReplaceAll(name, "_", " "), "%s%s%s", figure(r.Figures[name]), spreadOf(r, name), besideBase(r, name))
 		}
 	}
 	for i, run := range r.Runs {
@@ -37,7 +37,7 @@ func besideBase(r *bench.Report, name string) string {
 	if !known {
 		return ""
 	}
-	return fmt.Sprintf(", base %.4g, ratio %.2f", base, r.Figures["ratio_"+name])
+	return fmt.Sprintf(", base %s, ratio %.2f", figure(base), r.Figures["ratio_"+name])
 }
 
 // showSteps writes what one run has done step by step.
@@ -93,7 +93,15 @@ func spreadOf(r *bench.Report, name string) string {
 	if len(r.Runs) < 2 || !known {
 		return ""
 	}
-	return fmt.Sprintf(" (%s%.4g to %.4g)", spreadLabel(name), of.Low, of.High)
+	return fmt.Sprintf(" (%s%s to %s)", spreadLabel(name), figure(of.Low), figure(of.High))
+}
+
+// figure writes four digits of a number, or all before its point.
+func figure(x float64) string {
+	if x >= 1000 {
+		return fmt.Sprintf("%.0f", x)
+	}
+	return fmt.Sprintf("%.4g", x)
 }
 
 // spreadLabel names the one of several figures of a line that a range is of.

@@ -74,7 +74,7 @@ func (s *stage) callAPI(ctx context.Context, c API) (run Run, err error) {
 		{"create_batch", c.Batch, c.BatchCallers, c.Batches, func(ctx context.Context, api *client, i int64) error { return k.createSome(ctx, api, i, c.Batch) }},
 		{"trigger_batch", c.Batch, c.BatchCallers, c.Batches, func(ctx context.Context, api *client, i int64) error { return k.triggerSome(ctx, api, i, c.Batch) }},
 	} {
-		s.o.say("%s: %d item(s) a request, %d caller(s)", phase.name, phase.items, phase.callers)
+		s.o.say("%s: requests of %d, callers %d", phase.name, phase.items, phase.callers)
 		if err := k.phase(ctx, phase.name, phase.items, phase.callers, phase.requests, phase.do); err != nil {
 			return run, fmt.Errorf("%s: %w", phase.name, err)
 		}
@@ -96,7 +96,7 @@ func (k *caller) judge(ctx context.Context, m span) (run Run, err error) {
 		return run, err
 	}
 	run = runOf(a, accepted, m)
-	run.CPUPerExecution = 0 // the making of jobs is in it
+	run.CPUPerExecution, run.Offered = 0, 0 // the making of jobs is in the one; nothing is offered at a rate
 	run.Figures = maps.Clone(k.figures)
 	run.Lost += max(0, int64(len(k.made))-jobs)
 	run.Doubled += max(0, jobs-int64(len(k.made)))
