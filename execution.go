@@ -3,6 +3,7 @@ package firjob
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -40,7 +41,19 @@ func ParseState(name string) (State, error) {
 			return s, nil
 		}
 	}
-	return "", fmt.Errorf("%q is not a state; want one of %v", name, States())
+	return "", fmt.Errorf("%q is not a state; want one of %s", name, commas(States()))
+}
+
+// commas returns words with commas between them.
+func commas[W ~string](words []W) string {
+	var b strings.Builder
+	for i, word := range words {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(string(word))
+	}
+	return b.String()
 }
 
 // Outcome is how one attempt ended.

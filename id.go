@@ -53,7 +53,7 @@ func ParseKind(name string) (Kind, error) {
 			return Kind(i), nil
 		}
 	}
-	return 0, fmt.Errorf("%q is not a kind of execution; want one of %v", name, kindNames)
+	return 0, fmt.Errorf("%q is not a kind of execution; want one of %s", name, commas(kindNames[:]))
 }
 
 // ExecutionID is a UUIDv8 that is the identity of a fire: planning the same

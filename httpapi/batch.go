@@ -234,13 +234,13 @@ func (s *server) batchOf(raw []byte, described reflect.Type, field string) (fiel
 	return fields, items, nil
 }
 
-// withAnyItems returns properties of which one is a list of anything.
+// withAnyItems returns properties of which one is a list of anything, null included.
 func withAnyItems(properties map[string]*huma.Schema, field string) map[string]*huma.Schema {
 	loose := make(map[string]*huma.Schema, len(properties))
 	for name, schema := range properties {
 		loose[name] = schema
 	}
-	loose[field] = &huma.Schema{Type: huma.TypeArray, Items: &huma.Schema{}}
+	loose[field] = &huma.Schema{Type: huma.TypeArray}
 	return loose
 }
 

@@ -48,8 +48,8 @@ func TestABatchStoresTheGoodOnes(t *testing.T) {
 	var got batch
 	s.call("POST", "/api/v1/jobs:batch", `{"jobs":[`+soonJob+`,`+
 		`{"app":"billing","priority":"high","shape":1,"schedule":{"kind":"cron","expr":"61 * * * *"},"parents":{"of":[{"job":1,"on":2}]}},`+
-		`7,`+strings.Replace(goodJob, "billing", "nobody", 1)+`]}`).want(http.StatusOK).into(&got)
-	if got.Stored != 1 || got.Failed != 3 || len(got.Items) != 4 || got.Items[0].Job == nil || got.Items[0].Job.ID != 1 {
+		`7,`+strings.Replace(goodJob, "billing", "nobody", 1)+`,null]}`).want(http.StatusOK).into(&got)
+	if got.Stored != 1 || got.Failed != 4 || len(got.Items) != 5 || got.Items[0].Job == nil || got.Items[0].Job.ID != 1 {
 		t.Fatalf("got %+v", got)
 	}
 	for i, want := range []struct {
@@ -61,6 +61,7 @@ func TestABatchStoresTheGoodOnes(t *testing.T) {
 			"body.jobs[1].schedule.expr", "body.jobs[1].schedule.kind", "body.jobs[1].shape"}},
 		{422, []string{"body.jobs[2]"}},
 		{422, []string{"body.jobs[3].app"}},
+		{422, []string{"body.jobs[4]"}},
 	} {
 		if item := got.Items[i]; item.Index != i || item.Status != want.status || !slices.Equal(got.locations(i), want.locations) {
 			t.Errorf("item %d: got status %d, faults at %v; want %d, %v", i, item.Status, got.locations(i), want.status, want.locations)
@@ -126,16 +127,16 @@ func TestTriggerBatch(t *testing.T) {
 	later := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
 	var got batch
 	s.call("POST", path+"/trigger:batch", fmt.Sprintf(`{"items":[{},{"params":{"a": 1},"idempotency_key":"k1"},{"at":%q},{"at":%q,"delay":"1s","key":1},`+
-		`{"idempotency_key":""},{"params":{"a":1},"idempotency_key":"k1"},{"params":{"a":2},"idempotency_key":"k1"}]}`,
+		`{"idempotency_key":""},{"params":{"a":1},"idempotency_key":"k1"},{"params":{"a":2},"idempotency_key":"k1"},null]}`,
 		later.Format(time.RFC3339), later.Format(time.RFC3339))).want(http.StatusOK).into(&got)
-	if got.Stored != 4 || got.Failed != 3 {
+	if got.Stored != 4 || got.Failed != 4 {
 		t.Fatalf("got %+v", got)
 	}
 	for i, want := range []struct {
 		status    int
 		locations []string
 	}{{201, nil}, {201, nil}, {201, nil}, {422, []string{"body.items[3].delay", "body.items[3].key"}},
-		{422, []string{"body.items[4].idempotency_key"}}, {201, nil}, {422, nil}} {
+		{422, []string{"body.items[4].idempotency_key"}}, {201, nil}, {422, nil}, {422, []string{"body.items[7]"}}} {
 		if item := got.Items[i]; item.Status != want.status || !slices.Equal(got.locations(i), want.locations) || (item.Execution != nil) != (want.status == 201) {
 			t.Errorf("item %d: got %+v, faults at %v; want status %d, %v", i, item, got.locations(i), want.status, want.locations)
 		}

@@ -119,12 +119,14 @@ func (f *faults) shape(registry huma.Registry, schema *huma.Schema, at *place, v
 		schema = registry.SchemaFromRef(schema.Ref)
 	}
 	switch {
+	case (schema.Type == "" || typeOf(v) == huma.TypeString) && hasHalfPair(v):
+		f.add(at.String(), nil, `has half of a surrogate pair, such as \ud800, which is no character`)
 	case schema.Type == "" || typeOf(v) == typeNull && at != nil:
 	case !hasType(v, schema.Type):
 		f.add(at.String(), scalar(v), mistyped(v, schema.Type))
 	case schema.Type == huma.TypeObject:
 		f.fields(registry, schema, at, v)
-	case schema.Type == huma.TypeArray:
+	case schema.Type == huma.TypeArray && schema.Items != nil:
 		f.elements(registry, schema.Items, at, v)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"html/template"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -73,28 +74,37 @@ type docsView struct {
 
 type docsCode struct {
 	Code   firjob.Code
-	Status int
 	Text   string
+	Others []int // statuses that it comes with besides statusOf
+}
+
+// Statuses lists the statuses that the code comes with.
+func (c docsCode) Statuses() string {
+	var list []string
+	for _, status := range append(c.Others, statusOf(c.Code)) {
+		list = append(list, strconv.Itoa(status))
+	}
+	return strings.Join(list, ", ")
 }
 
 // docsCodes lists the codes: the "type" of an error links here.
 func docsCodes() []docsCode {
-	list := []docsCode{
-		{Code: firjob.CodeInvalid, Text: "The request has faulty fields; each is listed under errors."},
+	return []docsCode{
+		{Code: firjob.CodeInvalid, Text: "The request has faulty fields; each is listed under errors. " +
+			"400: its body cannot be read. 405: the path does not take this method. 415: the type of its body is not known here.",
+			Others: []int{http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType}},
 		{Code: firjob.CodeNotFound, Text: "There is no such thing."},
 		{Code: firjob.CodeConflict, Text: "The thing exists, or its state forbids this."},
 		{Code: firjob.CodeKeyReused, Text: "The idempotency key was used with another request."},
 		{Code: firjob.CodeStale, Text: "A newer attempt exists."},
+		{Code: firjob.CodePreconditionRequired, Text: "The header If-Match is missing: a change names the version that it was made for."},
+		{Code: firjob.CodePreconditionFailed, Text: "The thing is not at the version that If-Match names: read it again."},
 		{Code: firjob.CodeUnauthorized, Text: "There are no credentials, or wrong ones."},
 		{Code: firjob.CodeForbidden, Text: "The credentials do not reach this."},
 		{Code: firjob.CodeTooLarge, Text: "The body exceeds its limit."},
 		{Code: firjob.CodeUnavailable, Text: "A store cannot be reached; try again after Retry-After."},
 		{Code: firjob.CodeInternal, Text: "A fault of the server; its log has it under the request id."},
 	}
-	for i := range list {
-		list[i].Status = statusOf(list[i].Code)
-	}
-	return list
 }
 
 type docsGroup struct {

@@ -77,6 +77,10 @@ func TestFaultyRequestsAreRefusedAndStoreNothing(t *testing.T) {
 		"state":                   {"GET", "/executions?state=failed,dead", ``, 422, "invalid", "query.state"},
 		"since":                   {"GET", "/executions?since=yesterday", ``, 422, "invalid", "query.since"},
 		"unknown parameter":       {"GET", "/executions?jobs=1", ``, 422, "invalid", "query.jobs"},
+		"kind twice":              {"GET", "/jobs?kind=cron&kind=every", ``, 422, "invalid", "query.kind"},
+		"app twice":               {"GET", "/executions?app=a&app=a", ``, 422, "invalid", "query.app"},
+		"page size twice":         {"GET", "/apps?page_size=5&page_size=6", ``, 422, "invalid", "query.page_size"},
+		"job twice":               {"GET", "/dead-letters?job=1&job=2", ``, 422, "invalid", "query.job"},
 		"enabled":                 {"GET", "/jobs?enabled=maybe", ``, 422, "invalid", "query.enabled"},
 		"app name":                {"POST", "/apps", `{"name":""}`, 422, "invalid", "body.name"},
 		"app that exists":         {"POST", "/apps", `{"name":"billing"}`, 409, "conflict", ""},
@@ -87,6 +91,11 @@ func TestFaultyRequestsAreRefusedAndStoreNothing(t *testing.T) {
 		"semicolons":              {"POST", "/jobs?dry_run=true;x=1", goodJob, 422, "invalid", "query"},
 		"NUL in a path":           {"GET", "/apps/a%00/executors", ``, 422, "invalid", "path"},
 		"NUL in a reason":         {"POST", "/jobs/1/pause", `{"reason":"a\u0000"}`, 422, "invalid", "body.reason"},
+		"half a pair in a name":   {"POST", "/jobs", strings.Replace(goodJob, "nightly", `n\ud800x`, 1), 422, "invalid", "body.name"},
+		"half a pair at the end":  {"POST", "/jobs", strings.Replace(goodJob, "nightly-report", `n\\\ud83d`, 1), 422, "invalid", "body.name"},
+		"a pair in disorder":      {"POST", "/jobs", strings.Replace(goodJob, "nightly", `\udd25\ud83d`, 1), 422, "invalid", "body.name"},
+		"half a pair in params":   {"POST", "/jobs/1/trigger", `{"params":{"a":["\uDC00\n"]}}`, 422, "invalid", "body.params"},
+		"half a pair in a reason": {"POST", "/jobs/1/pause", `{"reason":"\ud800\u0041"}`, 422, "invalid", "body.reason"},
 		"two fields of a name":    {"POST", "/jobs", goodJob[:len(goodJob)-1] + `,"app":"other"}`, 422, "invalid", "body.app"},
 		"two nested of a name":    {"POST", "/jobs", with(`{"kind":"cron","kind":"manual"}`), 422, "invalid", "body.schedule.kind"},
 		"name not UTF-8":          {"POST", "/jobs", strings.Replace(goodJob, "nightly", "\xff", 1), 400, "invalid", ""},
@@ -266,7 +275,17 @@ func TestFaultsAreSaidInPlainWords(t *testing.T) {
 		{"GET", "/jobs?page_size=501", ``, "must be at most 500"},
 		{"GET", "/jobs?page_size=many", ``, "must be a whole number such as 5"},
 		{"GET", "/jobs?page_size=99999999999999999999", ``, "is out of range"},
-		{"GET", "/jobs?enabled=maybe", ``, `must be one of "true, false"`},
+		{"GET", "/jobs?enabled=maybe", ``, "must be one of true, false"},
+		{"GET", "/jobs/99999999999", ``, "must be at most 2147483647"},
+		{"GET", "/jobs/0", ``, "must be at least 1"},
+		{"GET", "/jobs?shape=round", ``, "is not a known parameter"},
+		{"GET", "/dead-letters?handled=maybe", ``, "must be true or false"},
+		{"GET", "/jobs/1/explain", ``, "is missing"},
+		{"GET", "/jobs/1/explain?at=noon", ``, `"noon" is not a time such as 2027-01-01T00:00:00Z`},
+		{"GET", "/executions?root=abc", ``, `"abc" is not an execution id: want 36 characters like 00000000-0000-8000-8000-000000000001`},
+		{"GET", "/executions/42", ``, `"42" is not an execution id: want 36 characters like 00000000-0000-8000-8000-000000000001`},
+		{"GET", "/executions?kind=x", ``, `"x" is not a kind of execution; want one of schedule, manual, backfill, child`},
+		{"GET", "/executions?state=x", ``, `"x" is not a state; want one of planned, running, succeeded, failed, timed_out, cancelled, lost, skipped, missed, superseded`},
 		{"POST", "/jobs", goodJob[:len(goodJob)-1] + `,"priority":99999999999999999999}`, "is out of range"},
 		{"POST", "/jobs", goodJob[:len(goodJob)-1] + `,"priority":1.5}`, "must be a whole number such as 5"},
 		{"POST", "/jobs", goodJob[:len(goodJob)-1] + `,"retry":{"factor":1e999}}`, "is out of range"},
@@ -278,6 +297,10 @@ func TestFaultsAreSaidInPlainWords(t *testing.T) {
 		if len(p.Errors) != 1 || p.Errors[0].Message != tt.want {
 			t.Errorf("%s %s %s: got %+v, want %q", tt.method, tt.path, tt.body, p.Errors, tt.want)
 		}
+	}
+	p := s.call("POST", "/api/v1/jobs/1/trigger", "", "Idempotency-Key", strings.Repeat("k", 256)).want(422).problem()
+	if len(p.Errors) != 1 || p.Errors[0].Message != "must have at most 255 characters" {
+		t.Errorf("a long key: got %+v", p.Errors)
 	}
 }
 

@@ -3,14 +3,22 @@ package httpapi_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/httpapi"
@@ -134,11 +142,64 @@ func TestDocs(t *testing.T) {
 			}
 		}
 	}
-	for _, code := range []firjob.Code{firjob.CodeInvalid, firjob.CodeInternal} {
-		if !strings.Contains(r.body, `id="`+string(code)+`"`) {
-			t.Errorf("the page does not show the code %s", code)
+}
+
+// The "type" of an error links to its row on the page. The row of a code that HTTP
+// names in several ways lists all of its statuses.
+func TestDocsOfCodes(t *testing.T) {
+	t.Parallel()
+	s := newSurface(t)
+	page := s.do("GET", "/docs", "").want(http.StatusOK).body
+	var doc struct {
+		Components struct {
+			Schemas struct {
+				Problem struct {
+					Properties struct{ Code struct{ Enum []string } }
+				}
+			}
 		}
 	}
+	s.do("GET", "/openapi.json", "").into(&doc)
+	codes := codesOf(t, "../errors.go")
+	for _, code := range codes {
+		if !strings.Contains(page, `<tr id="`+code+`"><td><code>`+code+`</code></td><td>`) {
+			t.Errorf("the page has no row for the code %s", code)
+		}
+	}
+	slices.Sort(codes)
+	named := slices.Sorted(slices.Values(doc.Components.Schemas.Problem.Properties.Code.Enum))
+	if diff := cmp.Diff(codes, named); diff != "" {
+		t.Errorf("the codes that the document names (-want +got):\n%s", diff)
+	}
+	for code, statuses := range map[string]string{"invalid": "400, 405, 415, 422", "precondition_failed": "412", "precondition_required": "428"} {
+		if !strings.Contains(page, `<code>`+code+`</code></td><td>`+statuses+`</td>`) {
+			t.Errorf("the row of %s does not say %s", code, statuses)
+		}
+	}
+}
+
+// codesOf returns the values of the constants of type Code in a file.
+func codesOf(t *testing.T, file string) []string {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var codes []string
+	ast.Inspect(parsed, func(n ast.Node) bool {
+		if spec, ok := n.(*ast.ValueSpec); ok && fmt.Sprint(spec.Type) == "Code" {
+			code, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			codes = append(codes, code)
+		}
+		return true
+	})
+	if len(codes) < 12 {
+		t.Fatalf("%s has the codes %v, want 12 or more", file, codes)
+	}
+	return codes
 }
 
 type bench struct {

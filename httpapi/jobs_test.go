@@ -223,6 +223,23 @@ func TestAPatchLeavesOtherParamsAlone(t *testing.T) {
 	}
 }
 
+// Escapes stand for characters; only half of a pair is none.
+func TestEscapesOfNames(t *testing.T) {
+	t.Parallel()
+	for escaped, want := range map[string]string{
+		`\ud83d\udd25`:     "🔥",
+		`\u00E9t\u00e9`:    "été",
+		`\\ud800`:          `\ud800`,
+		`\"\ud83d\udd25\\`: `"🔥\`,
+	} {
+		s := newSurface(t)
+		s.job(strings.Replace(goodJob, "nightly-report", escaped, 1))
+		if got := s.store.jobs[1].Name; got != want {
+			t.Errorf("%s: got %s, want %s", escaped, got, want)
+		}
+	}
+}
+
 func TestAnEmptyTimezoneIsTheDefault(t *testing.T) {
 	t.Parallel()
 	s := newSurface(t)

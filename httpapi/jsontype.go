@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf16"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -51,6 +53,44 @@ func mistyped(v json.RawMessage, schemaType string) string {
 		return "must be a whole number such as 5"
 	}
 	return "is out of range"
+}
+
+// hasHalfPair reports whether a valid JSON value has a text with an escape for one
+// half of a surrogate pair and none for the other: encoding/json would put U+FFFD
+// in its place without a word.
+func hasHalfPair(v json.RawMessage) bool {
+	for {
+		i := bytes.IndexByte(v, '\\')
+		if i < 0 {
+			return false
+		}
+		v = v[i:]
+		switch r := escapedAt(v); {
+		case r < 0:
+			v = v[2:]
+		case !utf16.IsSurrogate(r):
+			v = v[escapeSize:]
+		case utf16.DecodeRune(r, escapedAt(v[escapeSize:])) == unicode.ReplacementChar:
+			return true
+		default:
+			v = v[2*escapeSize:]
+		}
+	}
+}
+
+const escapeSize = len(`\u0000`)
+
+// escapedAt returns what the escape that v begins with stands for, -1 unless it is
+// of the form \u0000.
+func escapedAt(v json.RawMessage) rune {
+	if len(v) < escapeSize || v[0] != '\\' || v[1] != 'u' {
+		return -1
+	}
+	n, err := strconv.ParseUint(string(v[2:escapeSize]), 16, 16)
+	if err != nil {
+		return -1
+	}
+	return rune(n)
 }
 
 // scalar returns a valid JSON value as it may be echoed: nil for all but short

@@ -174,12 +174,16 @@ func (p *logParams) cursor(name string) firjob.LogCursor {
 	return c
 }
 
-// err also finds fault with parameters that nobody has asked for.
+// err also finds fault with parameters that nobody has asked for, and with those
+// that are there twice.
 func (p *logParams) err() error {
 	known := []string{"attempt", "follow", "format", "level", "page_size", "page_token", "since"}
 	for _, name := range slices.Sorted(maps.Keys(p.query)) {
-		if !slices.Contains(known, name) {
+		switch {
+		case !slices.Contains(known, name):
 			p.fault(name, "is not a known parameter; there are "+strings.Join(known, ", "))
+		case len(p.query[name]) > 1:
+			p.fault(name, repeated)
 		}
 	}
 	return firjob.Invalid(p.list)

@@ -118,6 +118,7 @@ func TestFaultyLogQueries(t *testing.T) {
 		locations []string
 	}{
 		"all at once":  {"?page_size=0&attempt=x&level=LOUD&color=1", []string{"query.attempt", "query.color", "query.level", "query.page_size"}},
+		"twice":        {"?level=WARN&level=INFO", []string{"query.level"}},
 		"page token":   {"?page_token=7-x", []string{"query.page_token"}},
 		"since":        {"?follow=1&since=-4-4", []string{"query.since"}},
 		"format":       {"?format=html", []string{"query.format"}},

@@ -7,6 +7,9 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humachi"
+
+	"github.com/firjob/firjob"
 )
 
 // operation describes a route of the API.
@@ -84,6 +87,27 @@ func (op operation) commonParameters() []*huma.Param {
 			Description: "Makes a repeat of this call within 24 hours harmless: it gets the answer of the first"})
 	}
 	return list
+}
+
+// repeated says what is wrong with a parameter that takes one value.
+const repeated = "is given more than once; it takes one value"
+
+// onceEach refuses a request that repeats a parameter which takes one value: huma
+// would take the first and leave the others out without a word.
+func (s *server) onceEach(ctx huma.Context, next func(huma.Context)) {
+	r, w := humachi.Unwrap(ctx)
+	query := r.URL.Query()
+	var list []firjob.FieldError
+	for _, p := range ctx.Operation().Parameters {
+		if values := query[p.Name]; p.In == "query" && p.Schema.Type != huma.TypeArray && len(values) > 1 {
+			list = append(list, firjob.FieldError{Field: "query." + p.Name, Value: values, Message: repeated})
+		}
+	}
+	if err := firjob.Invalid(list); err != nil {
+		s.problem(ctx.Context(), err).write(w)
+		return
+	}
+	next(ctx)
 }
 
 const jsonType = "application/json"

@@ -1,6 +1,9 @@
 package httpapi
 
 import (
+	"fmt"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,20 +16,31 @@ func entityTag(version int) string { return `"` + strconv.Itoa(version) + `"` }
 // anyVersion is the If-Match of a change that may be made to whatever is there.
 const anyVersion = "*"
 
+// entityTags is a list of strong entity tags, and entityTagOf one of them. A weak
+// one never matches (RFC 9110, section 13.1.1): whoever sends it is told so.
+var (
+	entityTagOf = regexp.MustCompile(`"[^"\x00-\x20\x7f]*"`)
+	entityTags  = regexp.MustCompile(`^` + entityTagOf.String() + `(\s*,\s*` + entityTagOf.String() + `)*$`)
+)
+
 // checkMatch holds the If-Match of a request against the version of what it is
-// about to change, under the lock of that change: * or one of several tags. A
-// weak tag never matches (RFC 9110, section 13.1.1). CodePreconditionRequired
-// without a header, CodePreconditionFailed if it was changed since.
+// about to change, under the lock of that change: * or one of several tags.
+// CodePreconditionRequired without a header, CodeInvalid for one that is neither,
+// CodePreconditionFailed if it names other versions.
 func checkMatch(header string, version int) error {
-	if strings.TrimSpace(header) == "" {
+	header = strings.TrimSpace(header)
+	switch {
+	case header == "":
 		return firjob.Errorf(firjob.CodePreconditionRequired,
 			"the header If-Match is missing: send the ETag of what you have read, or * for whatever is there")
+	case header == anyVersion:
+		return nil
+	case !entityTags.MatchString(header):
+		return faulty("header.If-Match", header, fmt.Sprintf("must be an ETag as it was answered, in its quotes and without W/, such as %s; "+
+			"or several of them, separated by commas; or *", entityTag(3)))
+	case !slices.Contains(entityTagOf.FindAllString(header, -1), entityTag(version)):
+		return firjob.Errorf(firjob.CodePreconditionFailed,
+			"it is at version %d now, which If-Match does not name: read it again", version)
 	}
-	for tag := range strings.SplitSeq(header, ",") {
-		if tag = strings.TrimSpace(tag); tag == anyVersion || tag == entityTag(version) {
-			return nil
-		}
-	}
-	return firjob.Errorf(firjob.CodePreconditionFailed,
-		"it was changed since, and is at version %d now: read it again", version)
+	return nil
 }

@@ -15,15 +15,21 @@ func TestIfMatch(t *testing.T) {
 		status int
 		code   firjob.Code
 	}{
-		"missing":       {"", http.StatusPreconditionRequired, firjob.CodePreconditionRequired},
-		"spaces":        {"  ", http.StatusPreconditionRequired, firjob.CodePreconditionRequired},
-		"stale":         {`"2"`, http.StatusPreconditionFailed, firjob.CodePreconditionFailed},
-		"weak":          {`W/"1"`, http.StatusPreconditionFailed, firjob.CodePreconditionFailed},
-		"without marks": {`1`, http.StatusPreconditionFailed, firjob.CodePreconditionFailed},
-		"current":       {`"1"`, http.StatusOK, ""},
-		"any":           {`*`, http.StatusOK, ""},
-		"several":       {`"7", "1" , W/"2"`, http.StatusOK, ""},
-		"several stale": {`"7","2"`, http.StatusPreconditionFailed, firjob.CodePreconditionFailed},
+		"missing":          {"", http.StatusPreconditionRequired, firjob.CodePreconditionRequired},
+		"spaces":           {"  ", http.StatusPreconditionRequired, firjob.CodePreconditionRequired},
+		"stale":            {`"2"`, http.StatusPreconditionFailed, firjob.CodePreconditionFailed},
+		"never reached":    {`"99"`, http.StatusPreconditionFailed, firjob.CodePreconditionFailed},
+		"of another":       {`"1,2-ü"`, http.StatusPreconditionFailed, firjob.CodePreconditionFailed},
+		"weak":             {`W/"1"`, http.StatusUnprocessableEntity, firjob.CodeInvalid},
+		"without quotes":   {`1`, http.StatusUnprocessableEntity, firjob.CodeInvalid},
+		"half a quote":     {`"1`, http.StatusUnprocessableEntity, firjob.CodeInvalid},
+		"a word":           {`abc`, http.StatusUnprocessableEntity, firjob.CodeInvalid},
+		"current":          {`"1"`, http.StatusOK, ""},
+		"any":              {` * `, http.StatusOK, ""},
+		"several":          {`"7", "1" ,"2"`, http.StatusOK, ""},
+		"several stale":    {`"7","2"`, http.StatusPreconditionFailed, firjob.CodePreconditionFailed},
+		"one of them weak": {`"1", W/"2"`, http.StatusUnprocessableEntity, firjob.CodeInvalid},
+		"one of them any":  {`"1", *`, http.StatusUnprocessableEntity, firjob.CodeInvalid},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -42,8 +48,15 @@ func TestIfMatch(t *testing.T) {
 					s.call("DELETE", path, "", "If-Match", `"2"`).want(http.StatusNoContent)
 					continue
 				}
-				if p := r.problem(); p.Code != tt.code {
+				p := r.problem()
+				if p.Code != tt.code {
 					t.Errorf("%s: got code %q, want %q", path, p.Code, tt.code)
+				}
+				if p.Code == firjob.CodePreconditionFailed && p.Detail != "it is at version 1 now, which If-Match does not name: read it again" {
+					t.Errorf("%s: got %q", path, p.Detail)
+				}
+				if want := []string{"header.If-Match"}; p.Code == firjob.CodeInvalid && !slices.Equal(p.locations(), want) {
+					t.Errorf("%s: got faults at %v, want %v", path, p.locations(), want)
 				}
 				s.call("DELETE", path, "", "If-Match", tt.header).want(tt.status)
 				if after := s.call("GET", path, "").want(http.StatusOK); after.body != before.body || after.header.Get("ETag") != `"1"` {

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/validation"
 
 	"github.com/firjob/firjob"
 )
@@ -226,15 +228,43 @@ func bodyLimitOf(op *huma.Operation) int64 {
 func plain(message string, value any) string {
 	text := fmt.Sprint(value)
 	switch {
-	case strings.HasPrefix(message, "invalid date/time"):
+	case strings.HasPrefix(message, "invalid date/time"), message == validation.MsgExpectedRFC3339DateTime:
 		return notTime(text)
+	case strings.HasPrefix(message, "expected string to be RFC 4122 uuid"):
+		if _, err := firjob.ParseExecutionID(text); err != nil { // there are no other UUIDs
+			return err.Error()
+		}
 	case message == "invalid integer" && json.Valid([]byte(text)) && typeOf([]byte(text)) == huma.TypeNumber:
 		return mistyped([]byte(text), huma.TypeInteger)
 	case message == "invalid integer":
 		return "must be a whole number such as 5"
+	case message == "invalid boolean":
+		return "must be true or false"
+	case message == "unknown query parameter":
+		return "is not a known parameter"
+	case strings.HasPrefix(message, "required "):
+		return "is missing"
 	}
-	return strings.NewReplacer("expected number >= ", "must be at least ", "expected number <= ", "must be at most ",
-		"expected value to be one of ", "must be one of ").Replace(message)
+	for prefix, words := range map[string]string{
+		"expected number >= ":          "must be at least %s",
+		"expected number <= ":          "must be at most %s",
+		"expected length <= ":          "must have at most %s characters",
+		"expected value to be one of ": "must be one of %s",
+	} {
+		if want, ok := strings.CutPrefix(message, prefix); ok {
+			return fmt.Sprintf(words, digits(strings.Trim(want, `"`)))
+		}
+	}
+	return strings.TrimPrefix(message, "invalid value: ")
+}
+
+// digits writes a number without an exponent, and leaves other text as it is.
+func digits(text string) string {
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return text
+	}
+	return strconv.FormatFloat(n, 'f', -1, 64)
 }
 
 // write answers with the problem.

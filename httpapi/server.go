@@ -100,6 +100,7 @@ func New(o Options) http.Handler {
 // routeAPI adds what people and programs call, under /api/v1.
 func (s *server) routeAPI() {
 	s.api = humachi.New(s.router.With(s.requireAdmin, s.dryRun, s.idempotent), s.humaConfig())
+	s.api.UseMiddleware(s.onceEach)
 	s.routeApps()
 	s.routeJobs()
 	s.routeBatches()
