@@ -174,7 +174,7 @@ func (db *DB) DeleteCalendar(ctx context.Context, name string, check func(firjob
 			return err
 		}
 		if len(jobs) > 0 {
-			return firjob.Errorf(firjob.CodeConflict, "%d jobs name calendar %q, job %d for one; take it out of their schedules first", len(jobs), name, jobs[0].ID)
+			return firjob.Errorf(firjob.CodeConflict, "calendar %q is in use, by job %d for one (%d in all); take it out of their schedules first", name, jobs[0].ID, len(jobs))
 		}
 		_, err = tx.Exec(ctx, deleteCalendarSQL, name)
 		return err

@@ -54,7 +54,7 @@ func (c *backfillStartCmd) Run(ctx context.Context, p *process, api *client, out
 	}
 	return show(out, answer, func(out *output, b backfillView) {
 		if c.DryRun {
-			out.line("It would run %d fires, from %s to %s; nothing was stored.", b.Fires, b.First.UTC().Format(timeFormat), b.Last.UTC().Format(timeFormat))
+			out.line("It would run %s, from %s to %s; nothing was stored.", counted(b.Fires, "fire", "fires"), b.First.UTC().Format(timeFormat), b.Last.UTC().Format(timeFormat))
 			return
 		}
 		showBackfill(out, b)

@@ -119,6 +119,9 @@ var commandTests = []struct {
 		"--state", "succeeded,missed", "--since", "72h", "--until", "2026-11-22T06:00:00Z"},
 		want: asked{Method: "GET", URI: "/api/v1/executions?app=billing&job=42&page_size=100&since=2026-11-19T06%3A00%3A00.000Z" +
 			"&state=succeeded%2Cmissed&until=2026-11-22T06%3A00%3A00.000Z"}},
+	{name: "execution-list-of", shows: "execution-list", answer: "executions", args: []string{"execution", "list", "--kind", "manual,child",
+		"--executor", "10.0.0.7:9999", "--root", anExecution},
+		want: asked{Method: "GET", URI: "/api/v1/executions?executor=10.0.0.7%3A9999&kind=manual%2Cchild&page_size=100&root=" + anExecution}},
 	{name: "execution-get", args: []string{"execution", "get", anExecution}, answer: "execution",
 		want: asked{Method: "GET", URI: "/api/v1/executions/" + anExecution}},
 	{name: "execution-get-missed", args: []string{"execution", "get", anExecution}, answer: "missed",
@@ -256,7 +259,7 @@ func TestBatchWithFaults(t *testing.T) {
 	t.Parallel()
 	api := newFakeAPI(t, ok(answerFile(t, "batch-faults")))
 	got := api.ran(t, nil, `{"jobs":[{},{}]}`, "job", "batch", "-f", "-")
-	if got.code != exitFailure || got.stderr != "firjob: 1 of 2 jobs were not stored\n" {
+	if got.code != exitFailure || got.stderr != "firjob: 1 of 2 jobs was not stored\n" {
 		t.Errorf("exit code %d, stderr %q; want 1 and the number", got.code, got.stderr)
 	}
 	golden(t, "job-batch-faults", got.stdout)
@@ -266,9 +269,9 @@ func TestBatchWithFaults(t *testing.T) {
 func TestChangeOfAnotherVersion(t *testing.T) {
 	t.Parallel()
 	api := newFakeAPI(t, ok(answerFile(t, "job")), answer{http.StatusPreconditionFailed,
-		`{"title":"Precondition Failed","detail":"it was changed since, and is at version 4 now: read it again","code":"precondition_failed"}`})
+		`{"title":"Precondition Failed","detail":"it is at version 4 now, which If-Match does not name: read it again","code":"precondition_failed"}`})
 	got := api.ran(t, nil, "", "job", "edit", "42", "--timeout", "5s")
-	want := "firjob: Precondition Failed: it was changed since, and is at version 4 now: read it again\n"
+	want := "firjob: Precondition Failed: it is at version 4 now, which If-Match does not name: read it again\n"
 	if got.code != exitFailure || got.stderr != want {
 		t.Errorf("exit code %d, stderr %q; want 1, %q", got.code, got.stderr, want)
 	}

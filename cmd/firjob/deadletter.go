@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -154,7 +155,7 @@ func (b *deadLetterBatch) handle(ctx context.Context, p *process, api *client, o
 		out.line("%d %s, %d refused.", result.Done, done, result.Refused)
 	})
 	if err == nil && result.Refused > 0 {
-		err = fmt.Errorf("%d of the dead letters were refused", result.Refused)
+		err = errors.New(counted(result.Refused, "of the dead letters was refused", "of the dead letters were refused"))
 	}
 	return err
 }

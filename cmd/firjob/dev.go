@@ -20,14 +20,25 @@ import (
 // devCmd runs everything on this machine: stores, servers, a worker and demo
 // jobs.
 type devCmd struct {
-	Yes       bool   `short:"y" help:"Fetch Postgres without asking where there is none."`
-	Check     bool   `help:"Wait for one success of each kind of demo job, then stop; exit 0 if all came."`
-	Ephemeral bool   `help:"Keep nothing."`
-	Servers   int    `name:"replicas" default:"2" help:"Servers behind the balancer. Default: ${default}."`
-	Workers   int    `default:"1" help:"Executors. Default: ${default}."`
-	HTTPAddr  string `name:"http-addr" env:"FIRJOB_HTTP_ADDR" placeholder:"HOST:PORT" help:"Of the balancer. Default: 127.0.0.1:8080, or a free port with --check."`
-	Token     string `name:"admin-token" env:"FIRJOB_ADMIN_TOKEN" placeholder:"SECRET" help:"Of the API; made and printed when not given."`
+	Yes       bool       `short:"y" help:"Fetch Postgres without asking where there is none."`
+	Check     bool       `help:"Wait for one success of each kind of demo job, then stop; exit 0 if all came."`
+	Ephemeral bool       `help:"Keep nothing."`
+	Servers   atLeastOne `name:"replicas" default:"2" help:"Servers behind the balancer. Default: ${default}."`
+	Workers   atLeastOne `default:"1" help:"Executors. Default: ${default}."`
+	HTTPAddr  string     `name:"http-addr" env:"FIRJOB_HTTP_ADDR" placeholder:"HOST:PORT" help:"Of the balancer. Default: 127.0.0.1:8080, or a free port with --check."`
+	Token     string     `name:"admin-token" env:"FIRJOB_ADMIN_TOKEN" placeholder:"SECRET" help:"Of the API; made and printed when not given."`
 	storeFlags
+}
+
+// atLeastOne is how many processes of a kind are started.
+type atLeastOne int
+
+// Validate is kong's hook.
+func (n atLeastOne) Validate() error {
+	if n < 1 {
+		return fmt.Errorf("must be 1 or more, not %d", int(n))
+	}
+	return nil
 }
 
 // Help says what one sees.
@@ -83,7 +94,7 @@ func (c *devCmd) start(ctx context.Context, p *process, out *printer) (*cluster.
 		Stores: cluster.Stores{
 			DatabaseURL: c.DatabaseURL, RedisURL: c.RedisURL, Dir: dir, Fetch: c.Yes, Progress: p.stderr,
 		},
-		Servers: c.Servers, Workers: c.Workers, HTTPAddr: addr, AdminToken: c.Token, Secret: secret,
+		Servers: int(c.Servers), Workers: int(c.Workers), HTTPAddr: addr, AdminToken: c.Token, Secret: secret,
 		ServerEnv: quiet(p), WorkerEnv: quiet(p),
 		Output: func(process, line string) { out.line("%-9s %s", process, line) },
 	}

@@ -41,9 +41,9 @@ func (x *serverExam) reach(ctx context.Context, executors []firjob.Executor) {
 		}
 	}
 	if silent == 0 {
-		found := fmt.Sprintf("%d answer from this machine", len(executors))
+		found := counted(len(executors), "answers from this machine", "answer from this machine")
 		if left > 0 {
-			found += fmt.Sprintf("; %d more were not asked", left)
+			found += "; " + counted(left, "more was not asked", "more were not asked")
 		}
 		x.add(app.Fine, "addresses", found, "")
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -53,7 +52,7 @@ func (x *serverExam) metrics(ctx context.Context) {
 	case seen == 0:
 		x.add(app.Doubtful, check, "the server exports none of those that must be zero", "see that FIRJOB_SERVER_URL leads to a firjob server of this version")
 	case len(x.findings) == before:
-		x.add(app.Fine, check, fmt.Sprintf("%d of the server that answered are as they must be", seen), "")
+		x.add(app.Fine, check, counted(seen, "of the server that answered is as it must be", "of the server that answered are as they must be"), "")
 	}
 }
 

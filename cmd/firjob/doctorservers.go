@@ -109,7 +109,7 @@ func (x *serverExam) versions(ctx context.Context, replicas int) {
 	case counts[x.own] == 0:
 		x.add(app.Doubtful, "versions", fmt.Sprintf("the servers are of version %s, this program is of %s", seen, x.own), "use the servers' program, so that the checks fit them")
 	default:
-		x.add(app.Fine, "versions", fmt.Sprintf("%s, in %d answers", seen, asked), "")
+		x.add(app.Fine, "versions", fmt.Sprintf("%s, in %s", seen, counted(asked, "answer", "answers")), "")
 	}
 }
 
@@ -128,7 +128,7 @@ func (x *serverExam) apps(ctx context.Context) {
 	var all []firjob.Executor
 	for i, a := range apps.Items {
 		if asking.Err() != nil {
-			x.add(app.Doubtful, "apps", fmt.Sprintf("%d were not looked at: those before took %v", len(apps.Items)-i, appsPatience), "see why the server is slow")
+			x.add(app.Doubtful, "apps", fmt.Sprintf("%s not looked at: those before took %v", counted(len(apps.Items)-i, "was", "were"), appsPatience), "see why the server is slow")
 			break
 		}
 		check := "app " + a.Name

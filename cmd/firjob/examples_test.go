@@ -4,8 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/alecthomas/kong"
 )
 
 // Each example, of docs/cli.md and of the help texts, is a command line that
@@ -34,6 +39,46 @@ func TestExamples(t *testing.T) {
 	if count < 50 {
 		t.Errorf("found %d examples, want 50 or more", count)
 	}
+}
+
+// Each command that a page or a message names is there.
+func TestNamedCommands(t *testing.T) {
+	t.Parallel()
+	parser, err := new(process).parser(new(commandLine))
+	if err != nil {
+		t.Fatal(err)
+	}
+	named, count := regexp.MustCompile("(?:`|\\\\\")firjob ([a-z][a-z -]*)"), 0
+	for _, pattern := range []string{"../../*.md", "../../docs/*.md", "*.go", "../../internal/app/*.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, command := range named.FindAllSubmatch(text, -1) {
+				count++
+				if words := strings.Fields(string(command[1])); !selects(parser.Model.Node, words) {
+					t.Errorf("%s names the command %q, which there is not", file, words)
+				}
+			}
+		}
+	}
+	if count < 40 {
+		t.Errorf("found %d commands, want 40 or more", count)
+	}
+}
+
+// selects reports whether words, up to the first flag, name a command below a node.
+func selects(node *kong.Node, words []string) bool {
+	if len(words) == 0 || len(node.Children) == 0 || strings.HasPrefix(words[0], "-") {
+		return true
+	}
+	i := slices.IndexFunc(node.Children, func(child *kong.Node) bool { return child.Name == words[0] })
+	return i >= 0 && selects(node.Children[i], words[1:])
 }
 
 func tryExample(t *testing.T, line string, args []string) {

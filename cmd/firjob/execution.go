@@ -30,12 +30,15 @@ type executionArg struct {
 func executionPath(id firjob.ExecutionID) string { return "api/v1/executions/" + id.String() }
 
 type executionListCmd struct {
-	Job   firjob.JobID `placeholder:"ID" help:"Only executions of this job."`
-	App   string       `placeholder:"NAME" help:"Only executions of this app."`
-	State []string     `placeholder:"STATE,..." help:"Only executions in one of these states, such as failed,lost."`
-	Since *past        `placeholder:"TIME|DURATION" help:"Scheduled at this time or later, or as long ago at most, such as 2h."`
-	Until *past        `placeholder:"TIME|DURATION" help:"Scheduled before this time."`
-	Limit limit        `default:"100" help:"How many at most; 0 = all."`
+	Job      firjob.JobID        `placeholder:"ID" help:"Only executions of this job."`
+	App      string              `placeholder:"NAME" help:"Only executions of this app."`
+	State    []string            `placeholder:"STATE,..." help:"Only executions in one of these states, such as failed,lost."`
+	Kind     []string            `placeholder:"KIND,..." help:"Only executions of one of these kinds: schedule, manual, backfill, child."`
+	Executor string              `placeholder:"HOST:PORT" help:"Only executions whose latest attempt is this executor's."`
+	Root     *firjob.ExecutionID `placeholder:"ID" help:"Only this execution, what it triggered, directly or not, and their shards and retries."`
+	Since    *past               `placeholder:"TIME|DURATION" help:"Scheduled at this time or later, or as long ago at most, such as 2h."`
+	Until    *past               `placeholder:"TIME|DURATION" help:"Scheduled before this time."`
+	Limit    limit               `default:"100" help:"How many at most; 0 = all."`
 }
 
 func (executionListCmd) Help() string {
@@ -62,6 +65,11 @@ func (c *executionListCmd) query(p *process) url.Values {
 	}
 	putQuery(query, "app", c.App)
 	putQuery(query, "state", strings.Join(c.State, ","))
+	putQuery(query, "kind", strings.Join(c.Kind, ","))
+	putQuery(query, "executor", c.Executor)
+	if c.Root != nil {
+		query.Set("root", c.Root.String())
+	}
 	if c.Since != nil {
 		query.Set("since", c.Since.query(p.now()))
 	}

@@ -86,7 +86,7 @@ func readLog(ctx context.Context, api *client, path string, query url.Values) (l
 
 func writeCut(w io.Writer, lines int64) {
 	if lines > 0 {
-		fmt.Fprintf(w, "… %d earlier lines are no longer kept\n", lines)
+		fmt.Fprintf(w, "… %s no longer kept\n", counted(int(lines), "earlier line is", "earlier lines are"))
 	}
 }
 

@@ -27,7 +27,7 @@ func showExecution(out *output, e firjob.Execution) {
 	out.field("Finished (UTC)", out.when(e.FinishedAt))
 	out.field("Lateness", latenessText(e.LatenessMS))
 	if e.Missed != nil {
-		out.field("Stands for", fmt.Sprintf("%d fires until %s", e.Missed.Count, e.Missed.Until.UTC().Format(timeFormat)))
+		out.field("Stands for", fmt.Sprintf("%s until %s", counted(e.Missed.Count, "fire", "fires"), e.Missed.Until.UTC().Format(timeFormat)))
 	}
 	out.field("Params", paramsText(e.Params))
 	out.field("Result", paramsText(e.Result))

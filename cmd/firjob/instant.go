@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/firjob/firjob"
 )
 
@@ -38,10 +40,26 @@ type past struct {
 	ago firjob.Duration
 }
 
-// UnmarshalText reads either form.
-func (p *past) UnmarshalText(text []byte) error {
-	if p.ago.UnmarshalText(text) == nil && p.ago > 0 || p.at.UnmarshalText(text) == nil {
+// Decode is kong's hook. Of itself kong takes -5m for a flag, and tells people to
+// write --since=-5m, which is wrong as well.
+func (p *past) Decode(command *kong.DecodeContext) error {
+	var text string
+	if next := command.Scan.Peek(); next.InferredType() == kong.ShortFlagToken {
+		text = next.String()
+	} else if err := command.Scan.PopValueInto("time", &text); err != nil {
+		return err
+	}
+	return p.read(text)
+}
+
+// read reads either form.
+func (p *past) read(text string) error {
+	long := p.ago.UnmarshalText([]byte(text)) == nil
+	switch {
+	case long && p.ago > 0, p.at.UnmarshalText([]byte(text)) == nil:
 		return nil
+	case long && p.ago < 0:
+		return fmt.Errorf("%q is below 0: how long ago goes without a minus, as in %v", text, -p.ago)
 	}
 	return fmt.Errorf("%q is neither a time such as 2027-01-01T00:00:00Z nor how long ago, such as 2h", text)
 }

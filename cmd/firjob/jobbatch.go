@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/firjob/firjob"
@@ -42,7 +43,8 @@ func (c *jobBatchCmd) Run(ctx context.Context, p *process, api *client, out *out
 		return err
 	}
 	if made.Failed > 0 {
-		return fmt.Errorf("%d of %d jobs were not stored", made.Failed, len(made.Items))
+		of := fmt.Sprintf("of %d", len(made.Items))
+		return errors.New(counted(made.Failed, of+" jobs was not stored", of+" jobs were not stored"))
 	}
 	return nil
 }
@@ -84,5 +86,5 @@ func showBatch(out *output, made batchAnswer) {
 			out.lines(item.Error.Error())
 		}
 	}
-	out.line("%d jobs were stored.", made.Stored)
+	out.line("%s stored.", counted(made.Stored, "job was", "jobs were"))
 }

@@ -141,6 +141,14 @@ func oneLine(text string) string {
 	}, text)
 }
 
+// counted writes a number and what it counts, in the words for one or for more.
+func counted(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
+}
+
 func orDash(text string) string {
 	if text == "" {
 		return "-"

@@ -10,7 +10,7 @@ func TestRedriveSaysWhatWasRefused(t *testing.T) {
 	for _, form := range []string{"table", "json"} {
 		api := newFakeAPI(t, ok(`{"done":0,"refused":1,"items":[{"id":"`+anExecution+`","error":{"code":"conflict","detail":"it was redriven already"}}]}`))
 		got := api.ran(t, nil, "", "dead-letter", "redrive", anExecution, "-o", form)
-		if got.code != exitFailure || !strings.Contains(got.stdout, "it was redriven already") || got.stderr != "firjob: 1 of the dead letters were refused\n" {
+		if got.code != exitFailure || !strings.Contains(got.stdout, "it was redriven already") || got.stderr != "firjob: 1 of the dead letters was refused\n" {
 			t.Errorf("%s: got %+v", form, got)
 		}
 	}

@@ -32,7 +32,7 @@ func (r *repeats) met(err error, now time.Time) string {
 	if since < repeatEvery {
 		return ""
 	}
-	line := fmt.Sprintf("%s (%d more times in %v)", r.text, r.quiet, since.Round(time.Second))
+	line := fmt.Sprintf("%s (%s in %v)", r.text, counted(r.quiet, "more time", "more times"), since.Round(time.Second))
 	r.told, r.quiet = now, 0
 	return line
 }

@@ -23,13 +23,13 @@ func TestRepeats(t *testing.T) {
 	var r repeats
 	var got []string
 	turns := []turn{{0, nil}, {1, errors.New("away")}, {2, errors.New("away")}, {30, errors.New("away")}, {31, errors.New("away")},
-		{60, errors.New("away")}, {61, errors.New("away")}, {62, refused(1)}, {63, refused(2)}, {93, refused(3)}, {94, nil}, {95, refused(4)}}
+		{61, errors.New("away")}, {62, refused(1)}, {63, refused(2)}, {93, refused(3)}, {94, nil}, {95, refused(4)}}
 	for _, turn := range turns {
 		if line := r.met(turn.err, testNow.Add(time.Duration(turn.second)*time.Second)); line != "" {
 			got = append(got, fmt.Sprintf("%d %s", turn.second, line))
 		}
 	}
-	want := []string{"1 away", "31 away (3 more times in 30s)", "61 away (2 more times in 30s)",
+	want := []string{"1 away", "31 away (3 more times in 30s)", "61 away (1 more time in 30s)",
 		"62 Bad\n  request id: r1", "93 Bad (2 more times in 31s)", "95 Bad\n  request id: r4"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("lines (-want +got):\n%s", diff)

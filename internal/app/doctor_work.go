@@ -39,7 +39,7 @@ func (x *exam) stuck(ctx context.Context, db *storage.DB) {
 	}
 	before := len(x.findings)
 	if s := report.Overdue; s.Count > 0 {
-		x.fail(check, "overdue and not claimed: "+counted(s.Count, s.First), "see that servers run and reach Postgres; a server's log and \"firjob explain\" of the first say more")
+		x.fail(check, "overdue and not claimed: "+counted(s.Count, s.First), "see that servers run and reach Postgres; a server's log and \"firjob execution explain\" of the first say more")
 	}
 	if s := report.Orphaned; s.Count > 0 {
 		x.fail(check, "running, but held by nobody: "+counted(s.Count, s.First), "see firjob_sweep_age_seconds of each server, and a server's log for \"end leases\"")
