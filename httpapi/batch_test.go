@@ -76,11 +76,13 @@ func TestABatchStoresTheGoodOnes(t *testing.T) {
 func TestABatchAnswersWithIDsAlone(t *testing.T) {
 	t.Parallel()
 	for prefer, minimal := range map[string]bool{
-		"":                                     false,
-		"return=minimal":                       true,
-		`respond-async, Return="minimal"; x=y`: true,
-		"return=representation":                false,
-		"return=minimalist":                    false,
+		"":                                      false,
+		"return=minimal":                        true,
+		`respond-async, Return="minimal"; x=y`:  true,
+		"return=representation":                 false,
+		"return=minimalist":                     false,
+		"return = minimal, return=other":        true,
+		"return=representation, return=minimal": false,
 	} {
 		s := newSurface(t)
 		var jobs, runs batch

@@ -24,7 +24,10 @@ func (s *server) dryRun(next http.Handler) http.Handler {
 			return nil
 		}
 		said := query[queryDryRun]
-		if len(said) != 1 || said[0] != "true" && said[0] != "false" {
+		if len(said) > 1 {
+			return faulty("query."+queryDryRun, said, repeated)
+		}
+		if said[0] != "true" && said[0] != "false" {
 			return faulty("query."+queryDryRun, said[0], "must be true or false")
 		}
 		query.Del(queryDryRun)

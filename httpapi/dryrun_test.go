@@ -51,6 +51,12 @@ func TestIdempotencyKeys(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", name, again.header.Get(name), first.header.Get(name))
 		}
 	}
+	for range 2 {
+		brief := s.call("POST", "/api/v1/jobs:batch", `{"jobs":[{}]}`, "Idempotency-Key", "k3", "Prefer", "return=minimal").want(http.StatusOK)
+		if got := brief.header.Get("Preference-Applied"); got != "return=minimal" {
+			t.Errorf("the answer or its repeat says that %q was applied", got)
+		}
+	}
 	other := strings.Replace(soonJob, "nightly", "hourly", 1)
 	if p := s.call("POST", "/api/v1/jobs", other, "Idempotency-Key", "k1").want(422).problem(); p.Code != "idempotency_reused" {
 		t.Errorf("another body: got code %q", p.Code)

@@ -123,7 +123,7 @@ func (a *recorded) Write(p []byte) (int, error) {
 }
 
 // replayedHeaders are those that an answer is kept with.
-var replayedHeaders = []string{"Location", "Etag", "Content-Type"}
+var replayedHeaders = []string{"Location", "Etag", "Content-Type", "Preference-Applied"}
 
 func (a *recorded) answer() firjob.Answer {
 	kept := firjob.Answer{Status: a.status, Headers: map[string]string{}, Body: a.body.Bytes()}

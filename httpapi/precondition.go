@@ -16,11 +16,12 @@ func entityTag(version int) string { return `"` + strconv.Itoa(version) + `"` }
 // anyVersion is the If-Match of a change that may be made to whatever is there.
 const anyVersion = "*"
 
-// entityTags is a list of strong entity tags, and entityTagOf one of them. A weak
-// one never matches (RFC 9110, section 13.1.1): whoever sends it is told so.
+// elementOf is one element of a list of entity tags, and strongTag what all of them
+// have to be if none matches: a weak one never does (RFC 9110, section 13.1.1), and
+// whoever sends it is told so.
 var (
-	entityTagOf = regexp.MustCompile(`"[^"\x00-\x20\x7f]*"`)
-	entityTags  = regexp.MustCompile(`^` + entityTagOf.String() + `(\s*,\s*` + entityTagOf.String() + `)*$`)
+	elementOf = regexp.MustCompile(`(?:W/)?"[^"]*"[^,]*|[^,\s][^,]*`)
+	strongTag = regexp.MustCompile(`^"[^"\x00-\x20\x7f]*"$`)
 )
 
 // checkMatch holds the If-Match of a request against the version of what it is
@@ -35,12 +36,19 @@ func checkMatch(header string, version int) error {
 			"the header If-Match is missing: send the ETag of what you have read, or * for whatever is there")
 	case header == anyVersion:
 		return nil
-	case !entityTags.MatchString(header):
+	}
+	tags := elementOf.FindAllString(header, -1)
+	for i, tag := range tags {
+		tags[i] = strings.TrimSpace(tag)
+	}
+	isNone := func(tag string) bool { return !strongTag.MatchString(tag) }
+	switch {
+	case slices.Contains(tags, entityTag(version)):
+		return nil
+	case len(tags) == 0, slices.ContainsFunc(tags, isNone):
 		return faulty("header.If-Match", header, fmt.Sprintf("must be an ETag as it was answered, in its quotes and without W/, such as %s; "+
 			"or several of them, separated by commas; or *", entityTag(3)))
-	case !slices.Contains(entityTagOf.FindAllString(header, -1), entityTag(version)):
-		return firjob.Errorf(firjob.CodePreconditionFailed,
-			"it is at version %d now, which If-Match does not name: read it again", version)
 	}
-	return nil
+	return firjob.Errorf(firjob.CodePreconditionFailed,
+		"it is at version %d now, which If-Match does not name: read it again", version)
 }

@@ -28,8 +28,12 @@ func TestIfMatch(t *testing.T) {
 		"any":              {` * `, http.StatusOK, ""},
 		"several":          {`"7", "1" ,"2"`, http.StatusOK, ""},
 		"several stale":    {`"7","2"`, http.StatusPreconditionFailed, firjob.CodePreconditionFailed},
-		"one of them weak": {`"1", W/"2"`, http.StatusUnprocessableEntity, firjob.CodeInvalid},
-		"one of them any":  {`"1", *`, http.StatusUnprocessableEntity, firjob.CodeInvalid},
+		"one of them weak": {`W/"2", "1"`, http.StatusOK, ""},
+		"another and weak": {`"2", W/"1"`, http.StatusUnprocessableEntity, firjob.CodeInvalid},
+		"empty elements":   {`"2",, "1",`, http.StatusOK, ""},
+		"a tag and more":   {`"1"x`, http.StatusUnprocessableEntity, firjob.CodeInvalid},
+		"commas alone":     {`,,`, http.StatusUnprocessableEntity, firjob.CodeInvalid},
+		"one of them any":  {`"2", *`, http.StatusUnprocessableEntity, firjob.CodeInvalid},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -9,8 +9,8 @@ const returnMinimal = "return=minimal"
 func wantsMinimal(prefer string) bool {
 	for wish := range strings.SplitSeq(prefer, ",") {
 		wish, _, _ = strings.Cut(wish, ";") // parameters
-		if strings.EqualFold(strings.TrimSpace(strings.ReplaceAll(wish, `"`, "")), returnMinimal) {
-			return true
+		if name, value, _ := strings.Cut(wish, "="); strings.EqualFold(strings.TrimSpace(name), "return") {
+			return strings.EqualFold(strings.Trim(strings.TrimSpace(value), `"`), "minimal") // the first counts
 		}
 	}
 	return false

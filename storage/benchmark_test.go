@@ -99,6 +99,13 @@ func (s *store) checkSchedule(f storage.Firing, part int) {
 	fires, inOrder := map[time.Time]bool{}, 0
 	var last time.Time
 	for _, j := range jobs {
+		_, anchor, err := s.Job(s.t.Context(), j.ID)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if next, err := j.FirstFire(anchor, anchor); err == nil && j.NextFireAt != nil && !next.Equal(*j.NextFireAt) {
+			s.t.Errorf("the first fire of job %d is %v by its schedule and stored as %v", j.ID, next, j.NextFireAt)
+		}
 		if j.NextFireAt == nil || j.NextFireAt.Before(f.Start) || j.NextFireAt.After(f.At(f.Count)) {
 			continue
 		}

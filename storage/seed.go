@@ -25,7 +25,7 @@ func (db *DB) SeedJobs(ctx context.Context, template firjob.JobID, from, until i
 			return err
 		}
 		_, err := tx.Exec(ctx, fmt.Sprintf(`INSERT INTO jobs (%[1]s, name, kind, schedule, enabled, anchor, next_fire_at)
-			SELECT %[1]s, t.name || '-' || i, 'every', '{"kind":"every","interval":"8760h"}', true, at, at
+			SELECT %[1]s, t.name || '-' || i, 'every', '{"kind":"every","interval":"8760h"}', true, at - interval '8760 hours', at
 			FROM (SELECT * FROM jobs WHERE id = $1) AS t
 			CROSS JOIN (SELECT i, `+yearSpread+` AS at FROM generate_series($2::int, $3::int - 1) AS i) AS n`, columns),
 			int64(template), from, until, start)
@@ -59,7 +59,7 @@ func (f Firing) At(k int) time.Time { return f.Start.Add(time.Duration(k) * f.St
 // what is due together lies on many pages.
 func (db *DB) Reschedule(ctx context.Context, f Firing, part, n int) error {
 	return db.patiently(ctx, "schedule jobs", func(ctx context.Context, tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, rescheduleSQL, part, n, f.Count, f.Start, f.Step, f.Interval.String(), coprime(f.Count))
+		tag, err := tx.Exec(ctx, rescheduleSQL, part, n, f.Count, f.Start, f.Step, f.Interval.String(), coprime(f.Count), f.Interval)
 		if err == nil && tag.RowsAffected() != int64(f.Count) {
 			err = fmt.Errorf("%d jobs were to be found, %d were", f.Count, tag.RowsAffected())
 		}
@@ -77,7 +77,7 @@ const rescheduleSQL = `WITH seeds AS (
 		SELECT id, (row_number() OVER (ORDER BY id) - 1) * $7::bigint % $3::bigint AS k FROM parted
 		WHERE place * $3::bigint / total <> (place - 1) * $3::bigint / total OR place = 0
 	)
-	UPDATE jobs SET next_fire_at = c.at, anchor = c.at, schedule = json_build_object('kind', 'every', 'interval', $6::text)
+	UPDATE jobs SET next_fire_at = c.at, anchor = c.at - $8::interval, schedule = json_build_object('kind', 'every', 'interval', $6::text)
 	FROM (SELECT id, $4::timestamptz + k * $5::interval AS at FROM chosen) AS c WHERE jobs.id = c.id`
 
 // coprime returns a factor that permutes the numbers below n, far from 1.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -98,7 +99,7 @@ func spreadOf(r *bench.Report, name string) string {
 
 // figure writes four digits of a number, or all before its point.
 func figure(x float64) string {
-	if x >= 1000 {
+	if math.Abs(x) >= 1000 {
 		return fmt.Sprintf("%.0f", x)
 	}
 	return fmt.Sprintf("%.4g", x)
