@@ -35,6 +35,25 @@ func TestReplicasMigrateTogether(t *testing.T) {
 	}
 }
 
+// A build of an index that was interrupted leaves one of its name which serves
+// nobody. The next attempt replaces it.
+func TestMigrateReplacesWhatAnInterruptedBuildLeft(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	s.exec(`DELETE FROM goose_db_version WHERE version_id = 3`)
+	s.exec(`DROP INDEX jobs_deleted`)
+	s.exec(`CREATE INDEX jobs_deleted ON jobs (app, id) WHERE deleted_at IS NOT NULL`)
+	s.exec(`UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'jobs_deleted'::regclass`)
+	if err := storage.Migrate(t.Context(), s.url); err != nil {
+		t.Fatal(err)
+	}
+	var valid bool
+	s.query(`SELECT indisvalid FROM pg_index WHERE indexrelid = 'jobs_deleted'::regclass`, &valid)
+	if !valid {
+		t.Error("the index is still the one that the interrupted build left")
+	}
+}
+
 func TestMigrationStatusOfAnEmptyDatabase(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
