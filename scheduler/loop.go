@@ -10,32 +10,29 @@ import (
 // ctx ends. A pass reports its own troubles. The loops of a process wake together, at
 // its steps, so that an interval counts in these.
 func every(ctx context.Context, interval time.Duration, pass func(context.Context)) {
-	for ctx.Err() == nil {
-		pass(ctx)
+	loop(ctx, pass, func(time.Time) time.Duration {
 		now := time.Now()
-		if !sleep(ctx, untilStep(now, now.Add(jitter(interval)))) {
-			return
-		}
-	}
+		return untilStep(now, now.Add(jitter(interval)))
+	})
 }
 
 // paced calls pass at one step after another, however long it takes up to that.
 func paced(ctx context.Context, pass func(context.Context)) {
-	for ctx.Err() == nil {
-		began := time.Now()
-		pass(ctx)
-		if !sleep(ctx, untilStep(time.Now(), began.Add(step))) {
-			return
-		}
-	}
+	loop(ctx, pass, func(began time.Time) time.Duration { return untilStep(time.Now(), began.Add(step)) })
 }
 
 // alone calls pass now and then each interval, apart from the steps: it must not wait
 // for a core.
 func alone(ctx context.Context, interval time.Duration, pass func(context.Context)) {
+	loop(ctx, pass, func(time.Time) time.Duration { return jitter(interval) })
+}
+
+// loop calls pass until ctx ends. rest says how long to wait after one that began so.
+func loop(ctx context.Context, pass func(context.Context), rest func(began time.Time) time.Duration) {
 	for ctx.Err() == nil {
+		began := time.Now()
 		pass(ctx)
-		if !sleep(ctx, jitter(interval)) {
+		if !sleep(ctx, rest(began)) {
 			return
 		}
 	}

@@ -45,3 +45,32 @@ func TestLoopsWakeTogether(t *testing.T) {
 		wait.Wait()
 	})
 }
+
+// A loop that is paced wakes at each step as long as its pass takes less than that,
+// and then at each second one.
+func TestPacedLoopsKeepTheirPace(t *testing.T) {
+	t.Parallel()
+	for takes, want := range map[time.Duration]time.Duration{
+		0:                            step,
+		step * 3 / 5:                 step,
+		step - time.Millisecond:      step,
+		step + 10*time.Millisecond:   2 * step,
+		2*step - 10*time.Millisecond: 2 * step,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			var began []time.Time
+			paced(ctx, func(context.Context) {
+				if began = append(began, time.Now()); len(began) == 6 {
+					cancel()
+				}
+				time.Sleep(takes)
+			})
+			for i := 2; i < len(began); i++ { // the first may begin between two steps
+				if got := began[i].Sub(began[i-1]); got != want {
+					t.Errorf("with passes of %v, pass %d began %v after the one before, want %v", takes, i, got, want)
+				}
+			}
+		})
+	}
+}
