@@ -9,7 +9,7 @@ import (
 )
 
 // Filters for which there is no index are judged row by row. A page looks at
-// this many rows at most, some 10 ms, and says where the next one goes on: it may
+// this many rows at most, some 15 ms, and says where the next one goes on: it may
 // hold less than was asked for, or nothing, as pages of lists may
 // (https://google.aip.dev/158).
 const looksPerPage = 10_000

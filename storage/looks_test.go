@@ -34,20 +34,7 @@ func TestPagesThatLookAtFewRowsMissNothing(t *testing.T) {
 	for i := 0; i < len(ids); i += 9 {
 		s.mustClaim(ids[i])
 	}
-	if _, err := s.CreateApp(t.Context(), "small", []byte("hash"), []byte("key")); err != nil {
-		t.Fatal(err)
-	}
-	var small []firjob.JobID
-	for i, runs := range []int{40, 5, 12} {
-		job := s.job(func(j *firjob.Job) {
-			j.App, j.Name, j.Misfire.Policy = "small", fmt.Sprint("small-", i), firjob.MisfireFireAll
-		})
-		s.plan(job, at[len(at)-runs:]...)
-		small = append(small, job.ID)
-	}
-	if _, err := s.DeleteJob(t.Context(), small[2], func(firjob.Job) error { return nil }); err != nil {
-		t.Fatal(err)
-	}
+	small := s.smallApp(at)
 	later, _ := s.trigger(firjob.TriggerRequest{Job: job.ID, At: now.Add(2 * time.Hour)})
 
 	jobs := map[string]firjob.JobFilter{
@@ -94,6 +81,26 @@ func TestPagesThatLookAtFewRowsMissNothing(t *testing.T) {
 	if got := s.listJobs(jobs["manual"], plenty); len(got) != 8 {
 		t.Errorf("%d jobs are manual, want 8", len(got))
 	}
+}
+
+// smallApp makes the app "small", of three jobs, the last of them deleted, that fired
+// at the last 40, 5 and 12 of the instants.
+func (s *store) smallApp(at []time.Time) (jobs []firjob.JobID) {
+	s.t.Helper()
+	if _, err := s.CreateApp(s.t.Context(), "small", []byte("hash"), []byte("key")); err != nil {
+		s.t.Fatal(err)
+	}
+	for i, runs := range []int{40, 5, 12} {
+		job := s.job(func(j *firjob.Job) {
+			j.App, j.Name, j.Misfire.Policy = "small", fmt.Sprint("small-", i), firjob.MisfireFireAll
+		})
+		s.plan(job, at[len(at)-runs:]...)
+		jobs = append(jobs, job.ID)
+	}
+	if _, err := s.DeleteJob(s.t.Context(), jobs[2], func(firjob.Job) error { return nil }); err != nil {
+		s.t.Fatal(err)
+	}
+	return jobs
 }
 
 // Jobs that an app has deleted do not make the lists of those that live slow.
