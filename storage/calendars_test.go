@@ -61,7 +61,8 @@ func TestCalendarsHaveVersions(t *testing.T) {
 		t.Errorf("versions: %+v, next %d, %v", versions, next, err)
 	}
 	no := firjob.Errorf(firjob.CodeConflict, "no")
-	if _, _, err := s.UpdateCalendar(t.Context(), "holidays", func(*firjob.Calendar) error { return no }); err != error(no) {
+	_, _, err = s.UpdateCalendar(t.Context(), "holidays", func(*firjob.Calendar) error { return no })
+	if err != error(no) { //nolint:errorlint // the very error, not one that wraps it
 		t.Errorf("got the error %v, want change's own", err)
 	}
 	if err := s.DeleteCalendar(t.Context(), "holidays", func(firjob.Calendar) error { return no }); firjob.CodeOf(err) != firjob.CodeConflict {

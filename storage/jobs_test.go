@@ -112,7 +112,7 @@ func TestUpdateJob(t *testing.T) {
 		j.Name = "changed"
 		return refusal
 	})
-	if err != refusal {
+	if err != refusal { //nolint:errorlint // the very error, not one that wraps it
 		t.Errorf("got the error %v, want change's own", err)
 	}
 	s.wantState(id, firjob.StatePlanned)

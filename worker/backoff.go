@@ -38,7 +38,7 @@ func hopeless(err error) bool {
 		status != http.StatusTooManyRequests && status != http.StatusRequestTimeout
 }
 
-// worthLogging thins out the failures of a row: the 1st, 2nd, 4th, 8th…
+// worthLogging thins out the failures of a row: the 1st, 2nd, 4th, 8th and so on.
 func worthLogging(n int) bool { return n&(n-1) == 0 }
 
 // askedWait returns the wait that the server asked for, within reason.

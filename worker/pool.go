@@ -105,7 +105,7 @@ func (p *panicked) Error() string { return fmt.Sprintf("panic: %v", p.value) }
 // panicOf returns the panic that err stands for, nil if for none. It does not
 // look into err, whose own methods may panic.
 func panicOf(err error) *panicked {
-	p, _ := err.(*panicked)
+	p, _ := err.(*panicked) //nolint:errorlint // errors.As calls methods of err
 	return p
 }
 
