@@ -103,7 +103,7 @@ func (e Ended) After(random float64) Verdict {
 	case e.Outcome == OutcomeLost:
 		return Verdict{State: StateLost, Reason: fmt.Sprintf("%s; %d attempts were lost", e.Reason, e.Lost)}
 	case e.Outcome == OutcomeFailed && e.Permanent:
-		return Verdict{State: StateFailed, Reason: e.Reason + "; permanent, as the handler said"}
+		return Verdict{State: StateFailed, Reason: e.Reason + "; permanent: no further attempt"}
 	case (e.Outcome == OutcomeFailed || e.Outcome == OutcomeTimedOut) && e.Answered < e.Retry.MaxAttempts:
 		if e.RetryAfter > 0 {
 			wait := min(e.RetryAfter.Std(), MaxTimeout)

@@ -82,11 +82,7 @@ func TestFaultyTypesAndEncodings(t *testing.T) {
 		"cut off":              {string(codec.CBOR), firjob.PathCallback, good[:len(good)-1], 400, "cannot be read"},
 		"trailing bytes":       {string(codec.CBOR), firjob.PathCallback, append(slices.Clone(good), 0), 400, "cannot be read"},
 		"too large":            {string(codec.CBOR), firjob.PathCallback, make([]byte, firjob.MaxCallbackBody+1), 413, "larger"},
-		"a result that is no JSON": {string(codec.CBOR), firjob.PathCallback,
-			compact(t, firjob.Result{ID: firjob.Fire(1, someday), Token: 7, Outcome: firjob.OutcomeSucceeded, Result: json.RawMessage("{")}), 422, "valid JSON"},
-		"a result nested too deeply": {string(codec.CBOR), firjob.PathCallback,
-			compact(t, firjob.Result{ID: firjob.Fire(1, someday), Token: 7, Outcome: firjob.OutcomeSucceeded, Result: json.RawMessage(nested(101))}), 422, "nested"},
-		"no token": {string(codec.CBOR), firjob.PathCallback, compact(t, firjob.Result{ID: firjob.Fire(1, someday), Outcome: firjob.OutcomeSucceeded}), 422, "above 0"},
+		"no token":             {string(codec.CBOR), firjob.PathCallback, compact(t, firjob.Result{ID: firjob.Fire(1, someday), Outcome: firjob.OutcomeSucceeded}), 422, "above 0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -96,5 +92,19 @@ func TestFaultyTypesAndEncodings(t *testing.T) {
 				t.Errorf("got %d %s, want %d and %q", r.status, r.body, tt.status, tt.says)
 			}
 		})
+	}
+}
+
+// A faulty result in CBOR fails alone, too.
+func TestAFaultyResultInCBOR(t *testing.T) {
+	t.Parallel()
+	for says, value := range map[string]string{"result must be valid JSON": "{", "result must be nested at most": nested(101)} {
+		s := newSurface(t)
+		s.scheduler.receipts = []firjob.Receipt{firjob.ReceiptRecorded}
+		body := compact(t, firjob.Result{ID: firjob.Fire(1, someday), Token: 7, Outcome: firjob.OutcomeSucceeded, Result: json.RawMessage(value)})
+		s.wireAs(string(codec.CBOR), firjob.PathCallback, body).want(http.StatusOK)
+		if got := s.scheduler.results[0]; got.Outcome != firjob.OutcomeFailed || !got.Permanent || !strings.Contains(got.Error, says) {
+			t.Errorf("recorded %+v, want a permanent failure that says %q", got, says)
+		}
 	}
 }

@@ -3,15 +3,10 @@ package httpapi
 import (
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/codec"
 )
-
-// maxError bounds what is kept of a handler's error, in bytes.
-const maxError = 8 << 10
 
 // beat serves register and heartbeat, which are the same: a beat is a whole
 // registration.
@@ -40,41 +35,6 @@ func (s *server) leave(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// callback records results. It answers only after the commit.
-func (s *server) callback(w http.ResponseWriter, r *http.Request) error {
-	w.Header().Set("Accept", codec.Accepts)
-	c, in, err := readMessage[firjob.Callback](w, r, firjob.MaxCallbackBody)
-	if err != nil {
-		return err
-	}
-	if err := ownApp(r.Context(), c.App); err != nil {
-		return err
-	}
-	if err := firjob.Invalid(faultsOfCallback(c)); err != nil {
-		return err
-	}
-	now := time.Now()
-	for i := range c.Results {
-		r := &c.Results[i]
-		r.Error = storable(r.Error)
-		r.StartedAt, r.FinishedAt = credible(r.StartedAt, r.FinishedAt, now)
-	}
-	receipts, err := s.Scheduler.Finish(r.Context(), c)
-	if err != nil {
-		return fmt.Errorf("record results of %s: %w", c.Address, err)
-	}
-	return writeMessage(w, in, statusOfReceipts(receipts), firjob.CallbackReply{Results: receipts})
-}
-
-// storable cuts a handler's error to what can be kept. It is not refused: a
-// failure must not be lost over the way it was put.
-func storable(text string) string {
-	if len(text) > maxError {
-		text = strings.ToValidUTF8(text[:maxError-len("…")], "") + "…"
-	}
-	return strings.ReplaceAll(text, "\x00", "")
-}
-
 // Bounds of the times of an attempt. The longest timeout is 30 days; an
 // executor's estimate of the server's clock may run ahead a little.
 const (
@@ -95,15 +55,6 @@ func credible(started, finished, now time.Time) (time.Time, time.Time) {
 		finished = time.Time{}
 	}
 	return started, finished
-}
-
-func statusOfReceipts(receipts []firjob.Receipt) int {
-	for _, r := range receipts {
-		if r == firjob.ReceiptStale || r == firjob.ReceiptUnknown {
-			return http.StatusConflict
-		}
-	}
-	return http.StatusOK
 }
 
 func readBeat(w http.ResponseWriter, r *http.Request) (firjob.Beat, error) {

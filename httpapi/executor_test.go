@@ -9,6 +9,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/firjob/firjob"
 )
 
@@ -69,14 +71,10 @@ func TestFaultyMessagesOfExecutorsAreRefused(t *testing.T) {
 		"label as number": {firjob.PathHeartbeat, beat(where + `,"capacity":1,"labels":{"zone":"eu","gpu":2}`), 422, []string{"body.labels.gpu"}},
 		"leave":           {firjob.PathLeave, beat(`"address":"x","incarnation":"a","capacity":1`), 422, []string{"body.address"}},
 		"token":           {firjob.PathCallback, callback(goodResult, result(id, "0", "succeeded", "1")), 422, []string{"body.results[1].token"}},
-		"outcome":         {firjob.PathCallback, callback(result(id, "1", "lost", "1")), 422, []string{"body.results[0].outcome"}},
-		"large result":    {firjob.PathCallback, callback(goodResult, result(id, "1", "failed", `"`+strings.Repeat("x", firjob.MaxResult)+`"`)), 422, []string{"body.results[1].result"}},
-		"broken result":   {firjob.PathCallback, callback(result(id, "1", "failed", "\"\xff\"")), 422, []string{"body.results[0].result"}},
 		"NUL":             {firjob.PathRegister, beat(`"address":"10.0.0.7:1","incarnation":"\u0000","version":"\u0000","capacity":1`), 422, []string{"body.incarnation", "body.version"}},
 		"too many":        {firjob.PathCallback, callback(slices.Repeat([]string{goodResult}, firjob.MaxBatch+1)...), 422, []string{"body.results"}},
 		"execution id":    {firjob.PathCallback, callback(result("42", "1", "failed", "1")), 422, []string{"body.results[0].id"}},
 		"type":            {firjob.PathCallback, callback(result(id, `"1"`, "failed", "1")), 422, []string{"body.results[0].token"}},
-		"deep result":     {firjob.PathCallback, callback(goodResult, result(id, "1", "succeeded", nested(101))), 422, []string{"body.results[1].result"}},
 		"beyond 32 bits": {firjob.PathHeartbeat, beat(where + `,"capacity":3000000000,"queue":3000000000,"running":1000001`), 422,
 			[]string{"body.capacity", "body.queue", "body.running"}},
 		"beyond 64 bits":   {firjob.PathHeartbeat, beat(where + `,"capacity":99999999999999999999`), 422, []string{"body.capacity"}},
@@ -110,6 +108,49 @@ func TestFaultyMessagesOfExecutorsAreRefused(t *testing.T) {
 	}
 }
 
+// A fault of one result ends its attempt as failed, for good, and leaves the
+// others of the batch alone.
+func TestAFaultyResultIsRecordedAsFailed(t *testing.T) {
+	t.Parallel()
+	id := firjob.Fire(1, someday).String()
+	edited := func(old, replacement string) string {
+		return strings.Replace(result(id, "2", "succeeded", "1"), old, replacement, 1)
+	}
+	tests := map[string]struct{ item, want string }{
+		"too large": {result(id, "2", "succeeded", `"`+strings.Repeat("x", firjob.MaxResult)+`"`),
+			"result must have at most 1048576 bytes, not 1048578"},
+		"not UTF-8":          {result(id, "2", "succeeded", "\"\xff\""), "result must be UTF-8"},
+		"too deep":           {result(id, "2", "succeeded", nested(101)), "result must be nested at most 100 levels deep"},
+		"a server's outcome": {result(id, "2", "lost", "1"), "outcome must be succeeded, failed, timed_out or cancelled"},
+		"no outcome":         {edited(`"outcome":"succeeded",`, ""), "outcome must be succeeded, failed, timed_out or cancelled"},
+		"outcome's type":     {edited(`"succeeded"`, "5"), "outcome want a string, got a number"},
+		"time":               {edited(`"2027-01-01T00:00:00Z"`, `"noon"`), `started_at "noon" is not a time such as 2027-01-01T00:00:00Z`},
+		"time's type":        {edited(`"2027-01-01T00:00:01Z"`, `1798761601`), "finished_at want a string, got a number"},
+		"error's type":       {edited(`"result"`, `"error":{},"result"`), "error want a string, got an object"},
+		"retry_after's type": {edited(`"result"`, `"retry_after":90,"result"`), "retry_after want a string, got a number"},
+		"permanent's type":   {edited(`"result"`, `"permanent":"no","result"`), "permanent want a boolean, got a string"},
+		"with an error": {strings.Replace(result(id, "2", "lost", "1"), `"result"`, `"error":"no paper","result"`, 1),
+			"outcome must be succeeded, failed, timed_out or cancelled; the handler's error: no paper"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSurface(t)
+			s.scheduler.receipts = slices.Repeat([]firjob.Receipt{firjob.ReceiptRecorded}, 3)
+			s.wire(firjob.PathCallback, callback(goodResult, tt.item, goodResult)).want(http.StatusOK)
+			got := s.scheduler.results
+			if got[0].Outcome != firjob.OutcomeSucceeded || got[2].Outcome != firjob.OutcomeSucceeded || len(got) != 3 {
+				t.Fatalf("got %+v, want the others as they were", got)
+			}
+			want := firjob.Result{ID: firjob.Fire(1, someday), Token: 2, Outcome: firjob.OutcomeFailed, Permanent: true,
+				Error: "the server refused the result: " + tt.want}
+			if diff := cmp.Diff(want, got[1]); diff != "" {
+				t.Errorf("recorded (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestFaultsOfExecutorsAreSaidInPlainWords(t *testing.T) {
 	t.Parallel()
 	s := newSurface(t)
@@ -121,7 +162,6 @@ func TestFaultsOfExecutorsAreSaidInPlainWords(t *testing.T) {
 		{firjob.PathHeartbeat, where + `"queue":"5"}`, "want an integer, got a string"},
 		{firjob.PathHeartbeat, where + `"started_at":"noon"}`, `"noon" is not a time such as 2027-01-01T00:00:00Z`},
 		{firjob.PathHeartbeat, where + `"started_at":5}`, "want a string, got a number"},
-		{firjob.PathCallback, callback(result("", "1", "failed", nested(101))), "must be nested at most 100 levels deep"},
 	}
 	for _, tt := range tests {
 		body := strings.Replace(tt.body, `"id":""`, `"id":"`+firjob.Fire(1, someday).String()+`"`, 1)

@@ -48,6 +48,8 @@ func (f *faults) attempts(field string, list []firjob.AttemptRef) {
 	}
 }
 
+// faultsOfCallback finds what makes the whole callback unusable, and results that
+// belong to no attempt. Every other fault of a result is that result's alone.
 func faultsOfCallback(c firjob.Callback) []firjob.FieldError {
 	f := &faults{list: faultsOfSender(c.Address, c.Incarnation)}
 	if len(c.Results) > firjob.MaxBatch {
@@ -55,7 +57,7 @@ func faultsOfCallback(c firjob.Callback) []firjob.FieldError {
 		return f.list
 	}
 	for i, r := range c.Results {
-		f.items("results", i, faultsOfResult(r))
+		f.items("results", i, faultsOfAttempt(firjob.AttemptRef{ID: r.ID, Token: r.Token}))
 	}
 	return f.list
 }
@@ -78,8 +80,8 @@ func faultsOfSender(address, incarnation string) []firjob.FieldError {
 	return list
 }
 
-func faultsOfResult(r firjob.Result) []firjob.FieldError {
-	list := faultsOfAttempt(firjob.AttemptRef{ID: r.ID, Token: r.Token})
+// faultsOfResult finds what is wrong with a result beside its id and token.
+func faultsOfResult(r firjob.Result) (list []firjob.FieldError) {
 	switch r.Outcome {
 	case firjob.OutcomeSucceeded, firjob.OutcomeFailed, firjob.OutcomeTimedOut, firjob.OutcomeCancelled:
 	default:

@@ -53,25 +53,6 @@ func readWire[T any](w http.ResponseWriter, r *http.Request, maxBytes int64) (me
 	return message, err
 }
 
-// readMessage reads a message of maxBytes at most, in the encoding that its
-// Content-Type names.
-func readMessage[M codec.Message](w http.ResponseWriter, r *http.Request, maxBytes int64) (message M, in codec.Encoding, err error) {
-	in, err = codec.Of(r.Header.Get("Content-Type"))
-	if err != nil {
-		return message, in, unsupported(r)
-	}
-	err = readBody(w, r, maxBytes, func(body []byte) error {
-		if in == codec.JSON {
-			return readJSON(body, &message)
-		}
-		if err := codec.Decode(in, body, &message); err != nil {
-			return &httpError{status: http.StatusBadRequest, known: firjob.Errorf(firjob.CodeInvalid, "the body cannot be read as %s: %v", in, err)}
-		}
-		return nil
-	})
-	return message, in, err
-}
-
 // unsupported refuses the type of a body.
 func unsupported(r *http.Request) error {
 	return &httpError{
@@ -164,6 +145,8 @@ func wireType(t reflect.Type) string {
 		return huma.TypeArray
 	case reflect.Int, reflect.Int64, reflect.Uint32:
 		return huma.TypeInteger
+	case reflect.Bool:
+		return huma.TypeBoolean
 	}
 	return huma.TypeString
 }

@@ -26,7 +26,7 @@ func TestPermanentFailure(t *testing.T) {
 	s := newStore(t)
 	_, id := s.fire(func(j *firjob.Job) { j.Retry.MaxAttempts = 5 })
 	e := s.failed(s.mustClaim(id), func(r *firjob.Result) { r.Permanent = true })
-	if want := "no paper; permanent, as the handler said"; e.State != firjob.StateFailed || e.Reason != want ||
+	if want := "no paper; permanent: no further attempt"; e.State != firjob.StateFailed || e.Reason != want ||
 		len(e.Attempts) != 1 || e.Attempts[0].Reason != want {
 		t.Errorf("got %+v, want it failed after one attempt because of %q", e, want)
 	}

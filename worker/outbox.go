@@ -237,16 +237,15 @@ func (o *outbox) cut() []*item {
 }
 
 // deliver posts a batch. One that the server refuses for what it holds is
-// posted in halves, down to the single result, which is then given up: its
-// attempt is not held any more and the lease decides.
+// posted in halves, down to the single result, in whose place a failure is
+// reported.
 func (o *outbox) deliver(ctx context.Context, batch []*item) ([]firjob.Receipt, error) {
 	receipts, err := o.post(ctx, batch)
 	switch {
 	case err == nil || !indigestible(err):
 		return receipts, err
 	case len(batch) == 1:
-		o.log.Error("the server refuses a result; it is given up", "execution", batch[0].ref.ID.String(), "error", err)
-		return []firjob.Receipt{firjob.ReceiptUnknown}, nil
+		return o.deliverRefused(ctx, batch[0], err)
 	}
 	first, err := o.deliver(ctx, batch[:len(batch)/2])
 	if err != nil {
@@ -254,6 +253,32 @@ func (o *outbox) deliver(ctx context.Context, batch []*item) ([]firjob.Receipt, 
 	}
 	second, err := o.deliver(ctx, batch[len(batch)/2:])
 	return append(first, second...), err
+}
+
+// deliverRefused reports the attempt of a result that the server refuses as
+// failed for good: without any result the handler would run again. If the server
+// refuses that as well, the result is given up and the lease decides.
+func (o *outbox) deliverRefused(ctx context.Context, it *item, refusal error) ([]firjob.Receipt, error) {
+	failure := &item{ref: it.ref, result: firjob.Result{
+		ID: it.ref.ID, Token: it.ref.Token, Outcome: firjob.OutcomeFailed, Permanent: true,
+		Error:     "the server refused the result: " + refusal.Error(),
+		StartedAt: it.result.StartedAt, FinishedAt: it.result.FinishedAt,
+	}}
+	var err error
+	if failure.line, failure.result.Result, err = encodeResult(failure.result); err != nil {
+		return nil, err
+	}
+	receipts, err := o.post(ctx, []*item{failure})
+	if err != nil && !indigestible(err) {
+		return nil, err
+	}
+	log := o.log.With("execution", it.ref.ID.String(), "error", refusal)
+	if err != nil {
+		log.Error("the server refuses a result and the report of its failure; the result is given up")
+		return []firjob.Receipt{firjob.ReceiptUnknown}, nil
+	}
+	log.Error("the server refuses a result; its attempt was reported as failed")
+	return receipts, nil
 }
 
 func indigestible(err error) bool {

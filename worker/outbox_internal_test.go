@@ -243,6 +243,33 @@ func TestPoisonIsIsolated(t *testing.T) {
 	}
 }
 
+// In place of a result that the server refuses its attempt is reported as failed.
+func TestARefusedResultIsReportedAsFailed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var reported []firjob.Result
+		o := startOutbox(t, func(_ int, batch []*item) error {
+			for _, it := range batch {
+				if it.result.Outcome == firjob.OutcomeSucceeded {
+					return &statusError{status: http.StatusRequestEntityTooLarge}
+				}
+				reported = append(reported, it.result)
+			}
+			return nil
+		})
+		defer o.stop()
+		o.addMany(1)
+		o.flushed(t)
+		if len(reported) != 1 || reported[0].Outcome != firjob.OutcomeFailed || !reported[0].Permanent ||
+			!strings.Contains(reported[0].Error, "the server refused the result") {
+			t.Errorf("the server was told %+v, want one permanent failure", reported)
+		}
+		if len(o.acked) != 1 {
+			t.Errorf("%d results are done, want 1", len(o.acked))
+		}
+	})
+}
+
 func TestOutboxIsFull(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
