@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
-	"time"
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/codec"
@@ -30,7 +29,7 @@ func (s *server) callback(w http.ResponseWriter, r *http.Request) error {
 	if err := firjob.Invalid(faultsOfCallback(c)); err != nil {
 		return err
 	}
-	ctx, now := r.Context(), time.Now()
+	ctx := r.Context()
 	for i := range c.Results {
 		r := &c.Results[i]
 		if list := faultsOfResult(*r); len(list) > 0 {
@@ -39,7 +38,6 @@ func (s *server) callback(w http.ResponseWriter, r *http.Request) error {
 				"execution", r.ID.String(), "executor", c.Address, "fault", list[0].Field+" "+list[0].Message)
 		}
 		r.Error = storable(r.Error)
-		r.StartedAt, r.FinishedAt = credible(r.StartedAt, r.FinishedAt, now)
 	}
 	receipts, err := s.Scheduler.Finish(ctx, c)
 	if err != nil {

@@ -35,28 +35,6 @@ func (s *server) leave(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// Bounds of the times of an attempt. The longest timeout is 30 days; an
-// executor's estimate of the server's clock may run ahead a little.
-const (
-	oldestAttempt = firjob.MaxTimeout + 24*time.Hour
-	aheadOfUs     = time.Minute
-)
-
-// credible returns the times of an attempt as far as they can be true. What an
-// executor with a wrong clock says becomes unknown, the zero time: an unknown
-// start has no lateness, and the store ends the attempt when it hears of it. The
-// result counts all the same.
-func credible(started, finished, now time.Time) (time.Time, time.Time) {
-	possible := func(t time.Time) bool { return t.After(now.Add(-oldestAttempt)) && t.Before(now.Add(aheadOfUs)) }
-	if !possible(started) {
-		started = time.Time{}
-	}
-	if !possible(finished) || finished.Before(started) {
-		finished = time.Time{}
-	}
-	return started, finished
-}
-
 func readBeat(w http.ResponseWriter, r *http.Request) (firjob.Beat, error) {
 	beat, err := readWire[firjob.Beat](w, r, firjob.MaxCallbackBody)
 	if err != nil {

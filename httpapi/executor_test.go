@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -169,38 +168,6 @@ func TestFaultsOfExecutorsAreSaidInPlainWords(t *testing.T) {
 		if len(p.Errors) != 1 || p.Errors[0].Message != tt.want {
 			t.Errorf("%s: got %+v, want %q", body, p.Errors, tt.want)
 		}
-	}
-}
-
-// What an executor says of times is believed as far as it can be true.
-func TestTimesOfAttempts(t *testing.T) {
-	t.Parallel()
-	now := time.Now().UTC()
-	at := func(d time.Duration) time.Time { return now.Add(d) }
-	never, far := time.Time{}, time.Date(9999, 12, 31, 23, 0, 0, 0, time.FixedZone("", -3600*2))
-	tests := map[string]struct{ started, finished, wantStarted, wantFinished time.Time }{
-		"as they should be":     {at(-time.Hour), at(0), at(-time.Hour), at(0)},
-		"the longest timeout":   {at(-firjob.MaxTimeout), at(0), at(-firjob.MaxTimeout), at(0)},
-		"a little ahead":        {at(30 * time.Second), at(31 * time.Second), at(30 * time.Second), at(31 * time.Second)},
-		"a clock in 1970":       {time.UnixMilli(5), time.UnixMilli(9), never, never},
-		"a clock in year 10000": {far, far, never, never},
-		"ahead":                 {at(-time.Second), at(time.Hour), at(-time.Second), never},
-		"backwards":             {at(-time.Second), at(-2 * time.Second), at(-time.Second), never},
-		"start unknown":         {never, at(-time.Second), never, at(-time.Second)},
-		"nothing known":         {never, never, never, never},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newSurface(t)
-			s.scheduler.receipts = []firjob.Receipt{firjob.ReceiptRecorded}
-			text := func(t time.Time) string { return t.Format(time.RFC3339Nano) }
-			body := strings.NewReplacer("2027-01-01T00:00:00Z", text(tt.started), "2027-01-01T00:00:01Z", text(tt.finished)).Replace(callback(goodResult))
-			s.wire(firjob.PathCallback, body).want(http.StatusOK)
-			if got := s.scheduler.results[0]; !got.StartedAt.Equal(tt.wantStarted) || !got.FinishedAt.Equal(tt.wantFinished) {
-				t.Errorf("got %v to %v, want %v to %v", got.StartedAt, got.FinishedAt, tt.wantStarted, tt.wantFinished)
-			}
-		})
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -26,24 +25,12 @@ func (s *server) report(w http.ResponseWriter, r *http.Request) error {
 	if err := firjob.Invalid(faultsOfReport(message)); err != nil {
 		return err
 	}
-	dateLines(message.Logs, time.Now())
 	reply, err := s.Scheduler.Report(r.Context(), message)
 	if err != nil {
 		return fmt.Errorf("take the report of %s: %w", message.Address, err)
 	}
 	writeJSON(w, jsonType, http.StatusOK, reply)
 	return nil
-}
-
-// dateLines puts now in place of times that cannot be true.
-func dateLines(chunks []firjob.LogChunk, now time.Time) {
-	for _, c := range chunks {
-		for i, line := range c.Lines {
-			if line.At.Before(now.Add(-oldestAttempt)) || line.At.After(now.Add(aheadOfUs)) {
-				c.Lines[i].At = now.UTC()
-			}
-		}
-	}
 }
 
 func faultsOfReport(m firjob.Report) []firjob.FieldError {

@@ -17,6 +17,7 @@ const beatTimeout = 300 * time.Millisecond
 func (s *Scheduler) Beat(ctx context.Context, beat firjob.Beat) (firjob.BeatReply, error) {
 	executor := beat.Executor
 	executor.LastBeat = s.clock.Now()
+	executor.StartedAt = notAfter(executor.StartedAt, executor.LastBeat)
 	turned := s.executors.seenNow(ctx, executor)
 	s.beatRedis(ctx, executor)
 	if turned {
@@ -91,6 +92,18 @@ func (s *Scheduler) holdConfirmed(ctx context.Context, held []firjob.Held) ([]he
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	return s.holds.Do(ctx, held)
+}
+
+// notAfter returns a time that an executor reports, at most now. One that is ahead
+// by more than a second is unknown, the zero time.
+func notAfter(t, now time.Time) time.Time {
+	switch {
+	case t.After(now.Add(time.Second)):
+		return time.Time{}
+	case t.After(now):
+		return now
+	}
+	return t
 }
 
 func (s *Scheduler) beatRedis(ctx context.Context, executor firjob.Executor) {

@@ -103,7 +103,7 @@ func (db *DB) recordSuccesses(ctx context.Context, tx pgx.Tx, results []firjob.F
 	}
 	low, high := bounds(s.ids)
 	rows, _ := tx.Query(ctx, succeedStatement(), uuids(s.ids), low, high,
-		s.tokens, s.executors, s.incarnations, s.started, s.ended, s.bodies)
+		s.tokens, s.executors, s.incarnations, s.started, s.ended, s.bodies, clockSlack)
 	done, err := pgx.CollectRows(rows, scanFinished)
 	for _, f := range done {
 		receipts[s.at[f.id]] = firjob.ReceiptRecorded
@@ -112,7 +112,7 @@ func (db *DB) recordSuccesses(ctx context.Context, tx pgx.Tx, results []firjob.F
 }
 
 const succeedSQL = `UPDATE executions AS e SET
-		state = 'succeeded', started_at = r.started_at, finished_at = least(coalesce(r.finished_at, now()), now()),
+		state = 'succeeded', started_at = ` + heldStartSQL + `, finished_at = ` + heldEndSQL + `,
 		executor = r.executor, incarnation = r.incarnation, result = r.result::json, reason = NULL
 	FROM unnest($1::uuid[], $4::bigint[], $5::text[], $6::text[], $7::timestamptz[], $8::timestamptz[], $9::text[])
 			AS r(id, token, executor, incarnation, started_at, finished_at, result)
@@ -143,7 +143,7 @@ func gatherSuccesses(results []firjob.FinishItem, apps *jobApps) *successes {
 		s.executors = append(s.executors, clean(item.Executor.Address))
 		s.incarnations = append(s.incarnations, clean(item.Executor.Incarnation))
 		s.started = append(s.started, instant(r.StartedAt))
-		s.ended = append(s.ended, instant(r.FinishedAt))
+		s.ended = append(s.ended, instant(endAfter(r.StartedAt, r.FinishedAt)))
 		s.bodies = append(s.bodies, storableJSON(r.Result))
 	}
 	return s

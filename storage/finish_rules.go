@@ -13,7 +13,7 @@ import (
 // attemptColumns are the columns that scanAttempt reads, in its order.
 const attemptColumns = `id, now(), job_version, state::text, attempt, lost, token, cancel, follow, due_at,
 	started_at, finished_at, coalesce(executor, ''), coalesce(incarnation, ''), coalesce(reason, ''), result, attempts,
-	lease_until, deadline_at`
+	lease_until, deadline_at, claimed_at`
 
 // attemptRow is an execution, locked, whose latest attempt is judged. The rules
 // below change it in memory; settle writes it.
@@ -28,6 +28,7 @@ type attemptRow struct {
 	dueAt                 time.Time
 	startedAt, finishedAt time.Time // zero: unknown
 	leaseUntil, deadline  time.Time // zero: none
+	claimedAt             time.Time
 	executor, incarnation string
 	reason                string
 	result                json.RawMessage
@@ -40,15 +41,15 @@ type attemptRow struct {
 
 func scanAttempt(row pgx.CollectableRow) (attemptRow, error) {
 	var a attemptRow
-	var started, finished, lease, deadline *time.Time
+	var started, finished, lease, deadline, claimed *time.Time
 	var result, attempts []byte
 	err := row.Scan((*[16]byte)(&a.id), &a.now, &a.version, &a.state, &a.attempt, &a.lost, &a.token, &a.cancel, &a.follow,
-		&a.dueAt, &started, &finished, &a.executor, &a.incarnation, &a.reason, &result, &attempts, &lease, &deadline)
+		&a.dueAt, &started, &finished, &a.executor, &a.incarnation, &a.reason, &result, &attempts, &lease, &deadline, &claimed)
 	if err != nil {
 		return a, err
 	}
 	a.startedAt, a.finishedAt, a.result = orZero(started), orZero(finished), result
-	a.leaseUntil, a.deadline = orZero(lease), orZero(deadline)
+	a.leaseUntil, a.deadline, a.claimedAt = orZero(lease), orZero(deadline), orZero(claimed)
 	a.attempts, err = readAttemptsJSON(attempts)
 	return a, err
 }
@@ -104,12 +105,9 @@ func (a *attemptRow) lastWasLost(token int64) bool {
 func (a *attemptRow) take(item firjob.FinishItem, random float64) {
 	r := item.Result
 	a.executor, a.incarnation = clean(item.Executor.Address), clean(item.Executor.Incarnation)
-	a.startedAt, a.result = r.StartedAt, r.Result
+	started, at := heldTimes(r.StartedAt, r.FinishedAt, a.startedAt, a.claimedAt, a.now)
+	a.startedAt, a.result = started, r.Result
 	a.permanent, a.retryAfter = r.Permanent, r.RetryAfter
-	at := r.FinishedAt
-	if at.IsZero() || at.After(a.now) {
-		at = a.now
-	}
 	a.end(r.Outcome, at, clean(r.Error), random)
 }
 

@@ -14,7 +14,10 @@ func TestFinishRecordsTheResult(t *testing.T) {
 	s := newStore(t)
 	_, id := s.fire(nil)
 	a := s.mustClaim(id)
+	s.exec(`UPDATE executions SET claimed_at = now() - interval '1 minute' WHERE id = $1`, [16]byte(id))
 	start := id.ScheduledAt().Add(7 * time.Millisecond)
+	for s.now().Before(start.Add(2 * time.Millisecond)) { // each look takes a round trip to the store
+	}
 	got, err := s.Finish(t.Context(), []firjob.FinishItem{{Executor: executor, Result: firjob.Result{
 		ID: id, Token: a.Token, Outcome: firjob.OutcomeSucceeded, Result: json.RawMessage(`{"rows": 3}`),
 		StartedAt: start, FinishedAt: start.Add(time.Millisecond)}}})

@@ -342,6 +342,7 @@ func TestStats(t *testing.T) {
 	ids := s.plan(job, now.Add(-3*time.Second), now.Add(-2*time.Second), now.Add(-time.Second), now.Add(time.Minute))
 	for i, id := range ids[:3] {
 		a := s.mustClaim(id)
+		s.exec(`UPDATE executions SET claimed_at = now() - interval '1 minute' WHERE id = $1`, [16]byte(id))
 		start := id.ScheduledAt().Add(time.Duration(10*i-10) * time.Millisecond)
 		if _, err := s.Finish(t.Context(), []firjob.FinishItem{{Executor: executor, Result: firjob.Result{
 			ID: id, Token: a.Token, Outcome: firjob.OutcomeSucceeded, StartedAt: start, FinishedAt: start}}}); err != nil {
