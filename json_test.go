@@ -2,8 +2,10 @@ package firjob_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"pgregory.net/rapid"
 
@@ -57,6 +59,69 @@ func TestWhatCheckJSONTakesCanTravel(t *testing.T) {
 		}
 		if err := json.Unmarshal(batch, new([]firjob.Result)); err != nil {
 			t.Fatalf("%s passes and cannot be read: %v", text, err)
+		}
+	})
+}
+
+func TestShortestJSON(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`1`:                                `1`,
+		" { \"a\" :\n[ 1.50 ,\ttrue ]\r} ": `{"a":[1.50,true]}`,
+		`"a b\u0041\u4e2d\/\ud83d\ude00"`:  `"a bA中/😀"`,
+		`"\u000a\u0022\u005c\u0000\u001F"`: `"\n\"\\\u0000\u001F"`,
+		`"\ud800 \udc00\ud800\n"`:          `"\ud800 \udc00\ud800\n"`,
+		`"\" \\" `:                         `"\" \\"`,
+		`{"\u0061":1,"a":2}`:               `{"a":1,"a":2}`,
+	} {
+		if got := string(firjob.ShortestJSON([]byte(text))); got != want {
+			t.Errorf("%s: got %s, want %s", text, got, want)
+		}
+	}
+}
+
+// However a value is spelled, its shortest spelling is the same, says the same, and
+// is what a limit counts.
+func TestLimitsDoNotCountTheSpelling(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		value := map[string]any{rapid.String().Draw(t, "name"): rapid.SliceOf(rapid.String()).Draw(t, "texts"), "n": 1.5}
+		plain, err := json.Marshal(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		indented, err := json.MarshalIndent(value, " ", "\t")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var escaped strings.Builder
+		for _, r := range string(plain) {
+			if r < 128 {
+				escaped.WriteRune(r)
+				continue
+			}
+			for _, unit := range utf16.AppendRune(nil, r) {
+				fmt.Fprintf(&escaped, `\u%04X`, unit)
+			}
+		}
+		want := firjob.ShortestJSON(plain)
+		var back map[string]any
+		if err := json.Unmarshal(want, &back); err != nil {
+			t.Fatalf("%s: %v", want, err)
+		}
+		if again, err := json.Marshal(back); err != nil || string(again) != string(plain) {
+			t.Fatalf("%s became %s (%v)", plain, again, err)
+		}
+		for _, spelled := range [][]byte{indented, []byte(escaped.String()), want} {
+			if got := firjob.ShortestJSON(spelled); string(got) != string(want) {
+				t.Fatalf("%s: got %s, want %s", spelled, got, want)
+			}
+			if err := firjob.CheckJSON(spelled, len(want)); err != nil {
+				t.Fatalf("%s: %v", spelled, err)
+			}
+			if firjob.CheckJSON(spelled, len(want)-1) == nil {
+				t.Fatalf("%s passes a limit below its shortest spelling %s", spelled, want)
+			}
 		}
 	})
 }

@@ -70,12 +70,14 @@ func TestValidateAddress(t *testing.T) {
 
 func TestValidateParams(t *testing.T) {
 	t.Parallel()
-	for _, params := range []string{"", "null", "1", `{"a":[]}`} {
+	for _, params := range []string{"", "null", "1", `{"a":[]}`, strings.Repeat(" ", firjob.MaxParams) + "1",
+		`"` + strings.Repeat(`\u4e2d`, 21_000) + `"`} {
 		if got := firjob.ValidateParams([]byte(params)); got != nil {
-			t.Errorf("%q: got %+v, want no fault", params, got)
+			t.Errorf("%.20q: got %+v, want no fault", params, got)
 		}
 	}
-	for _, params := range []string{"{", "{} {}", "'a'", "\"\xff\"", strings.Repeat(" ", firjob.MaxParams) + "1"} {
+	for _, params := range []string{"{", "{} {}", "'a'", "\"\xff\"", `"` + strings.Repeat(`\u4e2d`, 22_000) + `"`,
+		`"` + strings.Repeat("x", firjob.MaxParams-1) + `"`} {
 		if got := firjob.ValidateParams([]byte(params)); len(got) != 1 || got[0].Field != "params" || got[0].Value != nil {
 			t.Errorf("%.20q: got %+v, want one fault of params without its value", params, got)
 		}

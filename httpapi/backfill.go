@@ -98,9 +98,7 @@ func (s *server) backfillJob(ctx context.Context, in *jobRequest) (*created[back
 		f.also(r.Validate(time.Now(), retention)) // else the store does, by its clock
 		return nil, f.err()
 	}
-	if r.Params, err = compact(r.Params); err != nil {
-		return nil, err
-	}
+	r.Params = firjob.ShortestJSON(r.Params)
 	b, followed, err := s.Store.CreateBackfill(ctx, r, retention)
 	if err != nil {
 		return nil, fmt.Errorf("backfill job %d: %w", in.ID, err)

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -155,12 +154,12 @@ func (s *server) triggerMany(ctx context.Context, in *struct {
 	for i, raw := range items {
 		f := &faults{}
 		item := decode[triggerItemInput](s, raw, f)
-		t, err := s.triggerOf(firjob.JobID(in.ID), triggerInput{item.Params, item.At, item.Delay}, f)
+		t := s.triggerOf(firjob.JobID(in.ID), triggerInput{item.Params, item.At, item.Delay}, f)
 		if item.Key != nil {
 			t.Key = *item.Key
 			f.key(t.Key)
 		}
-		if err = cmp.Or(f.err(), err); err != nil {
+		if err := f.err(); err != nil {
 			b.fail(i, err)
 			continue
 		}

@@ -203,7 +203,7 @@ func (s *server) transform(ctx huma.Context, _ string, v any) (any, error) {
 	p := &problem{Status: found.Status, Detail: found.Detail, Code: firjob.CodeInvalid, RequestID: requestIDOf(ctx.Context())}
 	switch {
 	case found.Status == http.StatusRequestEntityTooLarge:
-		p.Code, p.Detail = firjob.CodeTooLarge, fmt.Sprintf("the body is larger than %d bytes", bodyLimitOf(ctx.Operation()))
+		p.Code, p.Detail = firjob.CodeTooLarge, fmt.Sprintf(bodyTooLarge, bodyLimitOf(ctx.Operation()))
 	case found.Status == http.StatusUnprocessableEntity:
 		p.Detail = "the request has faulty fields"
 	case found.Status >= http.StatusInternalServerError:
@@ -216,6 +216,10 @@ func (s *server) transform(ctx huma.Context, _ string, v any) (any, error) {
 	s.complete(p)
 	return p, nil
 }
+
+// bodyTooLarge tells the limit of a request from the limits of what it holds, which
+// do not count spelling.
+const bodyTooLarge = "the body is larger than %d bytes, the limit of a whole request, with its spaces and escapes"
 
 func bodyLimitOf(op *huma.Operation) int64 {
 	if op == nil || op.MaxBodyBytes == 0 {

@@ -76,7 +76,7 @@ func faultsOfLine(line firjob.LogLine) []firjob.FieldError {
 	if new(slog.Level).UnmarshalText([]byte(line.Level)) != nil {
 		f.add("level", line.Level, "must be DEBUG, INFO, WARN or ERROR, or a form in between such as INFO+2")
 	}
-	if size := len(line.Text) + len(line.Attrs); size > firjob.MaxLogLine {
+	if size := len(line.Text) + firjob.JSONSize(line.Attrs, firjob.MaxLogLine-len(line.Text)); size > firjob.MaxLogLine {
 		f.add("text", nil, fmt.Sprintf("has, with its attributes, %d bytes, more than %d", size, firjob.MaxLogLine))
 	}
 	if err := firjob.CheckJSON(line.Attrs, firjob.MaxLogLine); err != nil {

@@ -1,8 +1,6 @@
 package httpapi
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -44,8 +42,8 @@ func (s *server) triggerJob(ctx context.Context, in *triggerRequest) (*created[e
 		return nil, err
 	}
 	f := &faults{}
-	t, err := s.triggerOf(firjob.JobID(in.ID), decode[triggerInput](s, body, f), f)
-	if err = cmp.Or(f.err(), err); err != nil {
+	t := s.triggerOf(firjob.JobID(in.ID), decode[triggerInput](s, body, f), f)
+	if err := f.err(); err != nil {
 		return nil, err
 	}
 	t.Key = in.Key
@@ -60,7 +58,7 @@ func (s *server) triggerJob(ctx context.Context, in *triggerRequest) (*created[e
 }
 
 // triggerOf returns what the store is asked for; faults of the input are in f.
-func (s *server) triggerOf(job firjob.JobID, input triggerInput, f *faults) (firjob.TriggerRequest, error) {
+func (s *server) triggerOf(job firjob.JobID, input triggerInput, f *faults) firjob.TriggerRequest {
 	t := firjob.TriggerRequest{Job: job, Horizon: s.Scheduler.Horizon()}
 	if string(input.Params) != "null" {
 		t.Params = input.Params
@@ -79,12 +77,10 @@ func (s *server) triggerOf(job firjob.JobID, input triggerInput, f *faults) (fir
 		}
 	}
 	t.Delay = f.delay(input.Delay)
-	if len(f.list) > 0 {
-		return t, nil
+	if len(f.list) == 0 {
+		t.Params = firjob.ShortestJSON(t.Params) // a repeat is the same request however it is spelled
 	}
-	var err error
-	t.Params, err = compact(t.Params)
-	return t, err
+	return t
 }
 
 func (f *faults) delay(text *string) time.Duration {
@@ -94,17 +90,4 @@ func (f *faults) delay(text *string) time.Duration {
 		f.add("delay", *text, fmt.Sprintf("must be 0s to %v", firjob.Duration(firjob.MaxBacklog)))
 	}
 	return d.Std()
-}
-
-// compact takes the spaces out of valid params: a repeated request is the same
-// request however it is laid out.
-func compact(params json.RawMessage) (json.RawMessage, error) {
-	if params == nil {
-		return nil, nil
-	}
-	var text bytes.Buffer
-	if err := json.Compact(&text, params); err != nil {
-		return nil, fmt.Errorf("compact the params: %w", err)
-	}
-	return text.Bytes(), nil
 }

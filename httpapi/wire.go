@@ -37,7 +37,7 @@ func readBody(w http.ResponseWriter, r *http.Request, maxBytes int64, use func(b
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return firjob.Errorf(firjob.CodeTooLarge, "the body is larger than %d bytes", tooLarge.Limit)
+		return firjob.Errorf(firjob.CodeTooLarge, bodyTooLarge, tooLarge.Limit)
 	case err != nil:
 		return firjob.Errorf(firjob.CodeInvalid, "the body ended early: %v", err)
 	}

@@ -219,3 +219,20 @@ func TestFinishersRace(t *testing.T) {
 		t.Errorf("receipts: got %v, want %d recorded and three times as many duplicates", counts, len(items))
 	}
 }
+
+// A result is kept in its shortest spelling if it is within the limit only so.
+func TestALongSpellingOfAResultIsKept(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	_, id := s.fire(nil)
+	a := s.mustClaim(id)
+	n := firjob.MaxResult/3 - 10
+	got, err := s.Finish(t.Context(), []firjob.FinishItem{{Executor: executor, Result: firjob.Result{
+		ID: id, Token: a.Token, Outcome: firjob.OutcomeSucceeded, Result: json.RawMessage(`"` + strings.Repeat(`\u4e2d`, n) + `"`)}}})
+	if err != nil || got.Receipts[0] != firjob.ReceiptRecorded {
+		t.Fatalf("got %v, %v", got, err)
+	}
+	if e := s.get(id); string(e.Result) != `"`+strings.Repeat("中", n)+`"` {
+		t.Errorf("kept %d bytes that begin with %.40s", len(e.Result), e.Result)
+	}
+}

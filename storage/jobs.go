@@ -84,7 +84,7 @@ func (e *jobEncoder) columns(j *firjob.Job) ([]any, error) {
 			texts[i] = text(data)
 		}
 	}
-	return []any{j.Name, j.Handler, text(j.Params), string(j.Schedule.Kind), texts[0], string(j.Misfire.Policy),
+	return []any{j.Name, j.Handler, text(firjob.FitJSON(j.Params, firjob.MaxParams)), string(j.Schedule.Kind), texts[0], string(j.Misfire.Policy),
 		j.Misfire.Grace.Std().Milliseconds(), string(j.Overlap), string(j.Route), string(j.Delivery),
 		j.Timeout.Std().Milliseconds(), e.retryText, int32(j.Priority), j.Enabled, j.PausedReason, int32(j.Misfire.MaxCatchUp),
 		j.StartDeadline.Std().Milliseconds(), int32(j.MaxRunning), int32(j.QueueLimit), j.ReplaceAfter.Std().Milliseconds(),

@@ -78,6 +78,7 @@ func lineJSON(line firjob.LogLine) string {
 	if !json.Valid(line.Attrs) {
 		line.Attrs = nil
 	}
+	line.Attrs = firjob.FitJSON(line.Attrs, firjob.MaxLogLine)
 	text, err := json.Marshal(line)
 	if err != nil { // a time beyond what JSON can say
 		text, _ = json.Marshal(firjob.LogLine{Level: line.Level, Text: line.Text})

@@ -22,8 +22,11 @@ func storableJSON(body json.RawMessage) *string {
 		return nil
 	}
 	text := clean(string(body))
-	if firjob.CheckJSON([]byte(text), firjob.MaxResult) != nil {
+	switch {
+	case firjob.CheckJSON([]byte(text), firjob.MaxResult) != nil:
 		text = `{"firjob": "the result was not stored: it is no JSON, too large, or nested too deeply"}`
+	case len(text) > firjob.MaxResult:
+		text = string(firjob.ShortestJSON([]byte(text)))
 	}
 	return &text
 }
