@@ -3,6 +3,7 @@ package httpapi
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -64,7 +65,8 @@ func (s *server) routeJobs() {
 	register(s, operation{id: "delete-job", method: http.MethodDelete, path: "/jobs/{id}", tag: "Jobs",
 		summary: "Delete a job", description: "Planned executions are superseded; history stays. Refused while it triggers other jobs. If-Match is required."}, s.deleteJob)
 	register(s, operation{id: "pause-job", method: http.MethodPost, path: "/jobs/{id}/pause", tag: "Jobs",
-		summary: "Pause a job", body: reflect.TypeFor[pauseInput](), bodyOptional: true}, s.pauseJob)
+		summary: "Pause a job", description: "A job that is paused stays as it is, with its reason, unless another reason is given.",
+		body: reflect.TypeFor[pauseInput](), bodyOptional: true}, s.pauseJob)
 	register(s, operation{id: "resume-job", method: http.MethodPost, path: "/jobs/{id}/resume", tag: "Jobs",
 		summary: "Resume a job", description: "Fires that passed while it was paused are not made up for.",
 		body: reflect.TypeFor[pauseInput](), bodyOptional: true}, s.resumeJob)
@@ -176,6 +178,9 @@ func (s *server) pauseJob(ctx context.Context, in *jobRequest) (*tagged[jobBody]
 		return nil, err
 	}
 	return s.changeJob(ctx, firjob.JobID(in.ID), cmp.Or(in.IfMatch, anyVersion), func(_ time.Time, j *firjob.Job) error {
+		if !j.Enabled && (reason == "" || reason == j.PausedReason) {
+			return errUnchanged
+		}
 		j.Enabled, j.PausedReason = false, reason
 		return nil
 	})
@@ -186,6 +191,9 @@ func (s *server) resumeJob(ctx context.Context, in *jobRequest) (*tagged[jobBody
 		return nil, err
 	}
 	return s.changeJob(ctx, firjob.JobID(in.ID), cmp.Or(in.IfMatch, anyVersion), func(_ time.Time, j *firjob.Job) error {
+		if j.Enabled {
+			return errUnchanged
+		}
 		j.Enabled, j.PausedReason = true, ""
 		return nil
 	})
@@ -207,16 +215,24 @@ func (s *server) pauseReason(raw []byte) (string, error) {
 	return strings.TrimSpace(*in.Reason), f.err()
 }
 
+// errUnchanged is what an edit returns that leaves the job as it is.
+var errUnchanged = errors.New("the job is as it was asked for")
+
 // changeJob edits a job in the store, if it is of the version that match names,
 // then tells the scheduler.
 func (s *server) changeJob(ctx context.Context, id firjob.JobID, match string, edit func(now time.Time, j *firjob.Job) error) (*tagged[jobBody], error) {
+	var old firjob.Job
 	job, followed, err := s.Store.UpdateJob(ctx, id, func(now time.Time, j *firjob.Job) error {
 		if err := checkMatch(match, j.Version); err != nil {
 			return err
 		}
+		old = *j
 		return edit(now, j)
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, errUnchanged):
+		return taggedJob(old), nil
+	case err != nil:
 		return nil, fmt.Errorf("change job %d: %w", id, err)
 	}
 	followed.Plan = []firjob.JobID{id} // no other's fires change

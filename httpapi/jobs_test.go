@@ -291,6 +291,33 @@ func TestPauseAndResume(t *testing.T) {
 	}
 }
 
+// A pause of a paused job changes nothing, unless it gives another reason.
+func TestPauseOfAPausedJob(t *testing.T) {
+	t.Parallel()
+	s := newSurface(t)
+	path := s.job(goodJob)
+	type state struct {
+		Enabled      bool
+		Version      int
+		PausedReason string `json:"paused_reason"`
+	}
+	s.call("POST", path+"/pause", `{"reason":"upstream is down"}`).want(http.StatusOK)
+	for _, tt := range []struct {
+		body string
+		want state
+	}{
+		{``, state{false, 2, "upstream is down"}},
+		{`{"reason":"upstream is down"}`, state{false, 2, "upstream is down"}},
+		{`{"reason":"moving house"}`, state{false, 3, "moving house"}},
+		{`{}`, state{false, 3, "moving house"}},
+	} {
+		var got state
+		if s.call("POST", path+"/pause", tt.body).want(http.StatusOK).into(&got); got != tt.want {
+			t.Errorf("pause with %q: got %+v, want %+v", tt.body, got, tt.want)
+		}
+	}
+}
+
 func TestDelete(t *testing.T) {
 	t.Parallel()
 	s := newSurface(t)

@@ -1,7 +1,9 @@
 package storage_test
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -151,4 +153,29 @@ func TestEditTellsWhatFollows(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantIDs(t, "let in by the delete", idsOf(followed.Announce), behind.ID)
+}
+
+// A refusal to delete a parent names its children, the first ten of many.
+func TestARefusedDeletionNamesTheChildren(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	parent := s.job(nil)
+	var names []string
+	for n := range 12 {
+		child := s.child("", firjob.OnSuccess, parent)
+		names = append(names, fmt.Sprintf("%d (%s/%s)", child.ID, child.App, child.Name))
+		if n == 0 {
+			_, err := s.delete(parent.ID)
+			wantMessage(t, err, "triggers 1 other jobs: "+names[0]+"; take it out of their parents first")
+		}
+	}
+	_, err := s.delete(parent.ID)
+	wantMessage(t, err, "triggers 12 other jobs: "+strings.Join(names[:10], ", ")+" and 2 more; take it out of their parents first")
+}
+
+func wantMessage(t *testing.T, err error, want string) {
+	t.Helper()
+	if firjob.CodeOf(err) != firjob.CodeConflict || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want a conflict that says %q", err, want)
+	}
 }

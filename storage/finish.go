@@ -112,7 +112,7 @@ func (db *DB) recordSuccesses(ctx context.Context, tx pgx.Tx, results []firjob.F
 }
 
 const succeedSQL = `UPDATE executions AS e SET
-		state = 'succeeded', started_at = ` + heldStartSQL + `, finished_at = ` + heldEndSQL + `,
+		state = 'succeeded', started_at = ` + heldStart + `, finished_at = ` + heldEnd + `,
 		executor = r.executor, incarnation = r.incarnation, result = r.result::json, reason = NULL
 	FROM unnest($1::uuid[], $4::bigint[], $5::text[], $6::text[], $7::timestamptz[], $8::timestamptz[], $9::text[])
 			AS r(id, token, executor, incarnation, started_at, finished_at, result)

@@ -10,11 +10,11 @@ const clockSlack = time.Second
 // SQL, for successes, and heldTime for the rest. "sent" of an attempt is when its
 // claim was made or, of an exclusive one, when its start was granted.
 const (
-	sentSQL      = `coalesce(e.started_at, e.claimed_at)`
-	heldStartSQL = `CASE WHEN r.started_at BETWEEN ` + sentSQL + ` - $10::interval AND now() + $10::interval
-		THEN least(greatest(r.started_at, ` + sentSQL + `), now()) ELSE e.started_at END`
-	heldEndSQL = `CASE WHEN r.finished_at BETWEEN ` + sentSQL + ` - $10::interval AND now() + $10::interval
-		THEN least(greatest(r.finished_at, ` + sentSQL + `), now()) ELSE now() END`
+	sentAt    = `coalesce(e.started_at, e.claimed_at)`
+	heldStart = `CASE WHEN r.started_at BETWEEN ` + sentAt + ` - $10::interval AND now() + $10::interval
+		THEN least(greatest(r.started_at, ` + sentAt + `), now()) ELSE e.started_at END`
+	heldEnd = `CASE WHEN r.finished_at BETWEEN ` + sentAt + ` - $10::interval AND now() + $10::interval
+		THEN least(greatest(r.finished_at, ` + sentAt + `), now()) ELSE now() END`
 )
 
 // heldTime returns a time that an executor reports, held between what the store

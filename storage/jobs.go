@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/firjob/firjob"
@@ -305,7 +306,7 @@ func (db *DB) DeleteJob(ctx context.Context, id firjob.JobID, check func(firjob.
 			return err
 		}
 		if old.hasChildren {
-			return firjob.Errorf(firjob.CodeConflict, "job %d triggers other jobs; take it out of their parents first", id)
+			return hasChildren(ctx, tx, id)
 		}
 		if err := setParents(ctx, tx, id, old.Parents, nil); err != nil {
 			return err
@@ -321,6 +322,33 @@ func (db *DB) DeleteJob(ctx context.Context, id firjob.JobID, check func(firjob.
 	})
 	return followed, jobError("delete the job", id, err)
 }
+
+// maxNamedChildren bounds the children that a refusal names.
+const maxNamedChildren = 10
+
+// hasChildren returns the refusal to delete a job that triggers others.
+func hasChildren(ctx context.Context, tx pgx.Tx, id firjob.JobID) error {
+	rows, _ := tx.Query(ctx, namedChildrenSQL, int32(id), maxNamedChildren)
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	var count int
+	if err := tx.QueryRow(ctx, countChildrenSQL, int32(id)).Scan(&count); err != nil {
+		return err
+	}
+	text := strings.Join(names, ", ")
+	if more := count - len(names); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return firjob.Errorf(firjob.CodeConflict, "job %d triggers %d other jobs: %s; take it out of their parents first", id, count, text)
+}
+
+const (
+	namedChildrenSQL = `SELECT p.child || ' (' || j.app || '/' || j.name || ')' FROM job_parents AS p JOIN jobs AS j ON j.id = p.child
+		WHERE p.parent = $1 ORDER BY p.child LIMIT $2`
+	countChildrenSQL = `SELECT count(*) FROM job_parents WHERE parent = $1`
+)
 
 const deleteJobSQL = `UPDATE jobs SET deleted_at = now(), updated_at = now(), enabled = false, next_fire_at = NULL,
 	version = version + 1 WHERE id = $1`
