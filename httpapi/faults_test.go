@@ -278,7 +278,7 @@ func TestFaultsAreSaidInPlainWords(t *testing.T) {
 		{"GET", "/jobs?enabled=maybe", ``, "must be one of true, false"},
 		{"GET", "/jobs/99999999999", ``, "must be at most 2147483647"},
 		{"GET", "/jobs/0", ``, "must be at least 1"},
-		{"GET", "/jobs?shape=round", ``, "is not a known parameter"},
+		{"GET", "/apps?shape=round", ``, "is not a known parameter; there are page_size, page_token, q"},
 		{"GET", "/dead-letters?handled=maybe", ``, "must be true or false"},
 		{"GET", "/jobs/1/explain", ``, "is missing"},
 		{"GET", "/jobs/1/explain?at=noon", ``, `"noon" is not a time such as 2027-01-01T00:00:00Z`},

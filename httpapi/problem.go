@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -156,8 +157,12 @@ func faultAt(location, message string, value any) fault {
 	return f
 }
 
-// secretive reports whether a field's value is never to be shown.
+// secretive reports whether a field's value is never to be shown. The token of a
+// page is no secret.
 func secretive(field string) bool {
+	if field == "query.page_token" {
+		return false
+	}
 	field = strings.ToLower(field)
 	return strings.Contains(field, "secret") || strings.Contains(field, "token") || strings.Contains(field, "password") ||
 		strings.Contains(field, "headers.")
@@ -211,6 +216,10 @@ func (s *server) transform(ctx huma.Context, _ string, v any) (any, error) {
 		p.Code = firjob.CodeInternal
 	}
 	for _, e := range found.Errors {
+		if e.Message == unknownParameter {
+			p.addUnknownParameter(ctx, e.Location)
+			continue
+		}
 		p.addFault(e.Location, plain(e.Message, e.Value), e.Value)
 	}
 	s.complete(p)
@@ -220,6 +229,31 @@ func (s *server) transform(ctx huma.Context, _ string, v any) (any, error) {
 // bodyTooLarge tells the limit of a request from the limits of what it holds, which
 // do not count spelling.
 const bodyTooLarge = "the body is larger than %d bytes, the limit of a whole request, with its spaces and escapes"
+
+// unknownParameter is what huma says of a parameter that an operation lacks.
+const unknownParameter = "unknown query parameter"
+
+// addUnknownParameter lists a parameter that the operation lacks, with what was
+// given for it and the parameters that there are. huma tells its name alone.
+func (p *problem) addUnknownParameter(ctx huma.Context, location string) {
+	var known []string
+	for _, param := range ctx.Operation().Parameters {
+		if param.In == "query" {
+			known = append(known, param.Name)
+		}
+	}
+	slices.Sort(known)
+	text := "is not a known parameter; there are " + strings.Join(known, ", ")
+	if len(known) == 0 {
+		text = "is not a known parameter; there are none"
+	}
+	url := ctx.URL()
+	var value any = url.Query()[strings.TrimPrefix(location, "query.")]
+	if list := value.([]string); len(list) == 1 {
+		value = list[0]
+	}
+	p.addFault(location, text, value)
+}
 
 func bodyLimitOf(op *huma.Operation) int64 {
 	if op == nil || op.MaxBodyBytes == 0 {
@@ -244,8 +278,6 @@ func plain(message string, value any) string {
 		return "must be a whole number such as 5"
 	case message == "invalid boolean":
 		return "must be true or false"
-	case message == "unknown query parameter":
-		return "is not a known parameter"
 	case strings.HasPrefix(message, "required "):
 		return "is missing"
 	}
