@@ -53,3 +53,9 @@ func (d *Duration) UnmarshalJSON(data []byte) error {
 	}
 	return d.UnmarshalText([]byte(text))
 }
+
+// Milliseconds returns a number of milliseconds as a duration to read, rounded to
+// a tenth of one.
+func Milliseconds(ms float64) Duration {
+	return Duration(time.Duration(ms * float64(time.Millisecond)).Round(time.Millisecond / 10))
+}

@@ -54,3 +54,12 @@ func TestDurationJSONRoundTrip(t *testing.T) {
 		}
 	})
 }
+
+func TestMilliseconds(t *testing.T) {
+	t.Parallel()
+	for ms, want := range map[float64]string{0: "0s", 7: "7ms", 7.26: "7.3ms", 1500: "1.5s", 2.514344518801e9: "698h25m44.5188s"} {
+		if got := firjob.Milliseconds(ms).String(); got != want {
+			t.Errorf("%v ms: got %s, want %s", ms, got, want)
+		}
+	}
+}

@@ -64,7 +64,7 @@ func outcomeText(a firjob.Attempt) string {
 		firjob.OutcomeCancelled: "was cancelled", firjob.OutcomeLost: "was lost: nobody answered",
 	}[a.Outcome]
 	if a.StartedAt != nil && a.FinishedAt != nil {
-		text += fmt.Sprintf(" after %v", a.FinishedAt.Sub(*a.StartedAt).Round(time.Millisecond))
+		text += fmt.Sprintf(" after %v", firjob.Duration(max(0, a.FinishedAt.Sub(*a.StartedAt).Round(time.Millisecond))))
 	}
 	if a.Reason != "" {
 		text += ": " + a.Reason
@@ -193,7 +193,7 @@ func latenessText(e firjob.Execution) string {
 	if e.LatenessMS == nil {
 		return ""
 	}
-	return fmt.Sprintf(", %.1f ms after its time", *e.LatenessMS)
+	return fmt.Sprintf(", %v after its time", firjob.Milliseconds(*e.LatenessMS))
 }
 
 // step names the rule that ended an execution without an attempt's doing.

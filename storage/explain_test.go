@@ -121,7 +121,7 @@ func TestExplainSuccess(t *testing.T) {
 	s.wantReceipt(s.mustClaim(id), firjob.OutcomeSucceeded, firjob.ReceiptRecorded)
 	x := s.explained(job.ID, id.ScheduledAt())
 	s.wantSays(x, "It ran and succeeded, at attempt 2, on executor 10.0.0.7:9999, ", "planned", "version 1 of the job planned it")
-	s.wantSays(x, "ms after its time.", "attempt", ": no paper")
+	s.wantSays(x, " after its time.", "attempt", ": no paper")
 	s.wantSays(x, "", "claimed", "replica r1 claimed it for attempt 2")
 	s.wantSays(x, "", "routed", "attempt 2 went to executor 10.0.0.7:9999, by route round_robin")
 	s.wantSays(x, "", "attempt", "succeeded after")

@@ -172,7 +172,7 @@ func (d *demo) follow(ctx context.Context, out *printer) {
 func describe(e firjob.Execution) string {
 	text := fmt.Sprintf("%-24s %-10s due %s", e.Job, e.State, e.ScheduledAt.Format("15:04:05.000"))
 	if e.LatenessMS != nil {
-		text += fmt.Sprintf("  started %.1f ms later", *e.LatenessMS)
+		text += fmt.Sprintf("  started %v later", firjob.Milliseconds(*e.LatenessMS))
 	}
 	if e.Executor != "" {
 		text += "  on " + e.Executor

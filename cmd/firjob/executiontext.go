@@ -66,12 +66,12 @@ func tookText(started, finished *time.Time) string {
 	if started == nil || finished == nil {
 		return ""
 	}
-	return finished.Sub(*started).String()
+	return firjob.Duration(max(0, finished.Sub(*started))).String()
 }
 
 func latenessText(ms *float64) string {
 	if ms == nil {
 		return ""
 	}
-	return fmt.Sprintf("%g ms", *ms)
+	return firjob.Milliseconds(*ms).String()
 }
