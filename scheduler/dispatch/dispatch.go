@@ -3,10 +3,11 @@
 // difference between "no" and "no idea": only a definite refusal lets the
 // scheduler try another executor with the same attempt.
 //
-//	refused (definite)   could not connect · breaker open · any 4xx · 503
+//	refused (definite)   no connection was made · breaker open · any 4xx · 503
 //	unknown              everything else that is not an answer: a request that
 //	                     was written and then timed out, was reset or got
-//	                     another status, an answer that cannot be read
+//	                     another status, an answer that cannot be read, and
+//	                     any refusal of a request that net/http sent twice
 package dispatch
 
 import (
@@ -19,6 +20,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"syscall"
 	"time"
 
@@ -169,6 +171,8 @@ func (s *Sender) ping(ctx context.Context, to firjob.Executor, path string, key 
 		return ping, fmt.Errorf("probe %s: %w", to.Address, err)
 	}
 	firjob.Sign(req.Header, key, uuid.NewString(), now, nil)
+	// net/http may send a GET twice, which is harmless: the answer and the refused
+	// connection tell who listens now, whatever became of the first copy.
 	resp, err := s.client.Do(req)
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return ping, &firjob.Refused{Reason: "nobody listens at " + to.Address, Cause: err}
@@ -199,31 +203,39 @@ func (s *Sender) post(ctx context.Context, to firjob.Executor, path string, key 
 	id := uuid.NewString()
 	req.Header.Set("Content-Type", string(in))
 	req.Header.Set(firjob.HeaderIncarnation, to.Incarnation)
-	// net/http repeats a request with this header by itself when a kept
-	// connection turns out to be closed; the executor knows repeats.
+	// With this header net/http sends a request again when the executor has closed
+	// a kept connection: without it, each such request would wait for resendAfter
+	// of the scheduler. The executor knows repeats; exchange knows what the first
+	// copy may have done.
 	req.Header.Set("Idempotency-Key", id)
 	firjob.Sign(req.Header, key, id, at, body)
 	return s.exchange(req, to, read)
 }
 
 // exchange does one request and sorts what can go wrong into refused and
-// unknown.
+// unknown. A connection may have carried the request as soon as net/http has got
+// it. So a request is certainly not sent if there was no connection. If there
+// were two, the executor may have read the first copy before it ended, and
+// whatever became of the second is no refusal of the first.
 func (s *Sender) exchange(req *http.Request, to firjob.Executor, read reader) error {
+	connections := 0
+	req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { connections++ }, // runs in Do's own goroutine
+	}))
 	resp, err := s.client.Do(req)
+	if err != nil && connections == 0 {
+		return &firjob.Refused{Reason: fmt.Sprintf("executor %s cannot be reached", to.Address), Cause: err}
+	}
 	if err != nil {
-		if neverSent(err) {
-			return &firjob.Refused{Reason: fmt.Sprintf("executor %s cannot be reached", to.Address), Cause: err}
-		}
 		return fmt.Errorf("executor %s did not answer: %w", to.Address, err)
 	}
 	defer resp.Body.Close()
-	switch {
-	case resp.StatusCode == http.StatusMisdirectedRequest:
-		return &firjob.Refused{Reason: fmt.Sprintf("another process lives at %s", to.Address), Status: resp.StatusCode}
-	case resp.StatusCode >= 400 && resp.StatusCode < 500, resp.StatusCode == http.StatusServiceUnavailable:
-		text, _ := io.ReadAll(io.LimitReader(resp.Body, 512))
-		return &firjob.Refused{Reason: fmt.Sprintf("executor %s refused the request with status %d: %s", to.Address, resp.StatusCode, text), Status: resp.StatusCode}
-	case resp.StatusCode >= 300:
+	if refused := refusal(resp, to); refused != nil && connections > 1 {
+		return fmt.Errorf("executor %s may have read the request, which was sent twice: %s", to.Address, refused.Reason)
+	} else if refused != nil {
+		return refused
+	}
+	if resp.StatusCode >= 300 {
 		return fmt.Errorf("executor %s answered with status %d", to.Address, resp.StatusCode)
 	}
 	if read == nil {
@@ -239,8 +251,15 @@ func (s *Sender) exchange(req *http.Request, to firjob.Executor, read reader) er
 	return nil
 }
 
-// neverSent reports whether err came before a single byte could be written.
-func neverSent(err error) bool {
-	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial"
+// refusal returns what an answer refuses as a whole; nil if it does not.
+func refusal(resp *http.Response, to firjob.Executor) *firjob.Refused {
+	switch code := resp.StatusCode; {
+	case code == http.StatusMisdirectedRequest:
+		return &firjob.Refused{Reason: "another process lives at " + to.Address, Status: code}
+	case code >= 400 && code < 500, code == http.StatusServiceUnavailable:
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 512))
+		reason := fmt.Sprintf("executor %s refused the request with status %d: %s", to.Address, code, text)
+		return &firjob.Refused{Reason: reason, Status: code}
+	}
+	return nil
 }
