@@ -11,6 +11,7 @@ import (
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/codec"
+	"github.com/firjob/firjob/internal/failpoint"
 )
 
 // maxCancelBody bounds a cancel request, in bytes.
@@ -96,6 +97,7 @@ func (rc *receiver) trigger(w http.ResponseWriter, r *http.Request, body []byte)
 	if err != nil {
 		panic(fmt.Sprintf("worker: an answer of our own words cannot be written: %v", err))
 	}
+	failpoint.CrashWhen(failpoint.AfterBegin, func() int { return rc.table.begun(attempts) })
 	w.Header().Set("Content-Type", string(in))
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(answer) // an error means that the peer has gone, which it will find out

@@ -125,6 +125,18 @@ func (t *table) begin(a *attempt, now time.Time, cancel context.CancelCauseFunc)
 	return a.stopped
 }
 
+// begun counts the attempts of a batch whose handlers have begun.
+func (t *table) begun(batch []*attempt) (n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, a := range batch {
+		if a.begun {
+			n++
+		}
+	}
+	return n
+}
+
 // finish notes that a has ended and its result waits to be acknowledged.
 func (t *table) finish(a *attempt) {
 	t.mu.Lock()

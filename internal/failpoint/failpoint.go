@@ -35,7 +35,8 @@ const (
 
 // The points of an executor.
 const (
-	AfterAccept  Point = "after-accept"  // attempts are accepted, the server is not told
+	AfterAccept  Point = "after-accept"  // attempts are accepted, none has begun, the server is not told
+	AfterBegin   Point = "after-begin"   // handlers of a batch have begun, the server is not told that it is accepted
 	AfterHandler Point = "after-handler" // a handler has returned, its result is not in the spool
 	AfterSpool   Point = "after-spool"   // results are in the spool and not sent
 )
@@ -46,7 +47,7 @@ func ServerPoints() []Point {
 }
 
 // ExecutorPoints returns the points that executors pass.
-func ExecutorPoints() []Point { return []Point{AfterAccept, AfterHandler, AfterSpool} }
+func ExecutorPoints() []Point { return []Point{AfterAccept, AfterBegin, AfterHandler, AfterSpool} }
 
 // Mutant is a guard that is missing.
 type Mutant string

@@ -117,6 +117,21 @@ func arm(t *testing.T, folder string, p failpoint.Point) {
 	}
 }
 
+// At a point that waits, the process dies only once it has something in its hands.
+func TestAProcessDiesWhenItHasSomething(t *testing.T) {
+	t.Parallel()
+	program, folder := build(t, "crash", "./testdata/crash", "-tags", "chaos"), t.TempDir()
+	v := start(t, program, failpoint.EnvPoints+"="+folder)
+	v.line()
+	arm(t, folder, failpoint.AfterBegin)
+	if got := v.pass("nothing"); got != "alive" {
+		t.Fatalf("with nothing in its hands: %q", got)
+	}
+	if got := v.pass("something"); got != "" {
+		t.Fatalf("at the armed point it said %q, want that it dies", got)
+	}
+}
+
 func TestAProcessDiesWhereItIsTold(t *testing.T) {
 	t.Parallel()
 	program, folder := build(t, "crash", "./testdata/crash", "-tags", "chaos"), t.TempDir()

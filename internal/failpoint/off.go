@@ -12,6 +12,10 @@ func Check() error { return nil }
 // process has in its hands, is not 0.
 func Crash(Point, int) {}
 
+// CrashWhen ends the process if the point is armed and n soon returns a number
+// other than 0.
+func CrashWhen(Point, func() int) {}
+
 // Broken reports whether a guard is missing.
 func Broken(Mutant) bool { return false }
 

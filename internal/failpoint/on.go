@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // Enabled reports whether the program was built with the tag.
@@ -66,6 +67,22 @@ func Crash(p Point, n int) {
 	}
 	for { // the signal to oneself may come a moment later
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	}
+}
+
+// whenPatience bounds how long CrashWhen asks.
+const whenPatience = 200 * time.Millisecond
+
+// CrashWhen ends the process if the point is armed and n soon returns a number
+// other than 0. It calls n each millisecond, and only if the point is armed.
+func CrashWhen(p Point, n func() int) {
+	s, _ := read()
+	file := s.files[p]
+	for deadline := time.Now().Add(whenPatience); file != "" && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if _, err := os.Stat(file); err != nil {
+			return
+		}
+		Crash(p, n())
 	}
 }
 

@@ -1,4 +1,4 @@
-// Crash passes a point for each line that it reads: with something in its hands
+// Crash passes two points for each line that it reads: with something in its hands
 // if the line says so. It answers each line that it survives.
 package main
 
@@ -23,6 +23,11 @@ func main() {
 			n = 1
 		}
 		failpoint.Crash(failpoint.AfterPop, n)
+		asked := 0
+		failpoint.CrashWhen(failpoint.AfterBegin, func() int {
+			asked++
+			return max(n*(asked-2), 0) // 0 twice, then more if the line says so
+		})
 		fmt.Println("alive")
 	}
 }
