@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/groupcommit"
 )
 
 // beatTimeout bounds the Redis part of a beat; without it a Redis that hangs
@@ -166,23 +165,4 @@ func (s *Scheduler) Leave(ctx context.Context, key firjob.ExecutorKey) error {
 // at which there is none but a mark, that the filter selects.
 func (s *Scheduler) Executors(_ context.Context, app string, filter firjob.ExecutorFilter) ([]firjob.ExecutorView, error) {
 	return slices.DeleteFunc(s.executors.view(app), func(v firjob.ExecutorView) bool { return !filter.Selects(v) }), nil
-}
-
-// Cancel asks the app's executors to cancel attempts; those that do not run one
-// ignore that. If none can be reached the reply to the next beat of the one that
-// has it says it again.
-func (s *Scheduler) Cancel(ctx context.Context, app string, attempts ...firjob.AttemptRef) {
-	key, ok := s.executors.key(app)
-	if !ok || len(attempts) == 0 {
-		return
-	}
-	for _, to := range s.executors.list(app) {
-		s.background.Go(func() {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupcommit.Timeout)
-			defer cancel()
-			if err := s.sender.Cancel(ctx, to, key, s.clock.Now(), attempts); err != nil {
-				s.log.InfoContext(ctx, "an executor could not be asked to cancel; its next beat is told", "app", app, "executor", to.Address, "error", err)
-			}
-		})
-	}
 }

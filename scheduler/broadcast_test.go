@@ -160,19 +160,58 @@ func TestAShardIsNotSpread(t *testing.T) {
 	})
 }
 
-// What a commit asks to be cancelled is cancelled at every executor of the app,
-// in one request each.
+// What a commit asks to be cancelled is cancelled at the executor that holds it, or
+// at every executor of the app if none has named it, in one request each.
 func TestFollowCancels(t *testing.T) {
 	t.Parallel()
 	l := newLine(t, "a:1", "b:1")
 	asked := &cancelSender{Sender: l, attempts: map[string][]firjob.AttemptRef{}}
-	s := &Scheduler{executors: l.executors, sender: asked, clock: l.clock, log: l.log}
-	attempts := []firjob.AttemptRef{{ID: firjob.Fire(1, l.clock.Now()), Token: 1}, {ID: firjob.Fire(2, l.clock.Now()), Token: 2}}
-	s.follow(t.Context(), firjob.Followed{Cancel: []firjob.Cancel{{App: "app", Attempt: attempts[0]}, {App: "app", Attempt: attempts[1]}, {App: "another"}}})
+	at := func(address string) firjob.ExecutorKey {
+		return firjob.ExecutorKey{App: "app", Address: address, Incarnation: "i-" + address}
+	}
+	var attempts []firjob.AttemptRef
+	cancel := []firjob.Cancel{{App: "another"}}
+	for i := range 5 {
+		a := firjob.AttemptRef{ID: firjob.Fire(firjob.JobID(i+1), l.clock.Now()), Token: int64(i + 1)}
+		attempts = append(attempts, a)
+		cancel = append(cancel, firjob.Cancel{App: "app", Attempt: a})
+	}
+	store := &holdersStore{held: []firjob.Held{{Executor: at("b:1"), Attempt: attempts[2]},
+		{Executor: at("unseen:1"), Attempt: attempts[3]}, {Executor: at(callAddress), Attempt: attempts[4]}}}
+	s := &Scheduler{store: store, executors: l.executors, sender: asked, clock: l.clock, log: l.log}
+	s.follow(t.Context(), firjob.Followed{Cancel: cancel})
+	s.background.close()
+	want := map[string][]firjob.AttemptRef{
+		"a:1": attempts[:2], "b:1": {attempts[2], attempts[0], attempts[1]}, "unseen:1": {attempts[3]},
+	}
+	if diff := cmp.Diff(want, asked.attempts); diff != "" {
+		t.Errorf("asked to cancel (-want +got):\n%s", diff)
+	}
+}
+
+// While the store does not say who holds an attempt, every executor is asked.
+func TestCancelWithoutTheStoreAsksEveryone(t *testing.T) {
+	t.Parallel()
+	l := newLine(t, "a:1", "b:1")
+	asked := &cancelSender{Sender: l, attempts: map[string][]firjob.AttemptRef{}}
+	s := &Scheduler{store: &holdersStore{err: errors.New("away")}, executors: l.executors, sender: asked, clock: l.clock, log: l.log}
+	attempts := []firjob.AttemptRef{{ID: firjob.Fire(1, l.clock.Now()), Token: 1}}
+	s.Cancel(t.Context(), "app", attempts...)
 	s.background.close()
 	if diff := cmp.Diff(map[string][]firjob.AttemptRef{"a:1": attempts, "b:1": attempts}, asked.attempts); diff != "" {
 		t.Errorf("asked to cancel (-want +got):\n%s", diff)
 	}
+}
+
+// holdersStore says who holds attempts.
+type holdersStore struct {
+	Store
+	held []firjob.Held
+	err  error
+}
+
+func (h *holdersStore) Holders(context.Context, string, []firjob.AttemptRef) ([]firjob.Held, error) {
+	return h.held, h.err
 }
 
 // cancelSender notes which executor was asked to cancel what.

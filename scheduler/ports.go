@@ -60,6 +60,10 @@ type Store interface {
 	// Current returns those of the attempts that are still running with the
 	// same token.
 	Current(ctx context.Context, attempts []firjob.AttemptRef) ([]firjob.AttemptRef, error)
+	// Holders returns which executors of an app the store knows to hold the attempts.
+	// Attempts that are not current any more, or that no executor has named yet,
+	// are missing.
+	Holders(ctx context.Context, app string, attempts []firjob.AttemptRef) ([]firjob.Held, error)
 	// Lose ends attempts without an answer; those that are not current any
 	// more, or exclusive and begun, are left alone.
 	Lose(ctx context.Context, attempts []firjob.AttemptRef, reason string) (firjob.Followed, error)
