@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Ring is the executors that take turns: those of an app that have the labels
@@ -36,13 +37,21 @@ type Choice struct {
 	Among []string // addresses, at least one; of equals the first is taken
 }
 
-// ExecutorView is an executor as one replica sees it.
+// Contact is how one server's triggers to an executor process went.
+type Contact struct {
+	BreakerOpen bool      // the last requests failed; until one succeeds, few are made
+	LastError   string    // of the latest request that failed; "": none did
+	LastErrorAt time.Time // by the store's clock
+}
+
+// ExecutorView is an executor as one server sees it.
 type ExecutorView struct {
 	Executor
-	Mark        *Mark         // what somebody has set about its address; nil: nothing
-	Counts      ExecutorState // the stricter of its own state and the mark's
-	Live        bool          // false: nobody beats there, there is only a mark
-	BreakerOpen bool          // its last requests failed, and it is left alone for a moment
+	Contact
+	SeenBy string        // the server
+	Mark   *Mark         // what somebody has set about its address; nil: nothing
+	Counts ExecutorState // the stricter of its own state and the mark's
+	Live   bool          // false: nobody beats there, there is only a mark
 }
 
 // Stricter returns the stricter of two states: draining before cordoned before

@@ -36,7 +36,10 @@ type executorBody struct {
 	OwnState    firjob.ExecutorState `json:"own_state,omitempty" enum:"active,cordoned,draining" doc:"What it says of itself"`
 	Mark        *markBody            `json:"mark,omitempty" doc:"What somebody has set about it"`
 	Live        bool                 `json:"live" doc:"It beats"`
-	Breaker     string               `json:"breaker" enum:"closed,open" doc:"Open: its last requests failed, and it is left alone for a moment"`
+	Breaker     string               `json:"breaker" enum:"closed,open" doc:"Open: the last requests of seen_by failed, and few are made until one succeeds"`
+	LastError   string               `json:"last_error,omitempty" doc:"Why the latest request of seen_by failed that did"`
+	LastErrorAt *instant             `json:"last_error_at,omitempty"`
+	SeenBy      string               `json:"seen_by" doc:"The server that answers. Breaker and last_error are about its own requests; another server may see another state"`
 	StartedAt   *instant             `json:"started_at,omitempty"`
 	LastBeat    *instant             `json:"last_beat,omitempty"`
 }
@@ -78,12 +81,16 @@ func (s *server) listExecutors(ctx context.Context, in *executorQuery) (*answer[
 
 func bodyOfExecutor(e firjob.ExecutorView) executorBody {
 	body := executorBody{App: e.App, Address: e.Address, Incarnation: e.Incarnation, Version: e.Version, Labels: e.Labels,
-		Capacity: e.Capacity, Queue: e.Queue, Running: e.Running, State: e.Counts, OwnState: e.State, Live: e.Live, Breaker: "closed"}
+		Capacity: e.Capacity, Queue: e.Queue, Running: e.Running, State: e.Counts, OwnState: e.State, Live: e.Live, Breaker: "closed",
+		SeenBy: e.SeenBy}
 	if body.Labels == nil {
 		body.Labels = map[string]string{}
 	}
 	if e.BreakerOpen {
 		body.Breaker = "open"
+	}
+	if at := instant(e.LastErrorAt); e.LastError != "" {
+		body.LastError, body.LastErrorAt = e.LastError, &at
 	}
 	if e.Mark != nil {
 		body.Mark = &markBody{e.Mark.State, e.Mark.Reason, instant(e.Mark.CreatedAt)}

@@ -19,7 +19,8 @@ func someExecutors() []firjob.ExecutorView {
 	cordoned := view("b:1", firjob.ExecutorCordoned, map[string]string{"zone": "eu"})
 	cordoned.Mark = &firjob.Mark{State: firjob.ExecutorCordoned, Reason: "disk", CreatedAt: someday}
 	broken := view("c:1", firjob.ExecutorActive, map[string]string{"zone": "us"})
-	broken.BreakerOpen = true
+	broken.Contact = firjob.Contact{BreakerOpen: true, LastError: "executor c:1 answered with status 500", LastErrorAt: someday}
+	broken.SeenBy = "server-1"
 	absent := firjob.ExecutorView{Executor: firjob.Executor{App: "billing", Address: "d:1"}, Counts: firjob.ExecutorDraining,
 		Mark: &firjob.Mark{State: firjob.ExecutorDraining, CreatedAt: someday}}
 	return []firjob.ExecutorView{view("a:1", firjob.ExecutorActive, map[string]string{"zone": "eu", "gpu": "a,b=c"}), cordoned, broken, absent}

@@ -164,5 +164,9 @@ func (s *Scheduler) Leave(ctx context.Context, key firjob.ExecutorKey) error {
 // Executors returns those of the live executors of an app, and of the addresses
 // at which there is none but a mark, that the filter selects.
 func (s *Scheduler) Executors(_ context.Context, app string, filter firjob.ExecutorFilter) ([]firjob.ExecutorView, error) {
-	return slices.DeleteFunc(s.executors.view(app), func(v firjob.ExecutorView) bool { return !filter.Selects(v) }), nil
+	list := slices.DeleteFunc(s.executors.view(app), func(v firjob.ExecutorView) bool { return !filter.Selects(v) })
+	for i := range list {
+		list[i].SeenBy = s.options.Replica
+	}
+	return list, nil
 }

@@ -18,6 +18,7 @@ type flight struct {
 	leaseEnd  time.Time // local; counted from claimedAt
 	tried     []refusal
 	pinned    *firjob.ExecutorKey // the one who may have it: the outcome of a send is unknown
+	doubted   time.Time           // store's clock: when the store was last told why the outcome is unknown
 	resendAt  time.Time           // store's clock: when a flight that was put back leaves the hold again
 	known     routing
 }

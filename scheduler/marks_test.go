@@ -89,6 +89,8 @@ func (m *marked) Holding(context.Context, firjob.Executor, []byte, time.Time) ([
 func (m *marked) Ready(firjob.Executor) bool { return true }
 func (m *marked) Forget(firjob.ExecutorKey)  {}
 
+func (m *marked) Contact(firjob.ExecutorKey) firjob.Contact { return firjob.Contact{} }
+
 func mark(address string, state firjob.ExecutorState) firjob.Mark {
 	return firjob.Mark{App: "app", Address: address, State: state, Reason: "why", CreatedAt: noon}
 }

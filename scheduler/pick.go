@@ -166,16 +166,43 @@ func (x *executors) why(f *flight) string {
 	case takes == 0:
 		return fmt.Sprintf("all %d executors of %s are cordoned or draining", fit, of)
 	case matching(x.readyOf(f.App), func(e *executor) bool { return e.Fits(selector) }) == 0:
-		return fmt.Sprintf("the breakers of the %d executors of %s that take triggers are open", takes, of)
+		return x.unreachable(of, matched(x.apps[f.App], func(e *executor) bool { return e.Fits(selector) && e.takes() }))
 	}
 	return "no executor of " + of + " takes triggers"
 }
 
-func matching(list []*executor, want func(*executor) bool) (n int) {
-	for _, e := range list {
-		if want(e) {
-			n++
+// mostNamed is how many executors a reason names.
+const mostNamed = 3
+
+// unreachable says which executors have an open breaker, and why.
+func (x *executors) unreachable(of string, list []*executor) string {
+	text := fmt.Sprintf("the breakers of the %d executors of %s that take triggers are open", len(list), of)
+	if len(list) == 1 {
+		text = "the breaker of the only executor of " + of + " that takes triggers is open"
+	}
+	for i, e := range list[:min(len(list), mostNamed)] {
+		separator := "; "
+		if i == 0 {
+			separator = ": "
+		}
+		text += separator + e.Address
+		if last := x.Sender.Contact(e.Key()).LastError; last != "" {
+			text += ": " + last
 		}
 	}
-	return n
+	if more := len(list) - mostNamed; more > 0 {
+		text += fmt.Sprintf("; and %d more", more)
+	}
+	return text
 }
+
+func matched(list []*executor, want func(*executor) bool) (all []*executor) {
+	for _, e := range list {
+		if want(e) {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+func matching(list []*executor, want func(*executor) bool) int { return len(matched(list, want)) }

@@ -60,6 +60,10 @@ type Store interface {
 	// Current returns those of the attempts that are still running with the
 	// same token.
 	Current(ctx context.Context, attempts []firjob.AttemptRef) ([]firjob.AttemptRef, error)
+	// Doubt notes why it is unknown whether an executor has the attempts, in the
+	// place of an earlier reason. Those that are not current any more, or that
+	// somebody asked to cancel, are left alone.
+	Doubt(ctx context.Context, attempts []firjob.AttemptRef, reason string) error
 	// Holders returns which executors of an app the store knows to hold the attempts.
 	// Attempts that are not current any more, or that no executor has named yet,
 	// are missing.
@@ -214,6 +218,8 @@ type Sender interface {
 	Holding(ctx context.Context, to firjob.Executor, key []byte, now time.Time) ([]firjob.AttemptRef, error)
 	// Ready reports whether the executor's breaker lets requests through.
 	Ready(to firjob.Executor) bool
+	// Contact returns how this server's triggers to an executor went.
+	Contact(executor firjob.ExecutorKey) firjob.Contact
 	// Forget drops what is kept about an executor that is gone.
 	Forget(executor firjob.ExecutorKey)
 }

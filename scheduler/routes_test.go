@@ -212,9 +212,14 @@ func TestWhyNobodyTakesIt(t *testing.T) {
 		"no executor of app app has the labels gpu=yes,zone=eu": {[]string{"a:1"}, func(*line) {}, routed("", eu)},
 		"the only executor of app app is cordoned or draining":  {[]string{"a:1"}, func(l *line) { mark(l, firjob.ExecutorDraining, "a:1") }, routed("")},
 		"all 2 executors of app app are cordoned or draining":   {[]string{"a:1", "b:1"}, func(l *line) { mark(l, firjob.ExecutorCordoned, "a:1", "b:1") }, routed("")},
-		"the breakers of the 2 executors of app app that take triggers are open": {[]string{"a:1", "b:1", "c:1"}, func(l *line) {
+		"the breakers of the 2 executors of app app that take triggers are open: a:1: status 500; b:1": {[]string{"a:1", "b:1", "c:1"}, func(l *line) {
 			mark(l, firjob.ExecutorCordoned, "c:1")
 			l.open = map[string]bool{"a:1": true, "b:1": true}
+			l.errors = map[string]string{"a:1": "status 500"}
+		}, routed("")},
+		"the breaker of the only executor of app app that takes triggers is open: a:1: connection refused": {[]string{"a:1"}, func(l *line) {
+			l.open = map[string]bool{"a:1": true}
+			l.errors = map[string]string{"a:1": "connection refused"}
 		}, routed("")},
 		"all 2 executors of app app with the labels gpu=yes,zone=eu are cordoned or draining": {[]string{"a:1", "b:1", "c:1"}, func(l *line) {
 			label(l, "a:1", "b:1")

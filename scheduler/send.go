@@ -230,7 +230,7 @@ func (s *sending) postHalving(ctx context.Context, to firjob.Executor, batch []*
 	case err != nil:
 		s.metrics.sent.WithLabelValues(to.App, "unknown").Add(float64(len(batch)))
 		s.log.WarnContext(ctx, "an executor may or may not have taken triggers; it is asked again", "app", to.App, "executor", to.Address, "triggers", len(batch), "error", err)
-		s.again(to.Key(), batch)
+		s.again(ctx, to.Key(), batch, err.Error())
 	default:
 		s.answered(ctx, to, log, batch, answers)
 	}
@@ -253,7 +253,7 @@ func (s *sending) welcome(ctx context.Context, to firjob.Executor, batch []*flig
 // stays with it: the refusal speaks of this request only.
 func (s *sending) requestRefused(ctx context.Context, by firjob.ExecutorKey, log *sentBatch, batch []*flight, reason string) {
 	bound, free := apart(batch)
-	s.again(by, bound)
+	s.again(ctx, by, bound, reason)
 	s.elsewhere(ctx, refusal{by: by}, log, free, reason)
 }
 
@@ -307,12 +307,39 @@ func (s *sending) elsewhere(ctx context.Context, refused refusal, log *sentBatch
 }
 
 // again puts flights whose outcome is unknown back into the hold, bound to the
-// process that may have them.
-func (s *sending) again(to firjob.ExecutorKey, batch []*flight) {
+// process that may have them. The reason says why the outcome is unknown still.
+func (s *sending) again(ctx context.Context, to firjob.ExecutorKey, batch []*flight, reason string) {
 	for _, f := range batch {
 		f.pinned = &to
 	}
+	s.doubt(ctx, batch, reason)
 	s.later(batch)
+}
+
+// doubtEvery is how long a reason in the store stands before a newer one about
+// the same flight replaces it.
+const doubtEvery = 5 * time.Second
+
+// doubt tells the store, beside the caller, why the outcome of flights is unknown.
+func (s *sending) doubt(ctx context.Context, batch []*flight, reason string) {
+	now := s.clock.Now()
+	var attempts []firjob.AttemptRef
+	for _, f := range batch {
+		if now.Sub(f.doubted) >= doubtEvery {
+			f.doubted = now
+			attempts = append(attempts, f.ref())
+		}
+	}
+	if len(attempts) == 0 {
+		return
+	}
+	reason = fmt.Sprintf("%s (at %s); whether it runs there is unknown, so the same process is asked again",
+		reason, now.UTC().Format(time.RFC3339))
+	s.posts.Go(func() {
+		if err := s.store.Doubt(ctx, attempts, reason); err != nil {
+			s.log.InfoContext(ctx, "executions do not say that their outcome is unknown", "attempts", len(attempts), "error", err)
+		}
+	})
 }
 
 // later puts flights back into the hold for a while.

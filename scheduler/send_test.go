@@ -29,6 +29,8 @@ type line struct {
 	confirmed []firjob.AttemptRef // what the store says is still current
 	away      bool                // the store does not say
 	open      map[string]bool     // addresses whose breaker is open
+	errors    map[string]string   // the last error, by address
+	doubts    []string            // reasons of attempts whose outcome is unknown
 	instant   bool                // sends take no time
 }
 
@@ -99,7 +101,18 @@ func (l *line) Current(context.Context, []firjob.AttemptRef) ([]firjob.AttemptRe
 	return l.confirmed, nil
 }
 
-func (l *line) Ready(to firjob.Executor) bool                                   { return !l.open[to.Address] }
+func (l *line) Ready(to firjob.Executor) bool { return !l.open[to.Address] }
+func (l *line) Contact(key firjob.ExecutorKey) firjob.Contact {
+	return firjob.Contact{BreakerOpen: l.open[key.Address], LastError: l.errors[key.Address]}
+}
+func (l *line) Doubt(_ context.Context, attempts []firjob.AttemptRef, reason string) error {
+	l.locked(func() {
+		for range attempts {
+			l.doubts = append(l.doubts, reason)
+		}
+	})
+	return nil
+}
 func (l *line) Forget(firjob.ExecutorKey)                                       {}
 func (l *line) Probe(context.Context, firjob.Executor, []byte, time.Time) error { return nil }
 func (l *line) Holding(context.Context, firjob.Executor, []byte, time.Time) ([]firjob.AttemptRef, error) {
@@ -207,6 +220,38 @@ func TestUnknownOutcomeStaysWithTheSameProcess(t *testing.T) {
 		}
 		if l.handedOver != 1 {
 			t.Errorf("%d flights handed over, want 1", l.handedOver)
+		}
+	})
+}
+
+// The record of a flight whose outcome is unknown says who answered what and when,
+// and is not written anew with each request.
+func TestAnUnknownOutcomeSaysWhy(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(t, "a:1")
+		began := l.clock.Now()
+		l.answer = func(firjob.Executor, []firjob.Trigger) ([]firjob.Acceptance, error) {
+			if l.clock.Now().Sub(began) > 4*time.Second {
+				return nil, errors.New("executor a:1 answered 0 of 1 triggers")
+			}
+			return nil, errors.New("executor a:1 answered with status 500")
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var wait sync.WaitGroup
+		wait.Go(func() { l.hold.run(ctx, func(due []*flight) { l.release(ctx, due) }) })
+		l.hold.add(l.flights(1))
+		time.Sleep(6 * time.Second)
+		cancel()
+		wait.Wait()
+		l.posts.Wait()
+		const unknown = "; whether it runs there is unknown, so the same process is asked again"
+		want := []string{
+			"executor a:1 answered with status 500 (at " + began.UTC().Format(time.RFC3339) + ")" + unknown,
+			"executor a:1 answered 0 of 1 triggers (at " + began.Add(doubtEvery).UTC().Format(time.RFC3339) + ")" + unknown,
+		}
+		if diff := cmp.Diff(want, l.doubts); diff != "" {
+			t.Errorf("reasons (-want +got):\n%s", diff)
 		}
 	})
 }

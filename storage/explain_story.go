@@ -117,6 +117,9 @@ func (f *facts) runs(e firjob.Execution) string {
 	text := fmt.Sprintf("It runs, attempt %d%s.", e.Attempt, where(e))
 	if e.Executor == "" && len(e.Shards) == 0 {
 		text = fmt.Sprintf("Replica %s has claimed it; no executor has named it yet.", f.detail.claimedBy)
+		if e.Reason != "" {
+			text += " The latest that is known: " + e.Reason + "."
+		}
 	}
 	if f.detail.cancel {
 		text += " Somebody asked to cancel it."

@@ -162,6 +162,11 @@ func TestExplainRunning(t *testing.T) {
 	job, id := s.fire(nil)
 	attempt := s.mustClaim(id)
 	s.wantSays(s.explained(job.ID, id.ScheduledAt()), "Replica r1 has claimed it; no executor has named it yet.", "claimed", "attempt 1")
+	if err := s.Doubt(t.Context(), []firjob.AttemptRef{attempt}, "executor 10.0.0.7:9999 answered with status 500"); err != nil {
+		t.Fatal(err)
+	}
+	s.wantSays(s.explained(job.ID, id.ScheduledAt()), "Replica r1 has claimed it; no executor has named it yet. "+
+		"The latest that is known: executor 10.0.0.7:9999 answered with status 500.", "claimed", "attempt 1")
 	if _, err := s.Hold(t.Context(), []firjob.Held{{Executor: executor, Attempt: attempt}}, time.Minute); err != nil {
 		t.Fatal(err)
 	}

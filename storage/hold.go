@@ -140,7 +140,10 @@ func renewHeld(ctx context.Context, tx pgx.Tx, held []renewal, lease time.Durati
 	return err
 }
 
+// renewHeldSQL clears a reason why nobody had the attempt, or why that was unknown.
+// The reason of one that is being cancelled may say what replaces it.
 const renewHeldSQL = `UPDATE executions AS e SET executor = h.executor, incarnation = h.incarnation,
+		reason = CASE WHEN e.cancel THEN e.reason END,
 		lease_until = greatest(e.lease_until, now() + $8::interval), deadline_at = coalesce(h.deadline, e.deadline_at)
 	FROM unnest($1::uuid[], $4::bigint[], $5::text[], $6::text[], $7::timestamptz[]) AS h(id, token, executor, incarnation, deadline)
 	WHERE e.id = ANY($1::uuid[]) AND e.id BETWEEN $2::uuid AND $3::uuid AND e.id = h.id

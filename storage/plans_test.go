@@ -103,6 +103,7 @@ var hotStatements = map[string][]string{
 	"lockAttemptsSQL":   {"executions_pkey"},
 	"settleSQL":         {"executions_pkey"},
 	"currentSQL":        {"executions_pkey"},
+	"doubtSQL":          {"executions_pkey"},
 	"holdersSQL":        {"executions_pkey"},
 	"readHeldSQL":       {"executions_pkey", "jobs_pkey"},
 	"renewHeldSQL":      {"executions_pkey"},

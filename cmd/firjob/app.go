@@ -108,10 +108,17 @@ func (c *appExecutorsCmd) Run(ctx context.Context, api *client, out *output) err
 	if err != nil {
 		return err
 	}
-	heading := []string{"ADDRESS", "STATE", "RUNNING", "CAPACITY", "VERSION", "STARTED (UTC)", "LAST BEAT (UTC)"}
+	heading := []string{"ADDRESS", "STATE", "RUNNING", "CAPACITY", "VERSION", "STARTED (UTC)", "LAST BEAT (UTC)", "BREAKER", "LAST ERROR"}
 	return showList(out, answer, "No executor of "+string(c.Name)+" is alive.", heading,
-		func(out *output, e firjob.Executor) []string {
+		func(out *output, e listedExecutor) []string {
 			return []string{e.Address, string(e.State), strconv.Itoa(e.Running), strconv.Itoa(e.Capacity), e.Version,
-				out.when(&e.StartedAt), out.when(&e.LastBeat)}
+				out.when(&e.StartedAt), out.when(&e.LastBeat), e.Breaker, e.LastError}
 		})
+}
+
+// listedExecutor is an executor as a server lists it.
+type listedExecutor struct {
+	firjob.Executor
+	Breaker   string `json:"breaker"`
+	LastError string `json:"last_error"`
 }

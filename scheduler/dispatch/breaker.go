@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
@@ -31,7 +33,32 @@ type breakers struct {
 type breaker struct {
 	incarnation string
 	speech      *speech
+	failure     *atomic.Pointer[failure] // the latest; nil: there was none
 	*gobreaker.CircuitBreaker[struct{}]
+}
+
+// failure is a request that failed.
+type failure struct {
+	text string
+	at   time.Time // store's clock
+}
+
+// maxFailureText bounds what is kept of an error, in bytes: it may hold what an
+// executor has answered.
+const maxFailureText = 300
+
+// failed notes an error of a request.
+func (b breaker) failed(err error, at time.Time) {
+	text := err.Error()
+	b.failure.Store(&failure{strings.ToValidUTF8(text[:min(len(text), maxFailureText)], ""), at})
+}
+
+// lastError returns the text of the latest failure.
+func (b breaker) lastError() string {
+	if f := b.failure.Load(); f != nil {
+		return f.text
+	}
+	return ""
 }
 
 func (b *breakers) get(key firjob.ExecutorKey) breaker {
@@ -44,7 +71,7 @@ func (b *breakers) get(key firjob.ExecutorKey) breaker {
 	if b.of == nil {
 		b.of = make(map[string]breaker)
 	}
-	made := breaker{key.Incarnation, new(speech), gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
+	made := breaker{key.Incarnation, new(speech), new(atomic.Pointer[failure]), gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 		Name:        name,
 		MaxRequests: 1,
 		Timeout:     retryAfter,
@@ -66,14 +93,33 @@ func (b *breakers) ready(key firjob.ExecutorKey) bool {
 	return b.get(key).State() != gobreaker.StateOpen
 }
 
-// do runs f under the executor's breaker. An open breaker is a refusal.
-func (b *breakers) do(key firjob.ExecutorKey, f func(*speech) error) error {
+// do runs f, a request made at the given instant, under the executor's breaker. An
+// open breaker is a refusal.
+func (b *breakers) do(key firjob.ExecutorKey, at time.Time, f func(*speech) error) error {
 	process := b.get(key)
-	_, err := process.Execute(func() (struct{}, error) { return struct{}{}, f(process.speech) })
+	_, err := process.Execute(func() (struct{}, error) {
+		err := f(process.speech)
+		if err != nil {
+			process.failed(err, at)
+		}
+		return struct{}{}, err
+	})
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
-		return &firjob.Refused{Reason: fmt.Sprintf("the breaker of executor %s is open", key.Address), Cause: err}
+		reason := fmt.Sprintf("the breaker of executor %s is open; the last error: %s", key.Address, process.lastError())
+		return &firjob.Refused{Reason: reason}
 	}
 	return err
+}
+
+// Contact returns how the triggers to an executor process went. A breaker that
+// lets one request try again counts as open until that request has succeeded.
+func (s *Sender) Contact(key firjob.ExecutorKey) firjob.Contact {
+	process := s.breakers.get(key)
+	contact := firjob.Contact{BreakerOpen: process.State() != gobreaker.StateClosed}
+	if f := process.failure.Load(); f != nil {
+		contact.LastError, contact.LastErrorAt = f.text, f.at
+	}
+	return contact
 }
 
 // Forget drops what is kept about an executor process that is gone.

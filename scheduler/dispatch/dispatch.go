@@ -21,6 +21,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"syscall"
 	"time"
 
@@ -87,7 +88,7 @@ func (s *Sender) Ready(to firjob.Executor) bool { return s.breakers.ready(to.Key
 func (s *Sender) Send(ctx context.Context, to firjob.Executor, key []byte, sentAt time.Time, triggers []firjob.Trigger) ([]firjob.Acceptance, error) {
 	batch := firjob.TriggerBatch{App: to.App, SentAt: sentAt, Triggers: triggers}
 	var reply firjob.TriggerReply
-	err := s.breakers.do(to.Key(), func(speech *speech) error {
+	err := s.breakers.do(to.Key(), sentAt, func(speech *speech) error {
 		in := speech.encoding()
 		err := s.sendIn(ctx, in, speech, to, key, &batch, &reply)
 		if misheard(in, err) {
@@ -223,6 +224,9 @@ func (s *Sender) exchange(req *http.Request, to firjob.Executor, read reader) er
 		GotConn: func(httptrace.GotConnInfo) { connections++ }, // runs in Do's own goroutine
 	}))
 	resp, err := s.client.Do(req)
+	if sent := new(url.Error); errors.As(err, &sent) {
+		err = sent.Err // it names the address once more
+	}
 	if err != nil && connections == 0 {
 		return &firjob.Refused{Reason: fmt.Sprintf("executor %s cannot be reached", to.Address), Cause: err}
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -118,12 +119,19 @@ func TestRefusedOrUnknown(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			answers, err := newSender(t).Send(t.Context(), listen(t, c.handler), key, time.Now(), []firjob.Trigger{trigger})
+			s, to, at := newSender(t), listen(t, c.handler), time.Now()
+			answers, err := s.Send(t.Context(), to, key, at, []firjob.Trigger{trigger})
 			if err == nil {
 				t.Fatalf("Send answered %v, want an error", answers)
 			}
 			if refused(err) != c.refused {
 				t.Errorf("Send = %v; refused %v, want %v", err, refused(err), c.refused)
+			}
+			if !strings.Contains(err.Error(), to.Address) {
+				t.Errorf("Send = %v, which does not name the executor at %s", err, to.Address)
+			}
+			if got := s.Contact(to.Key()); !strings.HasPrefix(err.Error(), got.LastError) || got.LastError == "" || !got.LastErrorAt.Equal(at) {
+				t.Errorf("the executor is known for %+v, want for the error at %v: %v", got, at, err)
 			}
 		})
 	}
@@ -154,14 +162,37 @@ func TestBreakerOpensAndIsNewForANewProcess(t *testing.T) {
 	if s.Ready(executor) {
 		t.Error("the executor counts as ready behind an open breaker")
 	}
-	if _, err := s.Send(t.Context(), executor, key, time.Now(), []firjob.Trigger{trigger}); !refused(err) {
-		t.Errorf("Send behind an open breaker = %v, want a refusal", err)
+	_, err := s.Send(t.Context(), executor, key, time.Now(), []firjob.Trigger{trigger})
+	if !refused(err) || !strings.Contains(err.Error(), "status 500") {
+		t.Errorf("Send behind an open breaker = %v, want a refusal that says why it is open", err)
 	}
 	reborn := executor
 	reborn.Incarnation = "two"
 	if !s.Ready(reborn) {
 		t.Error("a new process at the address is held back by the old one's breaker")
 	}
+}
+
+// While an executor fails, its breaker counts as open in the list, also when it lets
+// one request try again. One success closes it; the last error stays known.
+func TestABreakerIsOpenUntilARequestSucceeds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSender(t)
+		to := executorAt("127.0.0.1:1")
+		s.Break(to.Key())
+		open := []bool{s.Contact(to.Key()).BreakerOpen, s.Ready(to)}
+		time.Sleep(dispatch.RetryAfter)
+		open = append(open, s.Contact(to.Key()).BreakerOpen, s.Ready(to))
+		s.Mend(to.Key())
+		open = append(open, s.Contact(to.Key()).BreakerOpen, s.Ready(to))
+		if want := []bool{true, false, true, true, false, true}; !slices.Equal(open, want) {
+			t.Errorf("breaker open, ready: when it trips, when it may try again, after a success: %v, want %v", open, want)
+		}
+		if s.Contact(to.Key()).LastError == "" {
+			t.Error("the last error is forgotten after a success")
+		}
+	})
 }
 
 func TestProbe(t *testing.T) {

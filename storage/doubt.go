@@ -1,0 +1,30 @@
+package storage
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+)
+
+// Doubt notes why it is unknown whether an executor has the attempts, in the place
+// of an earlier reason. The first beat that names an attempt clears it. Attempts
+// that are not current any more are left alone, and those that somebody asked to
+// cancel, whose reason may say what replaces them.
+func (db *DB) Doubt(ctx context.Context, attempts []firjob.AttemptRef, reason string) error {
+	if len(attempts) == 0 {
+		return nil
+	}
+	ids, tokens := splitRefs(attempts)
+	low, high := bounds(ids)
+	return db.inTx(ctx, db.hot, "note why an outcome is unknown", func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, doubtSQL, uuids(ids), low, high, tokens, clean(reason))
+		return err
+	})
+}
+
+const doubtSQL = `UPDATE executions AS e SET reason = $5
+	FROM unnest($1::uuid[], $4::bigint[]) AS r(id, token)
+	WHERE e.id = ANY($1::uuid[]) AND e.id BETWEEN $2::uuid AND $3::uuid AND e.id = r.id
+		AND e.token = r.token AND e.state = 'running' AND NOT e.cancel`
