@@ -21,7 +21,7 @@ type executionBody struct {
 	Reason      string              `json:"reason" doc:"Why it is in this state"`
 	Attempt     int                 `json:"attempt" doc:"Attempts so far" example:"1"`
 	Token       int64               `json:"token" doc:"Fencing token of the present attempt; 0 before the first"`
-	Executor    string              `json:"executor" doc:"Where the present attempt runs or ran" example:"10.0.0.7:9999"`
+	Executor    string              `json:"executor" doc:"Where the present attempt runs or ran; empty until a beat has named it, within some 2 s" example:"10.0.0.7:9999"`
 	Params      json.RawMessage     `json:"params" doc:"What the handler gets"`
 	StartedAt   *instant            `json:"started_at" nullable:"true"`
 	FinishedAt  *instant            `json:"finished_at" nullable:"true"`

@@ -39,7 +39,7 @@ type executorBody struct {
 	Breaker     string               `json:"breaker" enum:"closed,open" doc:"Open: the last requests of seen_by failed, and few are made until one succeeds"`
 	LastError   string               `json:"last_error,omitempty" doc:"Why the latest request of seen_by failed that did"`
 	LastErrorAt *instant             `json:"last_error_at,omitempty"`
-	SeenBy      string               `json:"seen_by" doc:"The server that answers. Breaker and last_error are about its own requests; another server may see another state"`
+	SeenBy      string               `json:"seen_by" doc:"The server whose requests breaker and last_error are about"`
 	StartedAt   *instant             `json:"started_at,omitempty"`
 	LastBeat    *instant             `json:"last_beat,omitempty"`
 }

@@ -38,10 +38,13 @@ func (s *Scheduler) cancelAt(ctx context.Context, at firjob.ExecutorKey, key []b
 
 // holders tells which executors are to be asked about which attempts. The server
 // that makes an HTTP call learns from the store that it is to be cancelled.
-func (s *Scheduler) holders(ctx context.Context, app string, attempts []firjob.AttemptRef) map[firjob.ExecutorKey][]firjob.AttemptRef {
+func (s *Scheduler) holders(
+	ctx context.Context, app string, attempts []firjob.AttemptRef,
+) map[firjob.ExecutorKey][]firjob.AttemptRef {
 	held, err := s.store.Holders(ctx, app, attempts)
 	if err != nil {
-		s.log.InfoContext(ctx, "it is unknown who holds attempts; every executor is asked to cancel them", "app", app, "error", err)
+		s.log.InfoContext(ctx, "the store does not say who holds attempts; every executor is asked to cancel them",
+			"app", app, "error", err)
 	}
 	known := make(map[firjob.AttemptRef]bool, len(held))
 	asked := make(map[firjob.ExecutorKey][]firjob.AttemptRef)

@@ -130,8 +130,9 @@ func TestRefusedOrUnknown(t *testing.T) {
 			if !strings.Contains(err.Error(), to.Address) {
 				t.Errorf("Send = %v, which does not name the executor at %s", err, to.Address)
 			}
-			if got := s.Contact(to.Key()); !strings.HasPrefix(err.Error(), got.LastError) || got.LastError == "" || !got.LastErrorAt.Equal(at) {
-				t.Errorf("the executor is known for %+v, want for the error at %v: %v", got, at, err)
+			known := s.Contact(to.Key())
+			if !strings.HasPrefix(err.Error(), known.LastError) || known.LastError == "" || !known.LastErrorAt.Equal(at) {
+				t.Errorf("the latest failure is %+v, want that of %v: %v", known, at, err)
 			}
 		})
 	}
