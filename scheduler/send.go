@@ -333,8 +333,7 @@ func (s *sending) doubt(ctx context.Context, batch []*flight, reason string) {
 	if len(attempts) == 0 {
 		return
 	}
-	reason = fmt.Sprintf("%s (at %s); whether it runs there is unknown, so the same process is asked again",
-		reason, now.UTC().Format(time.RFC3339))
+	reason = fmt.Sprintf("%s (at %s)", reason, now.UTC().Format(time.RFC3339))
 	s.posts.Go(func() {
 		if err := s.store.Doubt(ctx, attempts, reason); err != nil {
 			s.log.InfoContext(ctx, "executions do not say that their outcome is unknown", "attempts", len(attempts), "error", err)

@@ -2,11 +2,24 @@ package storage
 
 import (
 	"context"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/firjob/firjob"
 )
+
+// doubted ends the reason of an attempt whose outcome is unknown.
+const doubted = "; whether it runs there is unknown, so the same process is asked again"
+
+// afterDoubt returns the reason of an attempt that ended without an answer: why it
+// ended and, if its outcome was unknown until then, why that was so.
+func afterDoubt(before, reason string) string {
+	if doubt, ok := strings.CutSuffix(before, doubted); ok {
+		return reason + "; before that: " + doubt
+	}
+	return reason
+}
 
 // Doubt notes why it is unknown whether an executor has the attempts, in the place
 // of an earlier reason. The first beat that names an attempt clears it. Attempts
@@ -19,7 +32,7 @@ func (db *DB) Doubt(ctx context.Context, attempts []firjob.AttemptRef, reason st
 	ids, tokens := splitRefs(attempts)
 	low, high := bounds(ids)
 	return db.inTx(ctx, db.hot, "note why an outcome is unknown", func(ctx context.Context, tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, doubtSQL, uuids(ids), low, high, tokens, clean(reason))
+		_, err := tx.Exec(ctx, doubtSQL, uuids(ids), low, high, tokens, clean(reason)+doubted)
 		return err
 	})
 }

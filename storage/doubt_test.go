@@ -1,6 +1,7 @@
 package storage_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -31,11 +32,12 @@ func TestADoubtReplacesTheReason(t *testing.T) {
 	}
 	says("after it was given back", "no executor of app billing is alive")
 	doubt(attempt, "it answered 500")
-	says("after a doubt", "it answered 500")
+	const unknown = "; whether it runs there is unknown, so the same process is asked again"
+	says("after a doubt", "it answered 500"+unknown)
 	doubt(attempt, "it answered with HTML")
-	says("after another doubt", "it answered with HTML")
+	says("after another doubt", "it answered with HTML"+unknown)
 	doubt(firjob.AttemptRef{ID: id, Token: attempt.Token - 1}, "stale")
-	says("after a doubt about an earlier attempt", "it answered with HTML")
+	says("after a doubt about an earlier attempt", "it answered with HTML"+unknown)
 	if _, err := s.Hold(t.Context(), []firjob.Held{hold(attempt, executor)}, time.Minute); err != nil {
 		t.Fatal(err)
 	}
@@ -45,6 +47,24 @@ func TestADoubtReplacesTheReason(t *testing.T) {
 	}
 	doubt(attempt, "too late")
 	says("after a cancel", "")
+}
+
+// The record of a lost attempt keeps why its outcome was unknown.
+func TestALostAttemptKeepsItsDoubt(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	_, id := s.fire(func(j *firjob.Job) { j.Delivery = firjob.AtMostOnce })
+	attempts := []firjob.AttemptRef{s.mustClaim(id)}
+	if err := s.Doubt(t.Context(), attempts, "executor 10.0.0.7:9999 answered with status 500"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Lose(t.Context(), attempts, "the lease ended"); err != nil {
+		t.Fatal(err)
+	}
+	const want = "the lease ended; before that: executor 10.0.0.7:9999 answered with status 500"
+	if e := s.wantState(id, firjob.StateLost); !strings.HasPrefix(e.Reason, want) || strings.Contains(e.Reason, "unknown") {
+		t.Errorf("the reason is %q, want %q and no doubt", e.Reason, want)
+	}
 }
 
 // A reason that says what replaces an execution outlives the beats of its executor.

@@ -166,7 +166,8 @@ func TestExplainRunning(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.wantSays(s.explained(job.ID, id.ScheduledAt()), "Replica r1 has claimed it; no executor has named it yet. "+
-		"The latest that is known: executor 10.0.0.7:9999 answered with status 500.", "claimed", "attempt 1")
+		"The latest that is known: executor 10.0.0.7:9999 answered with status 500; "+
+		"whether it runs there is unknown, so the same process is asked again.", "claimed", "attempt 1")
 	if _, err := s.Hold(t.Context(), []firjob.Held{{Executor: executor, Attempt: attempt}}, time.Minute); err != nil {
 		t.Fatal(err)
 	}

@@ -119,7 +119,7 @@ func (a *attemptRow) bound() bool { return a.job.Exclusive && !a.startedAt.IsZer
 // lose ends the latest attempt without an answer.
 func (a *attemptRow) lose(reason string, random float64) {
 	a.lost++
-	a.end(firjob.OutcomeLost, a.now, reason, random)
+	a.end(firjob.OutcomeLost, a.now, afterDoubt(a.reason, reason), random)
 }
 
 // overtime reports whether the deadline of the latest attempt has passed.
@@ -128,7 +128,8 @@ func (a *attemptRow) overtime() bool { return !a.deadline.IsZero() && a.deadline
 // timeOut ends the latest attempt because its deadline has passed. That counts
 // as an answer: the handler was given its time.
 func (a *attemptRow) timeOut(random float64) {
-	a.end(firjob.OutcomeTimedOut, a.now, fmt.Sprintf("no result %v after the job's timeout of %v", deadlineSlack, a.job.Timeout), random)
+	reason := fmt.Sprintf("no result %v after the job's timeout of %v", deadlineSlack, a.job.Timeout)
+	a.end(firjob.OutcomeTimedOut, a.now, afterDoubt(a.reason, reason), random)
 }
 
 // end applies the retry rule to the latest attempt, which ended at the instant.
