@@ -70,9 +70,10 @@ func (f *fire) run(ctx context.Context) {
 }
 
 // pause waits until the next claim is worth while: for d, or less when a shard
-// of ours has a new earlier head.
+// of ours has a new earlier head. A wake may bring the end of the pause forward
+// and never puts it off.
 func (f *fire) pause(ctx context.Context, d time.Duration, wakes <-chan firjob.Wake) <-chan firjob.Wake {
-	began := f.clock.local()
+	end := f.clock.local().Add(d)
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	for {
@@ -92,11 +93,10 @@ func (f *fire) pause(ctx context.Context, d time.Duration, wakes <-chan firjob.W
 				continue
 			}
 			left := max(f.clock.Until(w.At)-lead, wakeBreath)
-			if d = min(d-f.clock.local().Sub(began), left); d < left {
-				continue
+			if earlier := f.clock.local().Add(left); earlier.Before(end) {
+				end = earlier
+				timer.Reset(left)
 			}
-			began = f.clock.local()
-			timer.Reset(d)
 		}
 	}
 }

@@ -143,3 +143,42 @@ func TestInheritanceKeepsToTheRoomForFlights(t *testing.T) {
 		}
 	})
 }
+
+// Wakes during a pause bring its end forward to the earliest of them. None puts it
+// off, and none makes it end before anything is due.
+func TestWakesShortenAPauseToTheEarliest(t *testing.T) {
+	t.Parallel()
+	type wake struct{ after, due time.Duration } // both since the pause began
+	ms := func(n int) time.Duration { return time.Duration(n) * time.Millisecond }
+	for name, c := range map[string]struct {
+		pause time.Duration
+		wakes []wake
+		want  time.Duration
+	}{
+		"none":                     {ms(1000), nil, ms(1000)},
+		"one":                      {ms(1000), []wake{{ms(100), ms(600)}}, ms(350)},
+		"one for later":            {ms(500), []wake{{ms(100), ms(5000)}}, ms(500)},
+		"a later one after it":     {ms(1000), []wake{{ms(100), ms(850)}, {ms(200), ms(2000)}}, ms(600)},
+		"an earlier one after it":  {ms(1000), []wake{{ms(100), ms(850)}, {ms(200), ms(700)}}, ms(450)},
+		"many for later":           {ms(1000), []wake{{ms(100), ms(5000)}, {ms(300), ms(5000)}, {ms(600), ms(5000)}}, ms(1000)},
+		"for later, then for soon": {ms(1000), []wake{{ms(300), ms(5000)}, {ms(500), ms(5000)}, {ms(550), ms(850)}}, ms(600)},
+		"due at once, twice":       {ms(1000), []wake{{ms(100), 0}, {ms(101), 0}}, ms(100) + wakeBreath},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				_, f := newOrphans("a")
+				began := time.Now()
+				wakes := make(chan firjob.Wake, len(c.wakes))
+				for _, w := range c.wakes {
+					time.AfterFunc(w.after, func() { wakes <- firjob.Wake{At: began.Add(w.due)} })
+				}
+				f.pause(t.Context(), c.pause, wakes)
+				// The estimate of the store's clock lags behind by its drift.
+				if got := time.Since(began); got < c.want || got > c.want+time.Millisecond {
+					t.Errorf("the pause lasts %v, want %v", got, c.want)
+				}
+			})
+		})
+	}
+}
