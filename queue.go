@@ -6,6 +6,7 @@ import "time"
 // queue's own clock.
 type Batch struct {
 	IDs  []ExecutionID
+	Now  time.Time     // when it was taken; zero: no shard has answered
 	Next time.Duration // from now until the next head of these shards is due; < 0 = no head
 	Full bool          // some shard had more than was asked for
 }

@@ -42,6 +42,7 @@ func (c *Client) collect(batch *firjob.Batch, k call) strangers {
 		return strange
 	}
 	now := time.Duration(r.number(0)) * time.Microsecond
+	batch.Now = time.UnixMicro(r.number(0))
 	batch.Full = batch.Full || r.number(1) == 1
 	if head, ok := r.score(2); ok {
 		if next := untilMillis(now, head); batch.Next < 0 || next < batch.Next {

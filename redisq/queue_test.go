@@ -53,6 +53,9 @@ func claimTakesDue(t *testing.T, h harness) {
 	if got.Next > time.Hour || got.Next < time.Hour-instant {
 		t.Errorf("Next = %v, want just under 1h", got.Next)
 	}
+	if at := got.Now.Add(got.Next); at.Sub(future.At).Abs() > instant {
+		t.Errorf("Now + Next = %v, want the next head's %v", at, future.At)
+	}
 	h.wantDepth(t, 1, 2)
 }
 

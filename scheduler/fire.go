@@ -52,6 +52,7 @@ type fire struct {
 	repairs  *repairs
 
 	flights atomic.Int64   // claimed and not handed over
+	ahead   atomic.Int64   // by how much the queue's clock is ahead of the store's, a time.Duration
 	claims  atomic.Int64   // calls of the store's Claim, to tell them apart
 	commits sync.WaitGroup // under way; waited for when no loop is left that adds to them
 	slots   chan struct{}
@@ -110,6 +111,7 @@ func (f *fire) pass(ctx context.Context) time.Duration {
 		return f.passDegraded(ctx)
 	}
 	batch, err := f.queue.Claim(ctx, f.peers.shards(), claimBatch, lead, f.lease)
+	f.compare(batch)
 	f.commit(ctx, batch.IDs)
 	if err != nil {
 		f.queue.failed(ctx, "claim", err)
@@ -242,17 +244,24 @@ func (f *fire) commitBatch(ctx context.Context, ids []firjob.ExecutionID) {
 	f.queue.Return(ctx, f.corrected(result.Early))
 }
 
-// corrected puts executions off that the store would not give yet, or they
-// would be claimed again at once and for nothing: by what Redis's clock is ahead
-// of the store's; or, where the store gives them only at their very instant
-// because an overlap rule is to be judged then, by the lead.
+// compare notes how far the queue's clock is ahead of the store's.
+func (f *fire) compare(batch firjob.Batch) {
+	if !batch.Now.IsZero() {
+		f.ahead.Store(int64(max(0, batch.Now.Sub(f.clock.Now()))))
+	}
+}
+
+// corrected returns when the queue is to give executions again that the store
+// would not give yet, by the queue's clock: otherwise they would be claimed again
+// at once, in vain. Where the store gives an execution at its instant only, because
+// an overlap rule is decided then, it is put off by the lead too.
 func (f *fire) corrected(early []firjob.Due) []firjob.Due {
+	ahead := time.Duration(f.ahead.Load())
 	for i, d := range early {
-		ahead := f.clock.Until(d.At) - lead
-		if ahead <= 0 {
-			ahead = lead
-		}
 		early[i].At = d.At.Add(ahead)
+		if f.clock.Until(d.At) <= lead {
+			early[i].At = early[i].At.Add(lead)
+		}
 	}
 	return early
 }

@@ -182,3 +182,31 @@ func TestWakesShortenAPauseToTheEarliest(t *testing.T) {
 		})
 	}
 }
+
+// What the store gives only later goes back to the queue for its instant, put off by
+// what the queue's clock is ahead, not by the time that is left until then.
+func TestEarlyExecutionsAreDueAgainAtTheirInstant(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ ahead, due, want time.Duration }{
+		"a wait and equal clocks":           {0, time.Hour, time.Hour},
+		"a wait and a queue ahead":          {3 * time.Second, time.Hour, time.Hour + 3*time.Second},
+		"a wait and a queue behind":         {-3 * time.Second, time.Hour, time.Hour},
+		"only the skew":                     {3 * time.Second, 3*time.Second + lead, 6*time.Second + lead},
+		"a place is given at the instant":   {0, 100 * time.Millisecond, 100*time.Millisecond + lead},
+		"the same with a queue that is off": {time.Second, 100 * time.Millisecond, time.Second + 100*time.Millisecond + lead},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				_, f := newOrphans("a")
+				now := time.Now()
+				f.compare(firjob.Batch{Now: now.Add(c.ahead)})
+				f.compare(firjob.Batch{}) // nobody answered
+				got := f.corrected([]firjob.Due{{At: now.Add(c.due)}})
+				if wait := got[0].At.Sub(now); wait != c.want {
+					t.Errorf("due again after %v, want %v", wait, c.want)
+				}
+			})
+		})
+	}
+}

@@ -57,13 +57,13 @@ func (p *planner) batch(ctx context.Context, horizon time.Duration) (more bool, 
 	if err != nil {
 		return false, first, err
 	}
+	p.announce(ctx, planned) // they are committed, whatever comes of the triggers
 	later, moved, err := p.store.PlanLater(ctx, horizon, planBatch)
 	if err != nil {
 		return false, first, err
 	}
-	planned = append(planned, later...)
-	p.announce(ctx, planned)
-	for _, d := range planned {
+	p.announce(ctx, later)
+	for _, d := range append(planned, later...) {
 		if first.IsZero() || d.At.Before(first) {
 			first = d.At
 		}
@@ -76,12 +76,9 @@ func (p *planner) jobs(ctx context.Context, ids []firjob.JobID) error {
 	for {
 		var capped atomic.Bool
 		planned, err := p.store.PlanJobs(ctx, ids, p.horizon, p.expand(p.horizon, &capped))
-		if err != nil {
+		p.announce(ctx, planned) // on an error, too: what came before it is committed
+		if err != nil || !capped.Load() || len(planned) == 0 {
 			return err
-		}
-		p.announce(ctx, planned)
-		if !capped.Load() || len(planned) == 0 {
-			return nil
 		}
 	}
 }

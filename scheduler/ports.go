@@ -21,7 +21,8 @@ type Store interface {
 	// executions that were planned, and how many jobs were taken.
 	PlanDue(ctx context.Context, horizon time.Duration, limit int, expand firjob.Expand) (planned []firjob.Due, taken int, err error)
 	// PlanJobs does the same for the named jobs, waiting for their locks. Jobs
-	// whose next fire is beyond the horizon are left alone.
+	// whose next fire is beyond the horizon are left alone. Many jobs take several
+	// transactions: on error it returns what those before the error have committed.
 	PlanJobs(ctx context.Context, jobs []firjob.JobID, horizon time.Duration, expand firjob.Expand) ([]firjob.Due, error)
 	// PlanLater moves up to limit triggers that were asked for a later time,
 	// and are now due within the horizon, among the executions.

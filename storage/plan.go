@@ -53,7 +53,8 @@ const dueJobsSQL = `SELECT ` + jobColumns + ` FROM jobs
 	ORDER BY next_fire_at LIMIT $2 FOR UPDATE SKIP LOCKED`
 
 // PlanJobs does the same for the named jobs, waiting for their locks. Jobs
-// whose next fire is beyond the horizon are left alone.
+// whose next fire is beyond the horizon are left alone. Many jobs take several
+// transactions: on error it returns what those before the error have committed.
 func (db *DB) PlanJobs(ctx context.Context, ids []firjob.JobID, horizon time.Duration, expand firjob.Expand) (planned []firjob.Due, err error) {
 	ids = slices.Clone(ids)
 	slices.Sort(ids)
