@@ -105,14 +105,16 @@ func (db *DB) openGates(ctx context.Context) (followed firjob.Followed, next tim
 			next = 0 // somebody is at it, and may not see what this call would
 		}
 		gates, err := readGates(ctx, tx, slices.Clone(free))
+		if err != nil {
+			return err
+		}
 		for _, g := range gates {
-			if err != nil {
+			if _, err := g.open(ctx, tx, nil, &followed); err != nil {
 				return err
 			}
-			_, err = g.open(ctx, tx, nil, &followed)
 			next = min(next, g.next())
 		}
-		return err
+		return nil
 	})
 	return followed, next, err
 }

@@ -133,6 +133,7 @@ const openBackfillsSQL = `SELECT id FROM backfills WHERE finished_at IS NULL ORD
 // never was, is left alone.
 func (db *DB) ContinueBackfill(ctx context.Context, id firjob.BackfillID) (followed firjob.Followed, err error) {
 	err = db.inTx(ctx, db.hot, "continue the backfill", func(ctx context.Context, tx pgx.Tx) error {
+		followed = firjob.Followed{} // of a try that failed nothing was committed
 		rows, _ := tx.Query(ctx, lockBackfillSQL, int64(id))
 		row, err := pgx.CollectExactlyOneRow(rows, scanBackfill)
 		if errors.Is(err, pgx.ErrNoRows) {

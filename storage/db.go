@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -126,7 +127,7 @@ func apiSettings() map[string]string {
 
 // inTx runs fn in a transaction of the pool, and runs it again where another
 // try is right: the server ended one of two transactions that stood in each
-// other's way, the random part of an id was taken, or rows were for a day that has
+// other's way (then after a pause), the random part of an id was taken, or rows were for a day that has
 // no partition yet, which is made first. fn must therefore build its results anew
 // in each call.
 func (db *DB) inTx(ctx context.Context, p *pool, verb string, fn func(ctx context.Context, tx pgx.Tx) error) error {
@@ -143,9 +144,33 @@ func (db *DB) inTx(ctx context.Context, p *pool, verb string, fn func(ctx contex
 			if err := db.addPartitions(ctx, missing.days); err != nil {
 				return classify(verb, err)
 			}
-		case !isCollision(err) && !isTaken(err):
+		case isCollision(err):
+			if !rest(ctx, collisionPause(i)) {
+				return classify(verb, err)
+			}
+		case !isTaken(err):
 			return classify(verb, err)
 		}
+	}
+}
+
+// collisionPause is how long a transaction that met another waits after its nth
+// try: 10 ms, then 20, then 40, or up to half less, so that the two do not meet
+// again in step.
+func collisionPause(n int) time.Duration {
+	most := 5 * time.Millisecond << n
+	return most/2 + rand.N(most/2+1)
+}
+
+// rest waits for d and reports whether ctx still goes on.
+func rest(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

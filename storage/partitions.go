@@ -190,35 +190,3 @@ func (db *DB) dropDay(ctx context.Context, dayName string) error {
 }
 
 const shortLockSQL = `SET LOCAL lock_timeout = '100ms'`
-
-func (db *DB) purge(ctx context.Context, before time.Time) error {
-	_, keys := db.api.Exec(ctx, purgeKeysSQL)
-	_, requests := db.api.Exec(ctx, purgeRequestsSQL)
-	_, later := db.api.Exec(ctx, purgeLaterSQL, before)
-	_, slots := db.api.Exec(ctx, purgeSlotsSQL, firjob.FirstIDAt(before.UTC().Truncate(day)).String())
-	_, places := db.api.Exec(ctx, purgePlacesSQL, firjob.FirstIDAt(before.UTC().Truncate(day)).String())
-	_, executors := db.api.Exec(ctx, purgeExecutorsSQL)
-	_, joins := db.api.Exec(ctx, purgeJoinsSQL, before, firjob.FirstIDAt(before).String())
-	_, broadcasts := db.api.Exec(ctx, purgeBroadcastsSQL, firjob.FirstIDAt(before.UTC().Truncate(day)).String())
-	_, dead := db.api.Exec(ctx, purgeDeadLettersSQL, firjob.FirstIDAt(before.UTC().Truncate(day)).String())
-	_, backfills := db.api.Exec(ctx, purgeBackfillsSQL, before)
-	return classify("forget old records", errors.Join(keys, requests, later, slots, places, executors, joins, broadcasts, dead, backfills))
-}
-
-const (
-	purgeKeysSQL     = `DELETE FROM idempotency_keys WHERE created_at < now() - interval '24 hours'`
-	purgeRequestsSQL = `DELETE FROM idempotent_requests WHERE created_at < now() - interval '24 hours'`
-	purgeLaterSQL    = `DELETE FROM later_triggers WHERE cancelled_at < $1`
-	// Places of executions that went with their day; Admit gives them on.
-	purgeSlotsSQL = `UPDATE job_slots SET holders = ARRAY(SELECT h FROM unnest(holders) AS h WHERE h >= $1::text::uuid), review_at = now()
-		WHERE EXISTS (SELECT FROM unnest(holders) AS h WHERE h < $1::text::uuid)`
-	purgePlacesSQL = `WITH line AS (DELETE FROM app_queue WHERE execution_id < $1::text::uuid)
-		DELETE FROM app_slots WHERE execution_id < $1::text::uuid`
-	// A run's key begins with its instant, and so finds the old ones.
-	purgeJoinsSQL      = `DELETE FROM child_joins WHERE run < $2::text::uuid AND updated_at < $1`
-	purgeBroadcastsSQL = `DELETE FROM broadcasts WHERE execution_id < $1::text::uuid`
-	// A dead letter goes with its execution.
-	purgeDeadLettersSQL = `DELETE FROM dead_letters WHERE execution_id < $1::text::uuid`
-	purgeBackfillsSQL   = `DELETE FROM backfills WHERE finished_at < $1`
-	purgeExecutorsSQL   = `DELETE FROM executors WHERE last_beat < now() - interval '24 hours'`
-)

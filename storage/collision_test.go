@@ -1,0 +1,30 @@
+package storage_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/firjob/firjob"
+)
+
+// A transaction that met another is tried again after a pause that grows, or the
+// two would meet again at once; and no more than four times.
+func TestCollisionsAreTriedAgainAfterAPause(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	id := s.plan(s.job(nil), s.now())[0]
+	s.exec(`CREATE SEQUENCE tried`)
+	s.exec(`CREATE FUNCTION collide() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+		PERFORM nextval('tried'); RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END $$`)
+	s.exec(`CREATE TRIGGER collide BEFORE UPDATE ON executions FOR EACH ROW EXECUTE FUNCTION collide()`)
+	began := time.Now()
+	_, err := s.DB.Claim(t.Context(), []firjob.ExecutionID{id}, firjob.ClaimBy{Replica: "a", Call: "1", Lease: time.Minute})
+	wantCode(t, err, firjob.CodeUnavailable)
+	if took, least := time.Since(began), 35*time.Millisecond; took < least {
+		t.Errorf("four tries took %v, want pauses of at least %v in all", took, least)
+	}
+	var tries int
+	if s.query(`SELECT last_value FROM tried`, &tries); tries != 4 {
+		t.Errorf("%d tries, want 4", tries)
+	}
+}
