@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"maps"
 	"math/rand/v2"
 
 	"github.com/firjob/firjob"
@@ -31,11 +32,34 @@ const maxSpare = 64
 func (t turns) of(ring firjob.Ring) *ringTurns {
 	have, ok := t[ring]
 	if !ok {
+		t.prune()
 		// Replicas that count by themselves do not all begin with the same executor.
 		have = &ringTurns{last: rand.Uint64N(1 << 32)}
 		t[ring] = have
 	}
 	return have
+}
+
+// manyRings is from how many rings on those without a flight are removed: apps and
+// labels come and go.
+const manyRings = 1024
+
+// prune removes the rings that no flight is waiting for, each time that the number
+// of rings has doubled. The turns that were reserved for them are left out.
+func (t turns) prune() {
+	if n := len(t); n < manyRings || n&(n-1) != 0 {
+		return
+	}
+	maps.DeleteFunc(t, func(_ firjob.Ring, r *ringTurns) bool { return r.rests() })
+}
+
+// rests reports whether no flight is to take a turn and no turns are on their way.
+func (r *ringTurns) rests() bool {
+	here := 0
+	for _, s := range r.reserved {
+		here += int(s.end - s.next)
+	}
+	return r.due == 0 && here == r.have
 }
 
 // expect takes note of n flights that enter the hold, and returns how many turns

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -17,8 +18,9 @@ const sentMemory = firjob.MaxNameAfter + 2*firjob.BeatInterval + firjob.DeadAfte
 // before any beat of it named an attempt, only this replica knows that it was
 // there.
 type sentLog struct {
-	mu sync.Mutex
-	to map[firjob.ExecutorKey][]*sentBatch
+	mu     sync.Mutex
+	to     map[firjob.ExecutorKey][]*sentBatch
+	pruned time.Time // local: when executors to which nothing was sent lately were last removed
 }
 
 type sentBatch struct {
@@ -44,7 +46,20 @@ func (l *sentLog) add(to firjob.ExecutorKey, at time.Time, flights []*flight) *s
 	}
 	batch := &sentBatch{at, attempts}
 	l.to[to] = append(batches, batch)
+	l.prune(at)
 	return batch
+}
+
+// prune removes, once in sentMemory, the executors to which nothing was sent since.
+// mu is held.
+func (l *sentLog) prune(now time.Time) {
+	if now.Sub(l.pruned) <= sentMemory {
+		return
+	}
+	l.pruned = now
+	maps.DeleteFunc(l.to, func(_ firjob.ExecutorKey, batches []*sentBatch) bool {
+		return now.Sub(batches[len(batches)-1].at) > sentMemory
+	})
 }
 
 // refused takes flights out of a batch that the executor certainly does not
