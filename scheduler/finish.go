@@ -101,8 +101,8 @@ func (s *Scheduler) lose(ctx context.Context, attempts []firjob.AttemptRef, reas
 }
 
 func (s *Scheduler) lost(ctx context.Context, followed firjob.Followed) {
+	s.metrics.lost.Add(float64(followed.Lost))
 	if n := len(followed.Announce) + len(followed.Ended); n > 0 {
-		s.metrics.lost.Inc()
 		s.log.InfoContext(ctx, "attempts ended without an answer", "again", len(followed.Announce), "ended", len(followed.Ended))
 	}
 	s.follow(ctx, followed)

@@ -42,8 +42,8 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 			Name: "firjob_dispatch_total", Help: "Triggers sent, by app and answer."}, []string{"app", "answer"}),
 		results: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "firjob_results_total", Help: "Results that executors reported, by outcome and receipt."}, []string{"outcome", "receipt"}),
-		lost:    counter("firjob_attempts_lost_total", "Passes that found attempts without an answer."),
-		overdue: counter("firjob_overdue_total", "Executions that the sweep found overdue; it claims them past Redis."),
+		lost:    counter("firjob_attempts_lost_total", "Attempts that ended without an answer."),
+		overdue: counter("firjob_overdue_total", "Overdue executions that this server took to the claim past Redis."),
 		early:   counter("firjob_early_starts_total", "Recorded results whose handler began before its scheduled time. Must stay 0."),
 		repairs: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "firjob_sweep_repairs_total", Help: "What was left behind or lost and then repaired, by kind."}, []string{"kind"}),

@@ -83,7 +83,6 @@ func (w *sweep) overdue(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.metrics.overdue.Add(float64(len(due)))
 	abandoned := s.clock.Now().Add(-overdueSlack - 2*sweepInterval)
 	var ids []firjob.ExecutionID
 	for _, d := range due {
@@ -92,6 +91,7 @@ func (w *sweep) overdue(ctx context.Context) error {
 		}
 	}
 	if s.fire.idle() {
+		s.metrics.overdue.Add(float64(len(ids)))
 		s.repairs.add(repairOverdue, len(ids))
 		s.fire.commit(ctx, ids)
 	}
