@@ -67,7 +67,7 @@ const (
 type Misfire struct {
 	Policy     MisfirePolicy `json:"policy"`
 	Grace      Duration      `json:"grace"`        // a fire that is not later than this always runs
-	MaxCatchUp int           `json:"max_catch_up"` // late fires that fire_all runs after one stop
+	MaxCatchUp int           `json:"max_catch_up"` // late fires that fire_all runs after one outage
 }
 
 // Limits of a job.

@@ -75,8 +75,7 @@ const claimSQL = `UPDATE executions AS e SET
 			AND coalesce(j.deleted_at, 'infinity') = 'infinity'
 			AND (e.attempt > 0 OR e.job_version = 0 OR (
 				j.enabled AND j.fires_since <= e.job_version
-				AND (j.misfire = 'fire_all' OR (
-					e.token = 0 AND now() <= e.due_at + j.grace_ms * interval '1 millisecond'))))))
+				AND e.token = 0 AND now() <= e.due_at + j.grace_ms * interval '1 millisecond'))))
 	RETURNING e.id, e.attempt, e.token, e.due_at, coalesce(e.params, j.params),
 		j.app, j.name, j.handler, j.route, j.delivery, j.timeout_ms, j.priority, j.dispatch,
 		e.inputs, coalesce(e.shard_total, 0), coalesce(e.target, ''), coalesce(e.attempts->-1->>'executor', '')`
@@ -215,7 +214,10 @@ func lockCandidates(ctx context.Context, tx pgx.Tx, ids []firjob.ExecutionID) ([
 			late = append(late, c)
 		}
 	}
-	return list, findNewer(ctx, tx, late)
+	if err := findNewer(ctx, tx, late); err != nil {
+		return nil, err
+	}
+	return list, findSurplus(ctx, tx, late)
 }
 
 const (

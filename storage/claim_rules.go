@@ -23,6 +23,7 @@ type candidate struct {
 	limited  bool // its app has limits
 	job      jobRow
 	newer    firjob.ExecutionID // the latest fire of the job that is due and runs, or ran; zero: none is later
+	surplus  bool               // as many later fires as max_catch_up are late, too
 }
 
 // needsJob reports whether the number of the job's running executions is bound.
@@ -56,6 +57,18 @@ func (c candidate) fresh() bool { return c.attempt == 0 && c.version > 0 }
 // misfire; a wait for an executor is.
 func (c candidate) late() bool {
 	return c.fresh() && !c.letIn() && c.id.Kind() == firjob.KindSchedule && c.lateness() > c.job.Misfire.Grace.Std()
+}
+
+// planningTime is how long a late fire waits for the planner to record those after
+// it, before it is looked at again.
+const planningTime = time.Second
+
+// unplanned reports whether later fires of the job are late and not recorded yet: how
+// many of them run is decided when they are planned, and whether c runs after that.
+func (c candidate) unplanned() bool {
+	next := c.job.NextFireAt
+	return c.late() && c.job.Misfire.Policy == firjob.MisfireFireAll &&
+		next != nil && c.now.Sub(*next) > c.job.Misfire.Grace.Std()
 }
 
 func (c candidate) lateness() time.Duration { return c.now.Sub(c.id.ScheduledAt()) }
@@ -114,6 +127,8 @@ func (d *claims) decide(c candidate) {
 			d.leave = append(d.leave, c)
 		}
 		d.finish(c.id, state, reason)
+	case c.unplanned():
+		d.early = append(d.early, firjob.Due{ID: c.id, At: c.now.Add(planningTime)})
 	case c.dueAt.Sub(c.now) > c.lead():
 		d.early = append(d.early, firjob.Due{ID: c.id, At: c.dueAt})
 	case c.needsJob():
@@ -152,6 +167,8 @@ func (c candidate) misfire() (firjob.State, string) {
 	case c.job.Misfire.Policy == firjob.MisfireFireOnce && !c.newer.IsZero():
 		return firjob.StateMissed, fmt.Sprintf("%v late; the later fire of %s runs instead",
 			late, c.newer.ScheduledAt().Format(time.RFC3339Nano))
+	case c.job.Misfire.Policy == firjob.MisfireFireAll && c.surplus:
+		return firjob.StateMissed, fmt.Sprintf("%v late; fire_all runs the latest %d only (max_catch_up)", late, c.job.Misfire.MaxCatchUp)
 	}
 	return "", ""
 }

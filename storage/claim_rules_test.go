@@ -27,6 +27,9 @@ func TestClaimRules(t *testing.T) {
 		c.id, c.version = firjob.NewExecutionID(7, now.Add(-time.Hour), firjob.KindManual, 1), 0
 	})
 	late := fire(time.Minute)
+	fireAll := func(c *candidate) { c.job.Misfire.Policy, c.job.Misfire.MaxCatchUp = firjob.MisfireFireAll, 3 }
+	surplus := func(c *candidate) { fireAll(c); c.surplus = true }
+	nextDue := func(c *candidate, late time.Duration) { c.job.NextFireAt = new(now.Add(-late)) }
 	newer := func(c *candidate) { c.newer = firjob.Fire(7, now.Add(-time.Second)) }
 	const claimed, early, contends firjob.State = "claimed", "early", "contends"
 	for name, c := range map[string]struct {
@@ -42,6 +45,15 @@ func TestClaimRules(t *testing.T) {
 		"late, a newer one is due": {with(late, newer), firjob.StateMissed, "1m0s late; the later fire of 2026-11-22T05:59:59Z runs instead"},
 		"late, fire_all": {with(with(late, newer), func(c *candidate) { c.job.Misfire.Policy = firjob.MisfireFireAll }),
 			claimed, ""},
+		"late, fire_all, too many later ones": {with(late, surplus),
+			firjob.StateMissed, "1m0s late; fire_all runs the latest 3 only (max_catch_up)"},
+		"late, fire_all, let in from the queue": {with(late, func(c *candidate) { surplus(c); c.holdsJob = true }), claimed, ""},
+		"late, fire_all, tried before":          {with(late, func(c *candidate) { surplus(c); c.attempt = 1 }), claimed, ""},
+		"late, fire_all, late ones to be planned": {with(late, func(c *candidate) { fireAll(c); nextDue(c, 6*time.Second) }),
+			early, ""},
+		"late, fire_all, planned up to the grace": {with(late, func(c *candidate) { fireAll(c); nextDue(c, 5*time.Second) }),
+			claimed, ""},
+		"late, fire_once, late ones to be planned": {with(late, func(c *candidate) { nextDue(c, time.Minute) }), claimed, ""},
 		"late, skip": {with(late, func(c *candidate) { c.job.Misfire.Policy = firjob.MisfireSkip }),
 			firjob.StateMissed, "1m0s late, beyond the grace of 5s"},
 		"late, skip, tried before": {with(late, func(c *candidate) { c.job.Misfire.Policy = firjob.MisfireSkip; c.attempt = 1 }),

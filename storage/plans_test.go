@@ -148,6 +148,7 @@ var hotStatements = map[string][]string{
 	"freeShardsSQL":     {"executions_pkey"},
 	"openShardsSQL":     {"executions_pkey"},
 	"newestDueSQL":      {"executions_job"},
+	"firstCaughtUpSQL":  {"executions_job"},
 	"latestIsOpenSQL":   {"executions_job"},
 	"insertNewSQL":      {},
 	"insertFiresSQL":    {"jobs_pkey"},
