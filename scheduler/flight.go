@@ -25,8 +25,9 @@ type flight struct {
 
 // refusal is an executor's definite answer that it does not take a flight.
 type refusal struct {
-	by   firjob.ExecutorKey
-	full bool // for want of room: later it might
+	by      firjob.ExecutorKey
+	full    bool // for want of room: later it might
+	unknown bool // it has no such handler
 }
 
 // routing is what was found out once about a flight for its route.
@@ -59,6 +60,11 @@ func (f *flight) refused(by firjob.ExecutorKey) (now, ever bool) {
 		}
 	}
 	return now, ever
+}
+
+// unknownToAll reports whether every executor that was asked lacks the handler.
+func (f *flight) unknownToAll() bool {
+	return len(f.tried) > 0 && !slices.ContainsFunc(f.tried, func(r refusal) bool { return !r.unknown })
 }
 
 func (f *flight) selector() map[string]string {

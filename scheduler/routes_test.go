@@ -51,7 +51,7 @@ func (x *executors) change(address string, edit func(*firjob.Executor)) {
 
 func refusedBy(address string, full bool) func(*flight) {
 	return func(f *flight) {
-		f.tried = append(f.tried, refusal{firjob.ExecutorKey{App: "app", Address: address, Incarnation: "i-" + address}, full})
+		f.tried = append(f.tried, refusal{by: firjob.ExecutorKey{App: "app", Address: address, Incarnation: "i-" + address}, full: full})
 	}
 }
 

@@ -53,6 +53,7 @@ type sending struct {
 	metrics     *metrics
 	log         *slog.Logger
 
+	waits   waits // of executions for an executor
 	posts   sync.WaitGroup
 	spreads chan struct{} // as many as broadcasts are being spread
 }
@@ -292,7 +293,7 @@ func (s *sending) answered(ctx context.Context, to firjob.Executor, log *sentBat
 	}
 	s.handed(handed)
 	for a, flights := range refused {
-		s.elsewhere(ctx, refusal{by: to.Key(), full: a == firjob.RefusedFull}, log, flights, fmt.Sprintf("executor %s refused it: %s", to.Address, a))
+		s.elsewhere(ctx, refusal{by: to.Key(), full: a == firjob.RefusedFull, unknown: a == firjob.RefusedHandler}, log, flights, fmt.Sprintf("executor %s refused it: %s", to.Address, a))
 	}
 }
 
@@ -350,26 +351,10 @@ func (s *sending) later(batch []*flight) {
 	s.hold.add(batch)
 }
 
-// Pauses before executions for which there was no executor are due again: a
-// quarter of the time that they have waited already, within these bounds. A
-// short outage costs little, a long one makes no storm.
-const (
-	minGiveBack = 250 * time.Millisecond
-	maxGiveBack = 5 * time.Second
-)
-
 // giveBack returns flights that were certainly never run, for want of an
 // executor.
 func (s *sending) giveBack(ctx context.Context, batch []*flight, reason string) {
-	now := s.clock.Now()
-	s.giveBackAt(ctx, batch, func(f *flight) time.Duration {
-		since := f.Trigger.ScheduledAt
-		if f.Trigger.Attempt > 1 {
-			since = f.DueAt
-		}
-		waited := now.Sub(since)
-		return min(max(waited/4, minGiveBack), maxGiveBack).Round(minGiveBack)
-	}, reason)
+	s.giveBackAt(ctx, batch, s.pauses(s.clock.Now()), reason)
 }
 
 // giveBackAt returns flights that were certainly never run, to be due after

@@ -274,17 +274,20 @@ func readJobs(ctx context.Context, q querier, ids []firjob.JobID) (map[firjob.Jo
 
 const readJobsSQL = `SELECT ` + jobColumns + ` FROM jobs WHERE id = ANY($1::int[])`
 
-// findNewer tells each of the candidates which later fire of its job is due, if
-// one is.
+// findNewer tells those of the candidates whose job has the policy fire_once which
+// later fire of the job is due, if one is.
 func findNewer(ctx context.Context, tx pgx.Tx, late []*candidate) error {
-	if len(late) == 0 {
-		return nil
-	}
 	first := map[firjob.JobID]firjob.ExecutionID{} // of each job's candidates
 	for _, c := range late {
+		if c.job.Misfire.Policy != firjob.MisfireFireOnce {
+			continue
+		}
 		if id, ok := first[c.id.Job()]; !ok || compareIDs(c.id, id) < 0 {
 			first[c.id.Job()] = c.id
 		}
+	}
+	if len(first) == 0 {
+		return nil
 	}
 	jobs := slices.Sorted(maps.Keys(first))
 	after := make([]firjob.ExecutionID, len(jobs))
