@@ -157,8 +157,8 @@ const pollInterval = 500 * time.Millisecond
 func (d *demo) follow(ctx context.Context, out *printer) {
 	seen := make(map[firjob.ExecutionID]bool)
 	d.poll(ctx, func() bool {
-		for _, e := range d.look(ctx, out, seen) {
-			out.line("%s", describe(e))
+		for _, line := range describeAll(d.look(ctx, out, seen)) {
+			out.line("%s", line)
 		}
 		if n := len(seen); n > 10*maxPage {
 			clear(seen)
@@ -199,8 +199,11 @@ func (d *demo) check(ctx context.Context, out *printer) error {
 	ctx, cancel := context.WithTimeout(ctx, checkPatience)
 	defer cancel()
 	d.poll(ctx, func() bool {
-		for _, e := range d.look(ctx, out, seen) {
-			out.line("%s", describe(e))
+		ended := d.look(ctx, out, seen)
+		for _, line := range describeAll(ended) {
+			out.line("%s", line)
+		}
+		for _, e := range ended {
 			if e.State == firjob.StateSucceeded {
 				delete(waiting, e.JobID)
 			}
