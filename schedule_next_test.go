@@ -80,7 +80,7 @@ func permittedByDefinition(t *rapid.T, s firjob.Schedule, o firjob.TimetableOpti
 	if s.StartAt != nil && at.Before(*s.StartAt) || s.EndAt != nil && !at.Before(*s.EndAt) {
 		return false
 	}
-	zone, err := time.LoadLocation(s.Timezone)
+	zone, err := cronspec.Zone(s.Timezone)
 	if err != nil {
 		t.Fatal(err)
 	}

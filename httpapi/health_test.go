@@ -22,6 +22,7 @@ import (
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/httpapi"
+	"github.com/firjob/firjob/internal/tzdata"
 )
 
 func TestReady(t *testing.T) {
@@ -62,8 +63,8 @@ func TestVersionAndStats(t *testing.T) {
 	s := newSurface(t)
 	var version httpapi.VersionInfo
 	s.do("GET", "/version", "").want(http.StatusOK).into(&version)
-	if version.Version != "v1.2.3" || version.Go != runtime.Version() {
-		t.Errorf("got %+v, want v1.2.3 and what the toolchain says: %s", version, runtime.Version())
+	if version.Version != "v1.2.3" || version.Go != runtime.Version() || version.TZData != tzdata.Version {
+		t.Errorf("got %+v, want v1.2.3 and what the toolchain says: %s; time zones %s", version, runtime.Version(), tzdata.Version)
 	}
 	s.scheduler.status = firjob.Status{Replica: "r1", Replicas: []string{"r1", "r2"}, Due: 3, Leased: 1}
 	golden(t, "testdata/stats.json", s.call("GET", "/api/v1/stats?since=2027-01-01T00:00:00Z", "").want(http.StatusOK).indented())

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"net/http"
 	"runtime/debug"
+
+	"github.com/firjob/firjob/internal/tzdata"
 )
 
 // VersionInfo names the build.
@@ -12,10 +14,12 @@ type VersionInfo struct {
 	Commit  string `json:"commit" doc:"With +changes if the tree was not clean; empty if unknown"`
 	Built   string `json:"built" doc:"Time of the commit; empty if unknown"`
 	Go      string `json:"go" example:"go1.26.8"`
+	TZData  string `json:"tzdata" example:"2025c" doc:"Release of the embedded IANA time zone database, the only one that counts"`
 }
 
 // withBuild fills in what the toolchain wrote into the program.
 func (v VersionInfo) withBuild() VersionInfo {
+	v.TZData = tzdata.Version
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return v

@@ -16,6 +16,7 @@ import (
 )
 
 // newFakeCluster answers like servers of the versions behind a balancer, by path.
+// Each version has a time zone database of its own.
 // What it has no answer for, it does not know.
 func newFakeCluster(t *testing.T, answers map[string]answer, versions ...string) *fakeAPI {
 	t.Helper()
@@ -26,7 +27,7 @@ func newFakeCluster(t *testing.T, answers map[string]answer, versions ...string)
 		switch {
 		case r.URL.Path == "/version":
 			v := versions[int(asked.Add(1))%len(versions)]
-			a = ok(fmt.Sprintf(`{"version":%q}`, v))
+			a = ok(fmt.Sprintf(`{"version":%q,"tzdata":"zones of %s"}`, v, v))
 		case !known:
 			a = answer{http.StatusNotFound, `{"title":"Not Found","detail":"there is no such path"}`}
 		}
@@ -127,10 +128,10 @@ func TestDoctor(t *testing.T) {
 		{"unreached", sound(parts{"/api/v1/apps/billing/executors": executorsAt(nobody, stranger)}), []string{own}, exitOK, ""},
 		{"notzero", sound(parts{"/metrics": ok(strings.NewReplacer("starts_total 0", "starts_total 2", "_executions 0", "_executions 3",
 			"running 0", "running 1", `"missing"} 0`, `"missing"} 4`, "19.5", "121", " 1.5", " 31", "accepted", "unknown_handler").Replace(soundMetrics))}),
-			[]string{own}, exitFailure, "firjob: 5 of 15 checks failed\n"},
+			[]string{own}, exitFailure, "firjob: 5 of 16 checks failed\n"},
 		{"others", sound(parts{"/metrics": ok("go_goroutines 8\n")}), []string{own}, exitOK, ""},
 		{"refused", parts{"/api/v1/stats": {http.StatusUnauthorized, `{"title":"Unauthorized","detail":"want a token"}`}}, []string{own}, exitFailure, "firjob: 1 of 3 checks failed\n"},
-		{"half", sound(parts{"/api/v1/apps": {http.StatusInternalServerError, `{"title":"Internal"}`}}), []string{own}, exitFailure, "firjob: 1 of 7 checks failed\n"},
+		{"half", sound(parts{"/api/v1/apps": {http.StatusInternalServerError, `{"title":"Internal"}`}}), []string{own}, exitFailure, "firjob: 1 of 8 checks failed\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

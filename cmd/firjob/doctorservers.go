@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -87,7 +88,7 @@ func (x *serverExam) versions(ctx context.Context, replicas int) {
 	defer transport.CloseIdleConnections()
 	fresh := *x.api
 	fresh.http = &http.Client{Transport: transport, Timeout: serverPatience}
-	counts := map[string]int{}
+	counts, zones := map[string]int{}, map[string]int{}
 	asked := 0
 	for ; asked < min(2*replicas+1, versionQuestions); asked++ {
 		var v buildVersion
@@ -99,6 +100,7 @@ func (x *serverExam) versions(ctx context.Context, replicas int) {
 			break
 		}
 		counts[v.Version]++
+		zones[cmp.Or(v.TZData, "unknown")]++
 	}
 	seen := strings.Join(slices.Sorted(maps.Keys(counts)), ", ")
 	switch {
@@ -111,6 +113,21 @@ func (x *serverExam) versions(ctx context.Context, replicas int) {
 	default:
 		x.add(app.Fine, "versions", fmt.Sprintf("%s, in %s", seen, counted(asked, "answer", "answers")), "")
 	}
+	if asked > 0 {
+		x.zones(zones)
+	}
+}
+
+// zones compares the releases of the time zone database that the servers answered:
+// two of them may plan different instants for one schedule.
+func (x *serverExam) zones(counts map[string]int) {
+	seen := strings.Join(slices.Sorted(maps.Keys(counts)), ", ")
+	if len(counts) > 1 {
+		x.add(app.Doubtful, "time zones", "servers with several releases of the time zone database answer: "+seen,
+			"finish the upgrade: until then two servers may plan different instants in a zone that was changed")
+		return
+	}
+	x.add(app.Fine, "time zones", "release "+seen+" of the database", "")
 }
 
 // apps looks for apps whose executions nobody would run.

@@ -10,6 +10,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/firjob/firjob/internal/tzdata"
 )
 
 func TestSchedulePreview(t *testing.T) {
@@ -54,16 +56,16 @@ func TestVersion(t *testing.T) {
 	if err := json.Unmarshal(stdout.Bytes(), &got); err != nil || code != exitOK {
 		t.Fatalf("exit code %d, stdout %s: %v", code, stdout.String(), err)
 	}
-	if got["version"] == "" || !strings.HasPrefix(got["go"], "go1.") {
-		t.Errorf("version is %v; want at least a version and Go's", got)
+	if got["version"] == "" || !strings.HasPrefix(got["go"], "go1.") || got["tzdata"] != tzdata.Version {
+		t.Errorf("version is %v; want at least a version, Go's, and that of the time zones", got)
 	}
 }
 
 func TestVersionOfServer(t *testing.T) {
 	t.Parallel()
-	api := newFakeAPI(t, ok(`{"version":"v1.2.3","commit":"abc","built":"2026-11-01T00:00:00Z","go":"go1.26.8"}`))
+	api := newFakeAPI(t, ok(`{"version":"v1.2.3","commit":"abc","built":"2026-11-01T00:00:00Z","go":"go1.26.8","tzdata":"2025b"}`))
 	got := ran(t.Context(), map[string]string{"FIRJOB_TOKEN": aToken}, "", "version", "--server", api.URL)
-	if want := "v1.2.3, commit abc of 2026-11-01T00:00:00Z, go1.26.8"; got.code != exitOK || !strings.Contains(got.stdout, want) {
+	if want := "v1.2.3, commit abc of 2026-11-01T00:00:00Z, go1.26.8, time zones 2025b"; got.code != exitOK || !strings.Contains(got.stdout, want) {
 		t.Errorf("exit code %d, stdout %q; want 0 and %q", got.code, got.stdout, want)
 	}
 	if diff := cmp.Diff([]asked{{Method: "GET", URI: "/version"}}, api.requests()); diff != "" {
@@ -79,7 +81,7 @@ func TestVersionOfBuild(t *testing.T) {
 		info *debug.BuildInfo
 		want buildVersion
 	}{
-		{info, buildVersion{"v1.2.3", "abc+changes", "2026-11-01T00:00:00Z", "go1.26.8"}},
+		{info, buildVersion{"v1.2.3", "abc+changes", "2026-11-01T00:00:00Z", "go1.26.8", ""}},
 		{&debug.BuildInfo{GoVersion: "go1.26.8"}, buildVersion{Version: "(devel)", Go: "go1.26.8"}},
 		{nil, buildVersion{Version: "unknown"}},
 	}

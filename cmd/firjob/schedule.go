@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/cronspec"
 )
 
 type scheduleCmd struct {
@@ -50,7 +51,7 @@ func (c *schedulePreviewCmd) Run(p *process, out *output) error {
 	if err != nil {
 		return fmt.Errorf("write the preview: %w", err)
 	}
-	zone, err := time.LoadLocation(schedule.Timezone) // "" is UTC
+	zone, err := cronspec.Zone(schedule.Timezone)
 	if err != nil {
 		return usageError{err}
 	}

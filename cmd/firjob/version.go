@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
+
+	"github.com/firjob/firjob/internal/tzdata"
 )
 
 type versionCmd struct {
@@ -24,6 +26,7 @@ type buildVersion struct {
 	Commit  string `json:"commit"`
 	Built   string `json:"built"` // time of the commit, RFC 3339
 	Go      string `json:"go"`
+	TZData  string `json:"tzdata,omitempty"` // release of the time zone database; an older server does not say
 }
 
 // versionOf reads what the toolchain wrote into the program; info is nil where
@@ -51,7 +54,9 @@ func versionOf(info *debug.BuildInfo) buildVersion {
 // programBuild names this build.
 func programBuild() buildVersion {
 	info, _ := debug.ReadBuildInfo()
-	return versionOf(info)
+	v := versionOf(info)
+	v.TZData = tzdata.Version
+	return v
 }
 
 // programVersion is how this build calls itself to others.
@@ -111,6 +116,9 @@ func (v buildVersion) text() string {
 	}
 	if v.Go != "" {
 		text += ", " + v.Go
+	}
+	if v.TZData != "" {
+		text += ", time zones " + v.TZData
 	}
 	return text
 }

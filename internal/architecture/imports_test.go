@@ -33,10 +33,11 @@ var mayImport = map[string][]string{
 	"redisq":                        {root, "lua"},
 	"lua":                           {},
 	"storage":                       {root, "internal/failpoint", "internal/groupcommit"},
-	"httpapi":                       {root, "internal/codec"},
+	"httpapi":                       {root, "internal/codec", "internal/tzdata"},
 	"internal/architecture":         {},
 	"internal/codec":                {root},
-	"internal/cronspec":             {},
+	"internal/cronspec":             {"internal/tzdata"},
+	"internal/tzdata":               {},
 	"internal/failpoint":            {}, // anybody who has a step that can be interrupted, or a guard that can be missing
 	"internal/groupcommit":          {root},
 	"internal/localstack":           {},
@@ -47,7 +48,7 @@ var mayImport = map[string][]string{
 	"internal/chaos":                {root, "storage", "internal/checker", "internal/cluster", "internal/codec", "internal/localstack", "internal/failpoint"},
 	"internal/bench":                {root, "redisq", "storage", "internal/checker", "internal/cluster", "internal/localstack"},
 	"internal/app":                  {root, "scheduler", "scheduler/dispatch", "redisq", "storage", "httpapi", "internal/localstack"},
-	"cmd/firjob":                    {root, "internal/app", "internal/bench", "internal/capacity", "internal/chaos", "internal/checker", "internal/cluster", "internal/localstack", "worker", "internal/failpoint"},
+	"cmd/firjob":                    {root, "internal/app", "internal/bench", "internal/capacity", "internal/chaos", "internal/checker", "internal/cluster", "internal/cronspec", "internal/localstack", "internal/tzdata", "worker", "internal/failpoint"},
 }
 
 // testsMayImport is what every folder's tests may import beyond that.
@@ -114,7 +115,7 @@ func TestFaults(t *testing.T) {
 		"a sibling": {in: goPackage{ImportPath: module + "/redisq", Imports: []string{module + "/storage"}},
 			want: []string{"redisq → storage: redisq may import only [. lua]"}},
 		"a sibling's folder": {in: goPackage{ImportPath: module + "/httpapi", Imports: []string{module + "/scheduler/dispatch"}},
-			want: []string{"httpapi → scheduler/dispatch: httpapi may import only [. internal/codec]"}},
+			want: []string{"httpapi → scheduler/dispatch: httpapi may import only [. internal/codec internal/tzdata]"}},
 		"a part's sibling": {in: goPackage{ImportPath: module + "/storage/migrations", Imports: []string{module + "/lua"}},
 			want: []string{"storage/migrations → lua: storage may import only [. internal/failpoint internal/groupcommit]"}},
 		"a sibling in tests": {in: goPackage{ImportPath: module + "/scheduler", TestImports: []string{module + "/storage"}},

@@ -110,7 +110,9 @@ func (l *load) find(ctx context.Context, name string, job *firjob.Job) error {
 // make makes the jobs that stay as they are.
 func (l *load) make(ctx context.Context) error {
 	jobs := special()
-	maps.Copy(jobs, zoned(l.zone, time.Now()))
+	if l.environ != nil { // built for chaos runs, so that it knows the zone of this run
+		maps.Copy(jobs, zoned(l.zone, time.Now()))
+	}
 	rate := 0.0
 	for _, d := range jobs {
 		rate += d.rate()

@@ -37,7 +37,8 @@ func restless(now time.Time, load time.Duration) (zone checker.Zone) {
 	return zone
 }
 
-// writeZone writes a zone where package time looks for it if ZONEINFO names dir.
+// writeZone writes a zone where a program that is built with the tag "chaos" looks
+// for it if ZONEINFO names dir.
 func writeZone(dir, name string, zone checker.Zone) error {
 	path := filepath.Join(dir, filepath.FromSlash(name))
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

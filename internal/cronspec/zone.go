@@ -1,29 +1,30 @@
 package cronspec
 
 import (
-	"fmt"
 	"sync"
 	"time"
-	_ "time/tzdata" // a container without zone files must not know fewer zones
+
+	"github.com/firjob/firjob/internal/tzdata"
 )
 
 // zones keeps the zones that were asked for, of which there are as many as the
-// zone database has at most: reading their files anew was 29 % of the time that
-// a batch of jobs took.
+// zone database has at most: reading them anew was 29 % of the time that a batch
+// of jobs took.
 var zones sync.Map // string → *time.Location
 
-// Zone returns the IANA zone of that name, UTC for "". "Local" is refused: it
-// would mean another zone on each machine.
+// Zone returns the IANA zone of exactly that name, UTC for "". The machine's own
+// zone files do not count: they mean another zone on each machine ("localtime",
+// "Local") or count seconds in another way ("right/UTC").
 func Zone(name string) (*time.Location, error) {
-	if name == "" {
+	if name == "" || name == "UTC" {
 		return time.UTC, nil
 	}
 	if zone, ok := zones.Load(name); ok {
 		return zone.(*time.Location), nil
 	}
-	zone, err := time.LoadLocation(name)
-	if err != nil || zone == time.Local {
-		return nil, fmt.Errorf("%q is not a known time zone; want an IANA name such as \"Asia/Shanghai\" or \"UTC\"", name)
+	zone, ok := tzdata.Load(name)
+	if !ok {
+		return nil, unknownZone(name)
 	}
 	zones.Store(name, zone)
 	return zone, nil
