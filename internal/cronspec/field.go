@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// starBit is how robfig/cron marks a day field that was left open. Where both
-// are not, it takes a day that either of them names.
+// starBit is how robfig/cron marks a day field that was left open. If neither is,
+// a day that one of them names is enough; else a day must be in both.
 const starBit = 1 << 63
 
 // field is what a field of plain items names.
@@ -54,9 +54,9 @@ func (u unit) read(text string, d draw) (field, error) {
 
 // item reads what may stand between commas: a span and maybe a step,
 //
-//   - ?  5  MON  1-5  FRI-MON  H  H(0-29)    each also with  /10
+//   - ?  5  MON  MONDAY  1-5  FRI-MON  H  H(0-29)    each also with  /10
 //
-// A span that falls goes on past the last number, 22-2 being 22, 23, 0, 1, 2.
+// In the quartz dialect a step may also stand alone. A span that falls goes on past the last number, 22-2 being 22, 23, 0, 1, 2.
 func (u unit) item(text string, d draw) (field, bool) {
 	span, stepText, stepped := strings.Cut(upper(text), "/")
 	step := 1
@@ -66,6 +66,9 @@ func (u unit) item(text string, d draw) (field, bool) {
 			return field{}, false
 		}
 		step = n
+	}
+	if span == "" && stepped && u.bareStep {
+		span = "*"
 	}
 	if inner, hashed := strings.CutPrefix(span, "H"); hashed && u.index != year {
 		return u.hashed(text, inner, step, stepped, d)
@@ -97,8 +100,8 @@ func (u unit) span(text string, stepped bool) ([]int, bool) {
 		if high, ok = u.value(highText); !ok {
 			return nil, false
 		}
-	case stepped: // 5/10 begins at 5
-		high = max(low, u.last())
+	case stepped: // 5/10 begins at 5; on weekdays of crontab it goes on to 7, which is Sunday
+		high = u.max
 	}
 	if high < low && u.index == year {
 		return nil, false
@@ -120,8 +123,10 @@ func (u unit) from(low, high int) []int {
 
 // value reads a number or a word.
 func (u unit) value(text string) (int, bool) {
-	if i := slices.Index(u.words, text); i >= 0 {
-		return u.min + i, true
+	for _, words := range [][]string{u.words, u.names} {
+		if i := slices.Index(words, text); i >= 0 {
+			return u.min + i, true
+		}
 	}
 	n, ok := number(text)
 	return n, ok && u.min <= n && n <= u.max

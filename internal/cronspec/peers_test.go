@@ -2,6 +2,7 @@ package cronspec_test
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -93,15 +94,24 @@ func TestQuartzAgreesWithCronexpr(t *testing.T) {
 	})
 }
 
-// The unix dialect reads what robfig/cron's own parser reads, as that does.
+// The unix dialect reads what robfig/cron's own parser reads, as that does, but
+// for the two rules of crontab that it lacks (crontab_test.go).
 func TestUnixAgreesWithRobfig(t *testing.T) {
 	t.Parallel()
 	parser := cron.NewParser(cron.Second | cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
+	// Whether a day field is open: one has a star without a step, or begins with a star.
+	unstepped, leading := regexp.MustCompile(`[*?](/1)?(,|$)`), regexp.MustCompile(`^[*?]`)
+	toSunday := regexp.MustCompile(`(^|,)\d/`)
 	rapid.Check(t, func(t *rapid.T) {
 		for range 8 {
+			dom := anyPlain(1, 28).Draw(t, "day of month")
+			dow := anyPlain(0, 6).Filter(func(text string) bool { return !toSunday.MatchString(text) }).Draw(t, "day of week")
+			if (unstepped.MatchString(dom) || unstepped.MatchString(dow)) != (leading.MatchString(dom) || leading.MatchString(dow)) {
+				continue
+			}
 			expr := strings.Join([]string{
 				anyPlain(0, 59).Draw(t, "second"), anyPlain(0, 59).Draw(t, "minute"), anyPlain(0, 23).Draw(t, "hour"),
-				anyPlain(1, 28).Draw(t, "day of month"), anyPlain(1, 12).Draw(t, "month"), anyPlain(0, 6).Draw(t, "day of week"),
+				dom, anyPlain(1, 12).Draw(t, "month"), dow,
 			}, " ")
 			other, err := parser.Parse(expr)
 			if err != nil {

@@ -38,6 +38,7 @@ func parseQuartz(expr string, seed uint64) (quartz, error) {
 	if err := q.readDays(texts, seed); err != nil {
 		return quartz{}, err
 	}
+	q.notes = append(q.notes, tooOften(texts, q.times.Second)...)
 	start := time.Date(1970, 1, 1, 0, 0, 0, -1, time.UTC)
 	if !everFires(texts[month], func(months uint64) bool { return !q.with(months).next(start).IsZero() }) {
 		return quartz{}, neverFires(expr, texts[month])
@@ -109,6 +110,9 @@ func (q *quartz) readDays(texts []string, seed uint64) (err error) {
 	}
 	q.days, err = readDays(quartzUnits[i], texts[i], drawing(seed, i))
 	q.notes = append(q.notes, q.days.notes...)
+	if err == nil && i == dayOfWeek && numbersWeekdays(texts[i]) && !q.days.whole() {
+		q.notes = append(q.notes, fmt.Sprintf("day-of-week %q counts from Sunday = 1, as in Quartz: it is %s", texts[i], q.daysText()))
+	}
 	return err
 }
 

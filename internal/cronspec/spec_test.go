@@ -118,6 +118,15 @@ func TestNextOnMissingDay(t *testing.T) {
 	if got := parse(t, "0 12 30 12 *", skip).Next(after); !got.Equal(noon) {
 		t.Errorf("skip: got %v, want %v", got, noon)
 	}
+	for gap, want := range map[cronspec.Gap]string{
+		cronspec.GapRunAfter: `on 2011-12-30 the clocks of Pacific/Apia skip the whole day: the fire of 12:00 happens at 00:00 on 2011-12-31 ("gap": "run_after")`,
+		cronspec.GapSkip:     `on 2011-12-30 the clocks of Pacific/Apia skip the whole day: the fire of 12:00 does not happen ("gap": "skip")`,
+	} {
+		got := parse(t, "0 12 30 12 *", cronspec.Options{Timezone: "Pacific/Apia", Gap: gap}).Warnings(after)
+		if diff := cmp.Diff([]string{want}, got); diff != "" {
+			t.Errorf("warnings (-want +got):\n%s", diff)
+		}
+	}
 }
 
 // Noon comes once on each day, in the years that zone files list and in those
@@ -250,7 +259,8 @@ func TestParseErrors(t *testing.T) {
 		{"0 0 15W * *", cronspec.Options{}, `day-of-month "15W": L, W and #`},
 		{"0 0 * * 1#2", cronspec.Options{}, `day-of-week "1#2": L, W and #`},
 		{"0 0 * * FRIL", cronspec.Options{}, `day-of-week "FRIL": L, W and #`},
-		{"0 0 * JULY *", cronspec.Options{}, `month "JULY" is not understood`},
+		{"0 0 * JULI *", cronspec.Options{}, `month "JULI" is not understood`},
+		{"/3 * * * *", cronspec.Options{}, `minute "/3" is not understood`},
 		{"0 0 * * 1#6", cronspec.Options{}, `day-of-week "1#6" is not understood`},
 		{"HH * * * *", cronspec.Options{}, `minute "HH" is not understood`},
 		{"H( * * * *", cronspec.Options{}, `minute "H("`},
@@ -299,6 +309,9 @@ func TestText(t *testing.T) {
 		{"0 9 * * 0,6", "at 09:00, on Saturday and Sunday, in UTC"},
 		{"0 9 1 * *", "at 09:00, on day 1 of the month, in UTC"},
 		{"0 9 1,15 1,7 *", "at 09:00, on days 1 and 15 of the month, in January and July, in UTC"},
+		{"0 9 */2 * MON", "at 09:00, on days 1 to 31 in steps of 2 of the month if that is Monday, in UTC"},
+		{"0 9 * * 1/2", "at 09:00, on Monday to Sunday in steps of 2, in UTC"},
+		{"0 9 * JANUARY MONDAY-friday", "at 09:00, on Monday to Friday, in January, in UTC"},
 		{"0 9 1 * MON", "at 09:00, on day 1 of the month or on Monday, in UTC"},
 		{"@yearly", "at 00:00, on day 1 of the month, in January, in UTC"},
 		{"0 0 * 6-8 *", "at 00:00, every day, in June to August, in UTC"},
@@ -344,7 +357,36 @@ func TestWarnings(t *testing.T) {
 		{"*/90 * * * *", cronspec.Options{}, []string{`the step of minute "*/90" is longer than its range: only the first value counts`}},
 		{"0 9 ? * MON", cronspec.Options{}, nil},
 		{"0 0 9 ? * 2-6", cronspec.Options{}, []string{
-			`"?" is of the quartz dialect, where day-of-week 1 is Sunday; in this one 1 is Monday ("dialect": "unix")`}},
+			`day-of-week "2-6" is Tuesday to Saturday here; in the quartz dialect, which "?" suggests, it is Monday to Friday: ` +
+				`write the names of the days, or set "dialect": "quartz"`}},
+		{"0 0 9 * * 2", cronspec.Options{}, []string{
+			`day-of-week "2" is Tuesday here; in the quartz dialect, which six fields suggest, it is Monday: ` +
+				`write the names of the days, or set "dialect": "quartz"`}},
+		{"0 0 9 * * 0", cronspec.Options{}, nil}, // which Quartz does not know
+		{"0 0 9 * * MON", cronspec.Options{}, nil},
+		{"0 9 * * 2", cronspec.Options{}, nil},
+		{"0 0 */2 * 1", cronspec.Options{}, []string{
+			`a day must fit both day-of-month "*/2" and day-of-week "1" (AND), as in crontab, because one of them begins with "*"; ` +
+				`robfig/cron and Kubernetes take a day that fits either (OR): for that, write a range in place of "*", as 1-31/2 or 0-6/2`}},
+		{"0 0 5,* * 1", cronspec.Options{}, []string{
+			`robfig/cron and Kubernetes take only a day that fits both day-of-month "5,*" and day-of-week "1" (AND), because one of them has a "*"; ` +
+				`in crontab only a "*" at the beginning counts`,
+			"day-of-month and day-of-week are both given: a day that fits either one is enough (OR)"}},
+		{"0 0 */2 * *", cronspec.Options{}, nil},
+		{"0 0 1-31/2 * 1", cronspec.Options{}, []string{
+			"day-of-month and day-of-week are both given: a day that fits either one is enough (OR)"}},
+		{"* 2 * * *", cronspec.Options{}, []string{
+			`minute "*" with hour "2" fires 60 times in each such hour: write 0 in place of "*" if once is meant`}},
+		{"* 0,12 * * *", cronspec.Options{}, []string{
+			`minute "*" with hour "0,12" fires 60 times in each such hour: write 0 in place of "*" if once is meant`}},
+		{"* * 2 * * *", cronspec.Options{}, []string{
+			`minute "*" with hour "2" fires 3600 times in each such hour: write 0 in place of "*" if once is meant`}},
+		{"* 30 2 * * *", cronspec.Options{}, []string{
+			`second "*" with minute "30" fires 60 times in each such minute: write 0 in place of "*" if once is meant`}},
+		{"* 9-17 * * *", cronspec.Options{}, nil},
+		{"*/5 2 * * *", cronspec.Options{}, nil},
+		{"* * * * *", cronspec.Options{}, nil},
+		{"0 12 30 12 *", cronspec.Options{Timezone: "Pacific/Apia"}, nil},
 	}
 	for _, tt := range tests {
 		if diff := cmp.Diff(tt.want, parse(t, tt.expr, tt.options).Warnings(now)); diff != "" {

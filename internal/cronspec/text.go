@@ -59,14 +59,18 @@ func timeText(spec *cron.SpecSchedule) (text string, daily bool) {
 
 // daysText says which days, "" for all of them.
 func (p unix) daysText() string {
-	var either []string
-	if !starred(p.spec.Dom) {
-		either = append(either, monthDays(p.spec.Dom))
+	either := !starred(p.spec.Dom) && !starred(p.spec.Dow)
+	var parts []string
+	if either || !unixUnits[dayOfMonth].full(p.spec.Dom) {
+		parts = append(parts, monthDays(p.spec.Dom))
 	}
-	if !starred(p.spec.Dow) {
-		either = append(either, weekDays(p.spec.Dow))
+	if either || !unixUnits[dayOfWeek].full(p.spec.Dow) {
+		parts = append(parts, weekDays(p.spec.Dow))
 	}
-	return strings.Join(either, " or on ")
+	if either {
+		return strings.Join(parts, " or on ")
+	}
+	return strings.Join(parts, " if that is ")
 }
 
 func (q quartz) daysText() string {

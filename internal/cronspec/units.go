@@ -23,12 +23,18 @@ type unit struct {
 	min, max int      // the numbers that may be written
 	size     int      // how many there are before they come round again; 7 is Sunday once more
 	words    []string // that may stand for the numbers, from min on
+	names    []string // the same, written out
 	more     string   // forms of this field alone, for messages
+	bareStep bool     // a step may stand alone: "/3" is "*/3"
 }
 
 var (
 	monthWords = []string{"JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"}
 	dayWords   = []string{"SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"}
+
+	monthNames = []string{"JANUARY", "FEBRUARY", "MARCH", "APRIL", "MAY", "JUNE", "JULY", "AUGUST", "SEPTEMBER", "OCTOBER",
+		"NOVEMBER", "DECEMBER"}
+	weekdayNames = []string{"SUNDAY", "MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY"}
 )
 
 // dayNames counts Sunday at both ends, so that a week may begin with Monday.
@@ -37,24 +43,31 @@ var dayNames = [...]string{"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday
 // unixUnits are the fields of the unix dialect, whose week begins with Sunday
 // at 0.
 var unixUnits = [...]unit{
-	second:     {second, "second", 0, 59, 60, nil, ""},
-	minute:     {minute, "minute", 0, 59, 60, nil, ""},
-	hour:       {hour, "hour", 0, 23, 24, nil, ""},
-	dayOfMonth: {dayOfMonth, "day-of-month", 1, 31, 31, nil, ""},
-	month:      {month, "month", 1, 12, 12, monthWords, ""},
-	dayOfWeek:  {dayOfWeek, "day-of-week", 0, 7, 7, dayWords, ""},
+	second:     {index: second, name: "second", max: 59, size: 60},
+	minute:     {index: minute, name: "minute", max: 59, size: 60},
+	hour:       {index: hour, name: "hour", max: 23, size: 24},
+	dayOfMonth: {index: dayOfMonth, name: "day-of-month", min: 1, max: 31, size: 31},
+	month:      {index: month, name: "month", min: 1, max: 12, size: 12, words: monthWords, names: monthNames},
+	dayOfWeek:  {index: dayOfWeek, name: "day-of-week", max: 7, size: 7, words: dayWords, names: weekdayNames},
 }
 
 // quartzUnits are those of the quartz dialect, whose week begins with Sunday
 // at 1.
 var quartzUnits = [...]unit{
-	second:     unixUnits[second],
-	minute:     unixUnits[minute],
-	hour:       unixUnits[hour],
-	dayOfMonth: {dayOfMonth, "day-of-month", 1, 31, 31, nil, "; or L, L-3, LW, 15W or ?"},
-	month:      unixUnits[month],
-	dayOfWeek:  {dayOfWeek, "day-of-week", 1, 7, 7, dayWords, "; or FRIL for the last Friday, FRI#2 for the second, or ?"},
-	year:       {year, "year", 1970, 2199, 230, nil, ""},
+	second: unixUnits[second].withBareStep(),
+	minute: unixUnits[minute].withBareStep(),
+	hour:   unixUnits[hour].withBareStep(),
+	dayOfMonth: {index: dayOfMonth, name: "day-of-month", min: 1, max: 31, size: 31, bareStep: true,
+		more: "; or L, L-3, LW, 15W or ?"},
+	month: unixUnits[month].withBareStep(),
+	dayOfWeek: {index: dayOfWeek, name: "day-of-week", min: 1, max: 7, size: 7, words: dayWords, names: weekdayNames, bareStep: true,
+		more: "; or FRIL for the last Friday, FRI#2 for the second, or ?"},
+	year: {index: year, name: "year", min: 1970, max: 2199, size: 230, bareStep: true},
+}
+
+func (u unit) withBareStep() unit {
+	u.bareStep = true
+	return u
 }
 
 // last is the highest number before they come round.

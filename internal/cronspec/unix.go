@@ -31,17 +31,18 @@ func parseUnix(expr string, seed uint64) (unix, error) {
 	}
 	var sets [len(unixUnits)]uint64
 	var p unix
+	var days bool // a day field is open as robfig/cron's own parser sees it
 	for i, u := range unixUnits {
 		f, err := u.read(texts[i], drawing(seed, i))
 		if err != nil {
 			return unix{}, hintQuartz(i, texts[i], err)
 		}
+		days = days || f.star && (i == dayOfMonth || i == dayOfWeek)
+		f.star = open(texts[i])
 		sets[i] = f.set()
 		p.notes = append(p.notes, f.notes...)
 	}
-	if strings.Contains(expr, "?") && strings.ContainsAny(texts[dayOfWeek], "1234567") {
-		p.notes = append(p.notes, `"?" is of the quartz dialect, where day-of-week 1 is Sunday; in this one 1 is Monday ("dialect": "unix")`)
-	}
+	p.notes = append(p.notes, unixNotes(expr, texts, sets[:], days)...)
 	p.spec = &cron.SpecSchedule{Second: sets[second], Minute: sets[minute], Hour: sets[hour],
 		Dom: sets[dayOfMonth], Month: sets[month], Dow: sets[dayOfWeek], Location: time.UTC}
 	start := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -50,6 +51,11 @@ func parseUnix(expr string, seed uint64) (unix, error) {
 	}
 	return p, nil
 }
+
+// open reports whether a day field counts as open in crontab: it begins with a
+// star, whatever follows. cron(8) of Vixie and of cronie looks at that character
+// alone.
+func open(text string) bool { return text[0] == '*' || text[0] == '?' }
 
 // with returns p in other months.
 func (p unix) with(months uint64) unix {
@@ -130,13 +136,18 @@ func hintQuartz(i int, text string, err error) error {
 	return fmt.Errorf("%s %q: L, W and # need \"dialect\": %q, or list the days", u.name, text, Quartz)
 }
 
-// next looks further than robfig/cron, which gives up after five years: from
-// 2096 the next 29 February is eight years away.
+// rareYears is longer than any pause of an expression that fires at all: 29
+// February is the same weekday after 28 years, or after 40 around a year such as
+// 2100, which is no leap year.
+const rareYears = 41
+
+// next looks further than robfig/cron, which gives up after five years.
 func (p unix) next(wall time.Time) time.Time {
-	if t := p.spec.Next(wall); !t.IsZero() {
-		return t
+	t := p.spec.Next(wall)
+	for y := wall.Year() + 6; t.IsZero() && y <= wall.Year()+rareYears; y += 6 {
+		t = p.spec.Next(time.Date(y, 1, 1, 0, 0, 0, -1, time.UTC))
 	}
-	return p.spec.Next(time.Date(wall.Year()+6, 1, 1, 0, 0, 0, -1, time.UTC))
+	return t
 }
 
 func (p unix) everyHour() bool { return unixUnits[hour].full(p.spec.Hour) }

@@ -45,10 +45,10 @@ func (s *Spec) gapWarning(p, next Period) string {
 	}
 	fate := "does not happen"
 	if s.gap == GapRunAfter {
-		fate = "happens at " + showTime(to)
+		fate = "happens at " + showAfter(to, from)
 	}
-	return fmt.Sprintf("on %s the clocks of %s skip from %s to %s: the fire of %s %s (\"gap\": %q)",
-		from.Format(time.DateOnly), s.zone, showTime(from), showTime(to), showTime(fire), fate, s.gap)
+	return fmt.Sprintf("on %s the clocks of %s skip %s: the fire of %s %s (\"gap\": %q)",
+		from.Format(time.DateOnly), s.zone, skipped(from, to), showTime(fire), fate, s.gap)
 }
 
 // repeatWarning says what the change from p to next brings again, "" if nothing.
@@ -63,7 +63,7 @@ func (s *Spec) repeatWarning(p, next Period) string {
 		fate = "happens both times"
 	}
 	return fmt.Sprintf("on %s the clocks of %s go back from %s to %s: the fire of %s %s (\"overlap_hour\": %q)",
-		to.Format(time.DateOnly), s.zone, showTime(to), showTime(from), showTime(fire), fate, s.overlap)
+		to.Format(time.DateOnly), s.zone, showAfter(to, from), showTime(from), showTime(fire), fate, s.overlap)
 }
 
 // firstMatch returns the first match on the wall clock in [from, to).
@@ -76,3 +76,20 @@ func (s *Spec) firstMatch(from, to time.Time) (time.Time, bool) {
 }
 
 func showTime(wall time.Time) string { return clock(wall.Clock()) }
+
+// showAfter shows a wall-clock time after another, with its date if that is a day
+// or more away.
+func showAfter(wall, other time.Time) string {
+	if wall.Sub(other) < 24*time.Hour {
+		return showTime(wall)
+	}
+	return showTime(wall) + " on " + wall.Format(time.DateOnly)
+}
+
+// skipped says what a gap leaves out. Pacific/Apia left out a day, 2011-12-30.
+func skipped(from, to time.Time) string {
+	if showTime(from) == "00:00" && to.Sub(from) == 24*time.Hour {
+		return "the whole day"
+	}
+	return "from " + showTime(from) + " to " + showAfter(to, from)
+}

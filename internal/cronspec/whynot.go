@@ -24,9 +24,9 @@ func (s *Spec) WhyNot(at time.Time) string {
 	if !before.Before(after) || !s.matches(before) {
 		return NotNamed
 	}
-	fate := "does not happen"
+	fate, first := "does not happen", PeriodAt(p.Start.Add(-time.Nanosecond), s.zone).Wall(p.Start)
 	if s.runsAfterGap() {
-		fate = "happens at " + showTime(after)
+		fate = "happens at " + showAfter(after, first)
 	}
 	return fmt.Sprintf("on %s the clocks of %s skip %s: its fire %s (\"gap\": %q)",
 		before.Format(time.DateOnly), s.zone, showTime(before), fate, s.gap)
