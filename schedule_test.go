@@ -156,7 +156,7 @@ func TestTimetableText(t *testing.T) {
 			"at 02:30, on day 1 of the month or on Monday, in Asia/Shanghai", 1},
 		{eachTwo, "every 2s", 0},
 		{pause30, "30s after the last one ended", 0},
-		{firjob.Schedule{Kind: firjob.ScheduleAt, At: &at}, "once at 2027-01-01T00:00:00Z", 0},
+		{firjob.Schedule{Kind: firjob.ScheduleAt, At: &at}, "once at 2027-01-01T00:00:00Z", 1}, // it is past
 		{manual, "only when triggered", 0},
 	}
 	for _, tt := range tests {

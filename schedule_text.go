@@ -50,6 +50,9 @@ func (t *Timetable) Warnings(now time.Time) []string {
 	if t.cron != nil {
 		list = t.cron.Warnings(now)
 	}
+	if at := t.schedule.At; t.schedule.Kind == ScheduleAt && at.Before(now) {
+		list = append(list, showInstant(*at)+" is past: the misfire policy decides whether a new job still fires, and nothing follows")
+	}
 	if why := t.over(now); why != "" {
 		return append(list, why)
 	}

@@ -125,12 +125,15 @@ func (s *server) createJobs(ctx context.Context, in *struct {
 func (s *server) tellOfJobs(ctx context.Context, b *batch, stored []firjob.StoredJob, places []int) {
 	var soon []firjob.JobID
 	now := time.Now()
+	warner := s.warner(now)
 	for i, item := range stored {
 		if item.Err == nil {
 			if b.minimal {
 				b.items[places[i]].JobID = item.Job.ID
 			} else {
-				b.items[places[i]].Job = new(bodyOfNewJob(item.Job, now))
+				body := bodyOfNewJob(item.Job, now)
+				body.Warnings = warner.of(ctx, item.Job)
+				b.items[places[i]].Job = &body
 			}
 			if s.soon(item.Job) {
 				soon = append(soon, item.Job.ID)

@@ -38,6 +38,7 @@ type jobBody struct {
 	NextFireAt    *instant          `json:"next_fire_at" nullable:"true" doc:"The next coming fire; null while there is none"`
 	CreatedAt     instant           `json:"created_at"`
 	UpdatedAt     instant           `json:"updated_at"`
+	Warnings      []string          `json:"warnings,omitempty" nullable:"false" doc:"What a reader may get wrong about it, as the preview tells; absent if nothing, and in lists"`
 }
 
 type callBody struct {

@@ -90,7 +90,10 @@ func (s *server) createJob(ctx context.Context, in *struct{ RawBody []byte }) (*
 	if s.soon(job) {
 		s.Scheduler.JobChanged(ctx, job.ID)
 	}
-	return &createdTagged[jobBody]{Location: locationOfJob(job.ID), ETag: entityTag(job.Version), Body: bodyOfNewJob(job, time.Now())}, nil
+	now := time.Now()
+	made := bodyOfNewJob(job, now)
+	made.Warnings = s.warner(now).of(ctx, job)
+	return &createdTagged[jobBody]{Location: locationOfJob(job.ID), ETag: entityTag(job.Version), Body: made}, nil
 }
 
 // soon reports whether a job that was just made fires within the horizon, by the
@@ -151,11 +154,15 @@ func (s *server) getJob(ctx context.Context, in *jobPath) (*tagged[jobBody], err
 	if err != nil {
 		return nil, fmt.Errorf("read job %d: %w", in.ID, err)
 	}
-	return taggedJob(job), nil
+	return s.taggedJob(ctx, job), nil
 }
 
-func taggedJob(j firjob.Job) *tagged[jobBody] {
-	return &tagged[jobBody]{ETag: entityTag(j.Version), Body: bodyOfJob(j, time.Now())}
+// taggedJob shows one job, with its warnings.
+func (s *server) taggedJob(ctx context.Context, j firjob.Job) *tagged[jobBody] {
+	now := time.Now()
+	body := bodyOfJob(j, now)
+	body.Warnings = s.warner(now).of(ctx, j)
+	return &tagged[jobBody]{ETag: entityTag(j.Version), Body: body}
 }
 
 func (s *server) deleteJob(ctx context.Context, in *jobDelete) (*struct{}, error) {
@@ -237,5 +244,5 @@ func (s *server) changeJob(ctx context.Context, id firjob.JobID, match string, e
 	}
 	followed.Plan = []firjob.JobID{id} // no other's fires change
 	s.follow(ctx, followed)
-	return taggedJob(job), nil
+	return s.taggedJob(ctx, job), nil
 }

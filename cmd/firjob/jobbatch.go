@@ -39,6 +39,7 @@ func (c *jobBatchCmd) Run(ctx context.Context, p *process, api *client, out *out
 	if err := json.Unmarshal(answer, &made); err != nil {
 		return notUnderstood(err)
 	}
+	p.warn(answer)
 	if err := show(out, answer, showBatch); err != nil {
 		return err
 	}

@@ -34,6 +34,7 @@ func (c *jobCreateCmd) Run(ctx context.Context, p *process, api *client, out *ou
 	if err != nil {
 		return err
 	}
+	p.warn(answer)
 	return show(out, answer, showJob)
 }
 
@@ -96,6 +97,7 @@ func (c *jobEditCmd) Run(ctx context.Context, p *process, api *client, out *outp
 	if err != nil {
 		return err
 	}
+	p.warn(answer)
 	return show(out, answer, showJob)
 }
 
