@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -30,10 +32,19 @@ func (d Duration) String() string {
 // MarshalText writes d as String does.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
+// durationText is the form of a duration, whatever its length.
+var durationText = regexp.MustCompile(`^[+-]?((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+$`)
+
+// longest is the longest Duration in whole hours: 292 years.
+const longest = Duration(math.MaxInt64 / time.Hour * time.Hour)
+
 // UnmarshalText reads Go's text for a duration.
 func (d *Duration) UnmarshalText(text []byte) error {
 	v, err := time.ParseDuration(string(text))
-	if err != nil {
+	switch {
+	case err != nil && durationText.Match(text):
+		return fmt.Errorf("%q is too long: a duration is at most %v, and most fields take less", text, longest)
+	case err != nil:
 		return fmt.Errorf("%q is not a duration such as \"30s\" or \"1h30m\"", text)
 	}
 	*d = Duration(v)

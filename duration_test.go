@@ -2,6 +2,7 @@ package firjob_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,6 +37,25 @@ func TestDurationJSON(t *testing.T) {
 		d := firjob.Duration(time.Second)
 		if err := json.Unmarshal([]byte(text), &d); err == nil {
 			t.Errorf("%s reads as %v, want an error", text, d)
+		}
+	}
+}
+
+func TestFaultyDurations(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"9999999h":              `"9999999h" is too long: a duration is at most 2562047h, and most fields take less`,
+		"-9999999h":             "is too long",
+		"9999999999999999999ms": "is too long",
+		"1.5h2562047h":          "is too long",
+		"9999999":               "is not a duration",
+		"99999999999x":          "is not a duration",
+		"h":                     "is not a duration",
+		"":                      "is not a duration",
+	} {
+		var d firjob.Duration
+		if err := d.UnmarshalText([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want an error with %q", text, err, want)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package firjob
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,6 +36,27 @@ func (j Job) Validate(now time.Time) []FieldError {
 	f.parents(j)
 	f.contradictions(j)
 	return f
+}
+
+// NewFaults returns the faults of an edited thing that it did not have before: the
+// same fault of the same value is not the edit's.
+func NewFaults(before, after []FieldError) []FieldError {
+	return slices.DeleteFunc(after, func(a FieldError) bool {
+		return slices.ContainsFunc(before, func(b FieldError) bool {
+			return a.Field == b.Field && a.Message == b.Message && sameValue(a.Value, b.Value)
+		})
+	})
+}
+
+// sameValue compares the values of two faults. An instant may be written in another
+// zone.
+func sameValue(a, b any) bool {
+	at, ok := a.(*time.Time)
+	other, too := b.(*time.Time)
+	if ok && too {
+		return sameInstant(at, other)
+	}
+	return reflect.DeepEqual(a, b)
 }
 
 func (f *faults) policies(j Job) {

@@ -44,8 +44,9 @@ func (s *server) editJob(ctx context.Context, in *jobRequest) (*tagged[jobBody],
 
 // patched returns the job that j becomes by a merge patch. The shape is judged
 // of the patch, for j itself has no faults; the meaning of the result as a
-// whole, like that of a new job. Params that the patch does not name stay as
-// they were written, to the byte.
+// whole, like that of a new job, but for what j had before: years that are over
+// by now are no fault of a patch that changes the timeout. Params that the patch
+// does not name stay as they were written, to the byte.
 func (s *server) patched(j firjob.Job, patch json.RawMessage, now time.Time) (firjob.Job, error) {
 	f := &faults{}
 	judge[jobInput](s, patch, f)
@@ -63,7 +64,7 @@ func (s *server) patched(j firjob.Job, patch json.RawMessage, now time.Time) (fi
 	if !to.Enabled {
 		to.PausedReason = j.PausedReason
 	}
-	f.also(to.Validate(now))
+	f.also(firjob.NewFaults(j.Validate(now), to.Validate(now)))
 	f.unchanged("app", j.App, to.App, "make a new job")
 	return to, f.err()
 }
@@ -79,7 +80,7 @@ func (s *server) patchedCalendar(c firjob.Calendar, patch json.RawMessage) (firj
 	}
 	to := fill[calendarInput](whole, f).calendar()
 	to.Version, to.CreatedAt, to.UpdatedAt = c.Version, c.CreatedAt, c.UpdatedAt
-	f.also(to.Validate())
+	f.also(firjob.NewFaults(c.Validate(), to.Validate()))
 	f.unchanged("name", c.Name, to.Name, "make a new calendar")
 	return to, f.err()
 }

@@ -29,6 +29,7 @@ type previewInput struct {
 	Count    *int           `json:"count,omitempty" minimum:"1" maximum:"100" default:"10"`
 	App      *string        `json:"app,omitempty" doc:"With name: the job that jitter and H are drawn for" example:"billing"`
 	Name     *string        `json:"name,omitempty" example:"nightly-report"`
+	From     *string        `json:"from,omitempty" format:"date-time" doc:"Fires after this instant; now if absent" example:"2027-03-28T00:00:00Z"`
 	At       *string        `json:"at,omitempty" format:"date-time" doc:"An instant to be told about in why_not"`
 }
 
@@ -49,13 +50,13 @@ func (s *server) preview(ctx context.Context, in *struct{ RawBody []byte }) (*an
 	if err != nil {
 		return nil, err
 	}
-	timetable, err := asked.job.Timetable(now)
+	timetable, err := asked.job.Timetable(asked.from)
 	if err != nil {
 		return nil, faulty("body.schedule", nil, err.Error())
 	}
 	out := &answer[previewBody]{previewBody{
-		Fires:    fires(timetable, now, asked.count),
-		Warnings: append([]string{}, timetable.Warnings(now)...),
+		Fires:    fires(timetable, asked.from, asked.count),
+		Warnings: append([]string{}, timetable.Warnings(asked.from)...),
 		Text:     timetable.Text(),
 	}}
 	if asked.at != nil {
@@ -68,17 +69,19 @@ func (s *server) preview(ctx context.Context, in *struct{ RawBody []byte }) (*an
 type previewed struct {
 	job   firjob.Job
 	count int
+	from  time.Time
 	at    *time.Time
 }
 
 func (s *server) previewOf(ctx context.Context, body json.RawMessage, now time.Time) (previewed, error) {
 	f := &faults{}
 	in := decode[previewInput](s, body, f)
-	p := previewed{count: defaultFires}
+	p := previewed{count: defaultFires, from: now}
+	put(&p.from, timeOf(in.From, "from", f))
 	if in.Schedule != nil {
 		p.job.Schedule = in.Schedule.schedule("schedule.", f)
 	}
-	f.also(p.job.Schedule.Validate(now))
+	f.also(p.job.Schedule.Validate(earlier(now, p.from))) // of years that are over, the fires may be asked for
 	set(&p.job.App, in.App)
 	set(&p.job.Name, in.Name)
 	put(&p.count, in.Count)
@@ -94,6 +97,13 @@ func (s *server) previewOf(ctx context.Context, body json.RawMessage, now time.T
 		return p, fmt.Errorf("read the calendars of a schedule: %w", err)
 	}
 	return p, nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 type nextQuery struct {
