@@ -65,7 +65,7 @@ func (p *process) run(ctx context.Context, args []string) int {
 		return exitOK
 	}
 	if err != nil {
-		return p.failUsage(err, selected(err))
+		return p.failUsage(hintQuotes(err, args), selected(err))
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
 	err = command.Run(p)
