@@ -17,7 +17,7 @@ import (
 	"github.com/firjob/firjob/internal/cluster"
 )
 
-// demo is a job for each way to be due, and what became of them.
+// demo is what dev shows: its jobs, and what became of them.
 type demo struct {
 	api   *client
 	since time.Time
@@ -32,16 +32,30 @@ type demoJob struct {
 	kind firjob.ScheduleKind
 }
 
-// demoJobs are the bodies that make the demo's jobs.
-func demoJobs(now time.Time) []map[string]any {
+// greeting is the name of dev's job.
+const greeting = "greeting"
+
+// greetingJob is the body of the one job that dev makes.
+func greetingJob() []map[string]any {
+	return []map[string]any{{
+		"name": greeting, "handler": "echo", "params": map[string]any{"hello": "world"},
+		"schedule": map[string]any{"kind": firjob.ScheduleEvery, "interval": "10s"},
+	}}
+}
+
+// checkJobs are the bodies of the check's jobs, one for each kind of schedule,
+// and one that fails at first.
+func checkJobs(now time.Time) []map[string]any {
 	schedule := func(kind firjob.ScheduleKind, field, value string) map[string]any {
 		return map[string]any{"kind": kind, field: value}
 	}
 	return []map[string]any{
 		{"name": "heartbeat", "handler": "noop", "schedule": schedule("every", "interval", "2s")},
-		{"name": "report", "handler": "echo", "params": map[string]any{"region": "eu"}, "schedule": schedule("cron", "expr", "*/5 * * * * *")},
-		{"name": "crawl", "handler": "sleep", "params": map[string]any{"for": "1s"}, "schedule": schedule("delay", "interval", "3s")},
-		{"name": "greeting-" + now.UTC().Format("150405.000"), "handler": "echo", "params": map[string]any{"hello": "world"},
+		{"name": "report", "handler": "echo", "params": map[string]any{"region": "eu"},
+			"schedule": schedule("cron", "expr", "*/5 * * * * *")},
+		{"name": "crawl", "handler": "sleep", "params": map[string]any{"for": "1s"},
+			"schedule": schedule("delay", "interval", "3s")},
+		{"name": "once-" + now.UTC().Format("150405.000"), "handler": "echo", "params": map[string]any{"hello": "world"},
 			"schedule": schedule("at", "at", now.Add(3*time.Second).UTC().Format(time.RFC3339Nano))},
 		{"name": "by-hand", "handler": "echo", "schedule": map[string]any{"kind": "manual"}},
 		{"name": "flaky", "handler": "flaky", "schedule": schedule("every", "interval", "15s"),
@@ -49,21 +63,22 @@ func demoJobs(now time.Time) []map[string]any {
 	}
 }
 
-// create makes the jobs that an earlier run has not left, and triggers the one
-// that only fires by hand.
-func (d *demo) create(ctx context.Context, now time.Time) error {
+// create makes the jobs that an earlier run has not left. It triggers the one
+// that only fires by hand, and the greeting, so that there is something to see.
+func (d *demo) create(ctx context.Context, bodies []map[string]any) error {
 	d.awaitExecutor(ctx)
-	for _, body := range demoJobs(now) {
+	for _, body := range bodies {
 		body["app"] = cluster.App
 		job, err := d.ensure(ctx, body)
 		if err != nil {
 			return fmt.Errorf("make the demo job %s: %w", body["name"], err)
 		}
 		d.jobs = append(d.jobs, demoJob{job.ID, job.Schedule.Kind})
-		if job.Schedule.Kind == firjob.ScheduleManual {
-			if _, err := d.api.post(ctx, fmt.Sprintf("/api/v1/jobs/%d/trigger", job.ID), map[string]any{"params": map[string]any{"by": "hand"}}); err != nil {
-				return fmt.Errorf("trigger the demo job: %w", err)
-			}
+		if job.Name != greeting && job.Schedule.Kind != firjob.ScheduleManual {
+			continue
+		}
+		if _, err := d.api.post(ctx, fmt.Sprintf("/api/v1/jobs/%d/trigger", job.ID), map[string]any{}); err != nil {
+			return fmt.Errorf("trigger the demo job %s: %w", body["name"], err)
 		}
 	}
 	return nil
@@ -153,7 +168,8 @@ func (d *demo) look(ctx context.Context, out *printer, seen map[firjob.Execution
 // pollInterval is how often the demo looks for new executions.
 const pollInterval = 500 * time.Millisecond
 
-// follow prints each execution that ended until ctx ends.
+// follow prints each execution that ended until ctx ends, but for the superseded:
+// these are planned fires of a job that was changed or deleted.
 func (d *demo) follow(ctx context.Context, out *printer) {
 	seen := make(map[firjob.ExecutionID]bool)
 	d.poll(ctx, func() bool {

@@ -6,27 +6,27 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/firjob/firjob/internal/cluster"
 	"github.com/firjob/firjob/internal/localstack"
 )
 
-// devCmd runs everything on this machine: stores, servers, a worker and demo
-// jobs.
+// devCmd runs everything on this machine: stores, servers, an executor and a
+// first job.
 type devCmd struct {
 	Yes       bool       `short:"y" help:"Fetch Postgres without asking where there is none."`
-	Check     bool       `help:"Wait for one success of each kind of demo job, then stop; exit 0 if all came."`
+	Check     bool       `help:"Wait for one success of each kind of demo job, then stop; exit 0 if all came. Keeps nothing, unless --dir is given."`
+	Dir       string     `type:"path" placeholder:"DIR" help:"Folder that keeps data, token and Redis port between runs. Default: dev under the user's state folder, printed at the start."`
+	Reset     bool       `help:"First delete what earlier runs kept in the folder."`
 	Ephemeral bool       `help:"Keep nothing."`
 	Servers   atLeastOne `name:"replicas" default:"2" help:"Servers behind the balancer. Default: ${default}."`
 	Workers   atLeastOne `default:"1" help:"Executors. Default: ${default}."`
 	HTTPAddr  string     `name:"http-addr" env:"FIRJOB_HTTP_ADDR" placeholder:"HOST:PORT" help:"Of the balancer. Default: 127.0.0.1:8080, or a free port with --check."`
-	Token     string     `name:"admin-token" env:"FIRJOB_ADMIN_TOKEN" placeholder:"SECRET" help:"Of the API; made and printed when not given."`
+	Token     string     `name:"admin-token" env:"FIRJOB_ADMIN_TOKEN" placeholder:"SECRET" help:"Of the API; made, kept and printed when not given."`
 	storeFlags
 }
 
@@ -43,46 +43,41 @@ func (n atLeastOne) Validate() error {
 
 // Help says what one sees.
 func (devCmd) Help() string {
-	return "Starts Postgres and Redis from the programs on this machine, servers behind a round robin,\n" +
-		"an executor and demo jobs, each of these a process of its own. Kill one of them: it is started\n" +
-		"again, and nothing is missed.\n\nExample:\n  firjob dev --yes"
+	return "Starts Postgres and Redis from the programs on this machine, servers behind a round robin, an\n" +
+		"executor, and a job named greeting. Each is a process of its own. Kill one of them: it is started\n" +
+		"again, and no fire is missed. The next run finds the same data, token and ports.\n\n" +
+		"Examples:\n  firjob dev --yes\n  firjob dev --dir ./firjob-data --reset"
 }
 
 // Run runs until ctx ends, or until the check is over.
 func (c *devCmd) Run(ctx context.Context, p *process) error {
-	out := &printer{w: p.stdout, now: p.now}
-	stack, err := c.start(ctx, p, out)
+	out := &devPrinter{printer: printer{w: p.stdout, now: p.now}}
+	state, err := c.openState()
 	if err != nil {
 		return err
 	}
-	defer func() {
-		out.line("stopping")
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
-		defer cancel()
-		if err := stack.Stop(ctx); err != nil {
-			out.line("%v", err)
-		}
-	}()
-	demo, err := newDemo(ctx, p, stack)
+	defer state.close()
+	stack, err := c.start(ctx, p, out, state)
+	if err != nil {
+		return err
+	}
+	defer c.stop(ctx, out, stack, state)
+	demo, err := newDemo(ctx, p, stack, c.Check)
 	if err != nil {
 		return err
 	}
 	if c.Check {
-		return demo.check(ctx, out)
+		return demo.check(ctx, &out.printer)
 	}
-	c.welcome(out, stack)
+	c.welcome(out, stack, state)
 	var watch sync.WaitGroup
 	watch.Go(func() { stack.Supervise(ctx, 3*time.Second, func(text string) { out.line("%s", text) }) })
-	demo.follow(ctx, out)
+	demo.follow(ctx, &out.printer)
 	watch.Wait()
 	return nil
 }
 
-func (c *devCmd) start(ctx context.Context, p *process, out *printer) (*cluster.Cluster, error) {
-	dir, secret, err := c.state()
-	if err != nil {
-		return nil, err
-	}
+func (c *devCmd) start(ctx context.Context, p *process, out *devPrinter, state *devState) (*cluster.Cluster, error) {
 	addr := c.HTTPAddr
 	switch {
 	case addr == "" && c.Check:
@@ -92,24 +87,41 @@ func (c *devCmd) start(ctx context.Context, p *process, out *printer) (*cluster.
 	}
 	options := cluster.Options{
 		Stores: cluster.Stores{
-			DatabaseURL: c.DatabaseURL, RedisURL: c.RedisURL, Dir: dir, Fetch: c.Yes, Progress: p.stderr,
+			DatabaseURL: c.DatabaseURL, RedisURL: c.RedisURL, Dir: state.dir, Fetch: c.Yes, Progress: p.stderr,
 		},
-		Servers: int(c.Servers), Workers: int(c.Workers), HTTPAddr: addr, AdminToken: c.Token, Secret: secret,
-		ServerEnv: quiet(p), WorkerEnv: quiet(p),
-		Output: func(process, line string) { out.line("%-9s %s", process, line) },
+		Servers: int(c.Servers), Workers: int(c.Workers), HTTPAddr: addr, AdminToken: state.token, Secret: state.secret,
+		ServerEnv: quiet(p), WorkerEnv: quiet(p), SpoolDir: state.path("spool"),
+		Output: out.process,
 	}
-	if dir != "" {
-		options.SpoolDir = filepath.Join(dir, "spool")
-	}
-	out.line("starting")
+	out.line("%s", state.greeting(c.DatabaseURL == ""))
 	stack, err := cluster.Start(ctx, options)
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, usagef("another program listens at %s; choose another address, such as --http-addr 127.0.0.1:8081, "+
+			"or --http-addr 127.0.0.1:0 for any free port", addr)
+	case errors.Is(err, localstack.ErrNoPostgres) && !c.Yes:
+		return nil, fmt.Errorf("%w\nOr start again with --yes: it fetches a private copy (24 MB) with npm", err)
+	case err != nil:
 		return nil, err
 	}
 	for _, note := range stack.Notes {
 		out.line("%s", note)
 	}
 	return stack, nil
+}
+
+// stop takes everything down and says what is left.
+func (c *devCmd) stop(ctx context.Context, out *devPrinter, stack *cluster.Cluster, state *devState) {
+	out.line("stopping")
+	out.hold()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	if err := stack.Stop(ctx); err != nil {
+		out.release()
+		out.line("%v", err)
+		return
+	}
+	out.line("stopped; %s", state.kept())
 }
 
 // quiet keeps the processes' logs down to what needs attention, unless the
@@ -121,57 +133,18 @@ func quiet(p *process) []string {
 	return []string{"FIRJOB_LOG_LEVEL=warn"}
 }
 
-// state returns where data is kept ("": nowhere) and the demo app's secret,
-// which lies beside it.
-func (c *devCmd) state() (dir, secret string, err error) {
-	if c.Ephemeral && c.DatabaseURL == "" {
-		return "", cluster.Secret(), nil
-	}
-	state, err := localstack.StateDir()
-	if err != nil {
-		return "", "", err
-	}
-	dir = filepath.Join(state, "dev")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", "", fmt.Errorf("make the folder for data (--ephemeral needs none): %w", err)
-	}
-	secret, err = keptSecret(filepath.Join(dir, "demo-secret"))
-	return dir, secret, err
-}
-
-// keptSecret reads the secret in a file, or makes both.
-func keptSecret(path string) (string, error) {
-	text, err := os.ReadFile(path)
-	if err == nil {
-		return strings.TrimSpace(string(text)), nil
-	}
-	if !errors.Is(err, os.ErrNotExist) {
-		return "", fmt.Errorf("read the demo app's secret: %w", err)
-	}
-	secret := cluster.Secret()
-	if err := os.WriteFile(path, []byte(secret+"\n"), 0o600); err != nil {
-		return "", fmt.Errorf("keep the demo app's secret: %w", err)
-	}
-	return secret, nil
-}
-
-func (c *devCmd) welcome(out *printer, stack *cluster.Cluster) {
-	if stack.Postgres != nil {
-		out.line("%-9s pid %d", "postgres", stack.Postgres.PID())
-	}
-	if stack.Redis != nil {
-		out.line("%-9s pid %d at %s", "redis", stack.Redis.PID(), stack.Redis.Addr())
-	}
+func (c *devCmd) welcome(out *devPrinter, stack *cluster.Cluster, state *devState) {
 	for _, process := range slices.Concat(stack.Servers, stack.Workers) {
 		out.line("%-9s pid %d at %s", process.Name, process.PID(), process.Addr)
 	}
-	out.text("\n  API        %s/api/v1      documents at %s/docs\n", stack.URL(), stack.URL())
-	if c.Token == "" {
-		out.text("  token      %s   (of this run; set FIRJOB_ADMIN_TOKEN to choose it)\n", stack.AdminToken)
+	out.text("\n  API        %s/api/v1, described at %s/docs\n", stack.URL(), stack.URL())
+	if state.dir != "" {
+		out.text("  data       %s (--reset deletes them, --dir names another folder)\n", state.dir)
 	}
-	out.text("\n  export FIRJOB_SERVER_URL=%s FIRJOB_TOKEN=%s\n", stack.URL(), tokenWord(c.Token, stack.AdminToken))
+	out.text("\n  For another terminal:\n\n")
+	out.text("  export FIRJOB_SERVER_URL=%s FIRJOB_TOKEN=%s\n", stack.URL(), tokenWord(c.Token, stack.AdminToken))
 	out.text("  curl -H \"Authorization: Bearer $FIRJOB_TOKEN\" $FIRJOB_SERVER_URL/api/v1/jobs\n")
-	if u, err := url.Parse(stack.RedisURL); err == nil {
+	if u, err := url.Parse(stack.RedisURL); err == nil && c.RedisURL == "" {
 		out.text("  redis-cli -h %s -p %s zrange 'fj:{s0}:due' 0 -1 withscores\n", u.Hostname(), u.Port())
 	}
 	if stack.Postgres != nil {
@@ -187,13 +160,17 @@ func tokenWord(given, made string) string {
 	return made
 }
 
-// newDemo returns the demo jobs of a cluster, made through its API.
-func newDemo(ctx context.Context, p *process, stack *cluster.Cluster) (*demo, error) {
+// newDemo makes the first job through the cluster's API, or those of the check.
+func newDemo(ctx context.Context, p *process, stack *cluster.Cluster, check bool) (*demo, error) {
 	base, err := url.Parse(stack.URL())
 	if err != nil {
 		return nil, err
 	}
 	api := &client{base: base, token: stack.AdminToken, now: p.now, http: &http.Client{Timeout: requestTimeout}}
 	d := &demo{api: api, since: p.now().Add(-time.Second)}
-	return d, d.create(ctx, p.now())
+	jobs := greetingJob()
+	if check {
+		jobs = checkJobs(p.now())
+	}
+	return d, d.create(ctx, jobs)
 }

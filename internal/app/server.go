@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -97,6 +98,9 @@ func (s *Server) build(ctx context.Context, db *storage.DB, queue *redisq.Client
 	})
 	s.http = &http.Server{Handler: api, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute}
 	s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", o.HTTPAddr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return faulty(fmt.Errorf("another program listens at %s; choose another address with FIRJOB_HTTP_ADDR or --http-addr", o.HTTPAddr))
+	}
 	if err != nil {
 		return fmt.Errorf("listen at %s: %w", o.HTTPAddr, err)
 	}

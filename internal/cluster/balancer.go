@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log"
 	"net"
@@ -28,11 +27,7 @@ type balancer struct {
 	stop      context.CancelFunc // the checks
 }
 
-func newBalancer(addr string, targets []string) (*balancer, error) {
-	listener, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("listen at %s: %w", addr, err)
-	}
+func newBalancer(listener net.Listener, targets []string) *balancer {
 	b := &balancer{listener: listener, transport: &http.Transport{
 		DialContext:           (&net.Dialer{Timeout: time.Second}).DialContext,
 		MaxIdleConnsPerHost:   32,
@@ -57,7 +52,7 @@ func newBalancer(addr string, targets []string) (*balancer, error) {
 		b.targets = append(b.targets, t)
 		b.checks.Go(func() { t.watch(ctx, b.transport) })
 	}
-	return b, nil
+	return b
 }
 
 // RoundTrip sends a request to the next server that listens. The body is read

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
@@ -30,10 +31,11 @@ func TestBalancerLeavesOutWhoHangs(t *testing.T) {
 	}
 	good := server("good", func() bool { return false })
 	bad := server("bad", hangs.Load)
-	b, err := newBalancer("127.0.0.1:0", []string{good.Listener.Addr().String(), bad.Listener.Addr().String()})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	b := newBalancer(listener, []string{good.Listener.Addr().String(), bad.Listener.Addr().String()})
 	served := make(chan struct{})
 	go func() { defer close(served); _ = b.serve() }()
 	t.Cleanup(func() { _ = b.close(); <-served })

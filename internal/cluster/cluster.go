@@ -113,6 +113,12 @@ func Start(ctx context.Context, o Options) (_ *Cluster, err error) {
 			err = errors.Join(err, c.Stop(context.WithoutCancel(ctx)))
 		}
 	}()
+	// The address comes first: that it is taken is known before a store starts.
+	listener, err := net.Listen("tcp", o.HTTPAddr)
+	if err != nil {
+		return nil, fmt.Errorf("listen at %s: %w", o.HTTPAddr, err)
+	}
+	c.cleanup = append(c.cleanup, func() error { _ = listener.Close(); return nil }) // the balancer may have done it
 	if c.stores, err = o.Stores.open(ctx); err != nil {
 		return nil, err
 	}
@@ -124,7 +130,7 @@ func Start(ctx context.Context, o Options) (_ *Cluster, err error) {
 		}
 		c.cleanup = append(c.cleanup, func() error { return os.RemoveAll(o.SpoolDir) })
 	}
-	if err := c.startServers(ctx, o); err != nil {
+	if err := c.startServers(ctx, o, listener); err != nil {
 		return nil, err
 	}
 	return c, c.startWorkers(o)
@@ -133,14 +139,12 @@ func Start(ctx context.Context, o Options) (_ *Cluster, err error) {
 // URL is where the cluster is reached, through the balancer.
 func (c *Cluster) URL() string { return "http://" + c.balancer.addr() }
 
-func (c *Cluster) startServers(ctx context.Context, o Options) error {
+func (c *Cluster) startServers(ctx context.Context, o Options, listener net.Listener) error {
 	addrs, err := freeAddrs(o.Servers)
 	if err != nil {
 		return err
 	}
-	if c.balancer, err = newBalancer(o.HTTPAddr, addrs); err != nil {
-		return err
-	}
+	c.balancer = newBalancer(listener, addrs)
 	c.serving.Go(func() { _ = c.balancer.serve() }) // always "closed", by Stop
 	for i, addr := range addrs {
 		name := fmt.Sprintf("server-%d", i+1)

@@ -80,7 +80,8 @@ func (s Stores) openPostgres(ctx context.Context, o *opened) error {
 	}
 	o.stops = append(o.stops, o.postgres.Stop)
 	o.databaseURL = o.postgres.URL("postgres")
-	o.note("postgres  %s of %s, private, on a Unix socket; %s", binaries.Version, binaries.Dir, kept(s.Dir))
+	o.note("postgres  pid %d, %s of %s, on a Unix socket; %s",
+		o.postgres.PID(), binaries.Version, binaries.Dir, kept(s.Dir))
 	return nil
 }
 
@@ -102,7 +103,7 @@ func (s Stores) openRedis(ctx context.Context, o *opened) error {
 	}
 	o.stops = append(o.stops, o.redis.Stop)
 	o.redisURL = o.redis.URL()
-	o.note("redis     %s, private, at %s", binary, o.redis.Addr())
+	o.note("redis     pid %d at %s, %s", o.redis.PID(), o.redis.Addr(), binary)
 	return nil
 }
 
@@ -113,7 +114,8 @@ func (s Stores) openStandIn(ctx context.Context, o *opened) error {
 	}
 	o.stops = append(o.stops, mini.Stop)
 	o.redisURL, o.standIn = mini.URL(), true
-	o.note("redis     miniredis inside this program, at %s, since no valkey-server or redis-server is on the PATH", mini.Addr())
+	o.note("redis     a stand-in inside this program at %s, because the PATH has no valkey-server and no redis-server",
+		mini.Addr())
 	return nil
 }
 

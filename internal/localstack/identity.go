@@ -64,7 +64,8 @@ func (id identity) canReach(path string) error {
 		}
 		open := info.Mode().Perm()&0o001 != 0
 		if owner, ok := info.Sys().(*syscall.Stat_t); !open && ok && owner.Uid != id.cred.Uid {
-			return fmt.Errorf("user %s, as whom postgres runs, cannot enter %s (mode %s) to reach %s",
+			return fmt.Errorf("user %s, as whom postgres runs, cannot enter %s (mode %s) to reach %s; "+
+				"choose a folder that it can enter, such as one under /tmp or /var/lib",
 				id.name, at, info.Mode().Perm(), path)
 		}
 		if at == filepath.Dir(at) {

@@ -37,7 +37,8 @@ type RedisOptions struct {
 	Config string
 	// Args are added to ours and override them, as on the command line.
 	Args []string
-	// Port on 127.0.0.1; 0 means a free one, which is kept over restarts.
+	// Port on 127.0.0.1; 0 means a free one, which is kept over restarts, and in
+	// Dir for the next start.
 	Port int
 	// Log receives the server's own output at debug level; nil discards it.
 	Log *slog.Logger
@@ -85,34 +86,6 @@ func newRedis(opts RedisOptions) (*Redis, error) {
 		r.folder, err = claimFolder(opts.Dir)
 	}
 	return r, err
-}
-
-// launchAnywhere launches on the wanted port, or else on the first free one that
-// no other program grabs meanwhile.
-func (r *Redis) launchAnywhere(ctx context.Context) error {
-	if r.opts.Port != 0 {
-		return r.launch(ctx)
-	}
-	var err error
-	for range portAttempts {
-		if r.opts.Port, err = freePort(); err != nil {
-			return err
-		}
-		if err = r.launch(ctx); !errors.Is(err, errPortTaken) {
-			return err
-		}
-	}
-	return err
-}
-
-// freePort finds a loopback port that nothing listens on right now.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 func (r *Redis) launch(ctx context.Context) error {

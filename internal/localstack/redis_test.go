@@ -84,6 +84,28 @@ func TestRedisKeepsItsData(t *testing.T) {
 		t.Errorf("restart after Stop: got %v, want %v", err, errStopped)
 	}
 	again := startRedis(t, opts)
+	if got := again.Addr(); got != addr {
+		t.Errorf("address of the next start on the folder: got %s, want %s", got, addr)
+	}
+	wantReply(t, addr, "GET key", "kept")
+}
+
+func TestRedisTakesAnotherPortWhenItsLastIsTaken(t *testing.T) {
+	t.Parallel()
+	opts := RedisOptions{Dir: filepath.Join(t.TempDir(), "redis")}
+	r := startRedis(t, opts)
+	addr := r.Addr()
+	wantReply(t, addr, "SET key kept", "+OK")
+	stopRedis(t, r)
+	other, err := net.Listen("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	again := startRedis(t, opts)
+	if again.Addr() == addr {
+		t.Errorf("the address is %s, which another program has", addr)
+	}
 	wantReply(t, again.Addr(), "GET key", "kept")
 }
 
