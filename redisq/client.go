@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -66,8 +67,9 @@ type Client struct {
 	loops  sync.WaitGroup
 }
 
-// Open returns a client. Only faulty options are an error, CodeInvalid: Redis may be down,
-// which is logged, and is connected to when it is back. Open waits for it a
+// Open returns a client. Faulty options are an error, CodeInvalid, and so is a
+// Redis that refuses the user or password. Redis may be down, which is logged, and
+// is connected to when it is back. Open waits for it a
 // second at most, so that the first claim need not.
 func Open(ctx context.Context, o Options) (*Client, error) {
 	if err := o.validate(); err != nil {
@@ -91,10 +93,27 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 	}
 	first, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if err := c.rdb.Ping(first).Err(); err != nil {
+	err = c.rdb.Ping(first).Err()
+	if refused(err) {
+		return nil, errors.Join(&firjob.Error{Code: firjob.CodeInvalid, Message: refusedText(c.address), Cause: err}, c.rdb.Close())
+	}
+	if err != nil {
 		c.log.WarnContext(ctx, "Redis cannot be reached; going on without", "address", c.address, "error", err)
 	}
 	return c, nil
+}
+
+// refused reports whether Redis answered that it does not know the password, or
+// that the user may not do this. Waiting does not help.
+func refused(err error) bool {
+	return err != nil && slices.ContainsFunc([]string{"WRONGPASS ", "NOAUTH ", "NOPERM "}, func(word string) bool {
+		return strings.Contains(err.Error(), word)
+	})
+}
+
+func refusedText(address string) string {
+	return "Redis at " + address + " refuses the user or password of FIRJOB_REDIS_URL; correct them there, " +
+		"as in redis://user:password@host:6379 (a special character is percent-encoded), or see ACL LIST for what the user may do"
 }
 
 // Close ends every channel of Wakes and Nudges and closes the connections. It is called

@@ -80,15 +80,46 @@ func TestPassword(t *testing.T) {
 	must(t, connect(t, server.URL()).ConfigSet(t.Context(), "requirepass", "p/@ss:s3cret").Err())
 
 	right := "redis://default:" + url.PathEscape("p/@ss:s3cret") + "@" + server.Addr() + "/0"
-	for method, err := range every(t.Context(), open(t, redisq.Options{URL: right, Shards: shards})) {
+	client := open(t, redisq.Options{URL: right, Shards: shards})
+	for method, err := range every(t.Context(), client) {
 		if err != nil {
 			t.Errorf("%s with the password: %v", method, err)
 		}
 	}
-	wrong := "redis://default:s3cret@" + server.Addr()
-	for method, err := range every(t.Context(), open(t, redisq.Options{URL: wrong, Shards: shards})) {
+	admin := redis.NewClient(&redis.Options{Addr: server.Addr(), Password: "p/@ss:s3cret"})
+	defer admin.Close()
+	must(t, admin.ConfigSet(t.Context(), "requirepass", "another").Err())
+	must(t, admin.Do(t.Context(), "CLIENT", "KILL", "TYPE", "normal").Err())
+	for method, err := range every(t.Context(), client) {
 		if err == nil || strings.Contains(err.Error(), "s3cret") || !strings.Contains(err.Error(), server.Addr()) {
-			t.Errorf("%s with a wrong password: %v", method, err)
+			t.Errorf("%s after the password was changed: %v", method, err)
+		}
+	}
+}
+
+// Redis that is away comes back; a wrong password does not become right.
+func TestOpenRefusesAWrongPassword(t *testing.T) {
+	t.Parallel()
+	server := stacktest.Redis(t)
+	admin := connect(t, server.URL())
+	must(t, admin.Do(t.Context(), "ACL", "SETUSER", "limited", "on", ">right", "~*", "+get").Err())
+	must(t, admin.ConfigSet(t.Context(), "requirepass", "right").Err())
+	for name, user := range map[string]string{
+		"wrong password (WRONGPASS)": "default:s3cret@", "no password (NOAUTH)": "",
+		"unknown user (WRONGPASS)": "nobody:s3cret@", "no rights (NOPERM)": "limited:right@",
+	} {
+		c, err := redisq.Open(t.Context(), redisq.Options{URL: "redis://" + user + server.Addr(), Shards: shards})
+		if err == nil {
+			c.Close()
+			t.Errorf("%s: no error", name)
+			continue
+		}
+		text := err.Error()
+		if firjob.CodeOf(err) != firjob.CodeInvalid || !strings.Contains(text, "FIRJOB_REDIS_URL") || !strings.Contains(text, server.Addr()) {
+			t.Errorf("%s: got %v, want faulty settings that name the variable and the address", name, err)
+		}
+		if strings.Contains(text, "s3cret") {
+			t.Errorf("%s: the error shows the password: %v", name, err)
 		}
 	}
 }

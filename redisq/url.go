@@ -36,6 +36,9 @@ func parseURL(text string) (*redis.UniversalOptions, error) {
 	if !ok {
 		return nil, errors.New(`the Redis URL has no scheme: want "redis://host:6379/0"`)
 	}
+	if end := strings.IndexAny(rest, "/?"); end >= 0 && strings.Contains(rest[end:], "@") {
+		return nil, errPassword
+	}
 	rest, rawQuery, _ := strings.Cut(rest, "?")
 	authority, path, _ := strings.Cut(rest, "/")
 
@@ -59,6 +62,9 @@ func parseURL(text string) (*redis.UniversalOptions, error) {
 	}
 	return o, readDB(o, path)
 }
+
+var errPassword = errors.New("the Redis URL has a character in its user or password that must be percent-encoded: " +
+	"write / as %2F, # as %23, ? as %3F, @ as %40, : as %3A, % as %25")
 
 func baseOptions() *redis.UniversalOptions {
 	return &redis.UniversalOptions{
@@ -90,7 +96,7 @@ func readUser(o *redis.UniversalOptions, userinfo string) error {
 	o.Username, errs[0] = url.PathUnescape(user)
 	o.Password, errs[1] = url.PathUnescape(password)
 	if errs[0] != nil || errs[1] != nil {
-		return errors.New("the Redis URL has a user or password with a bad %-escape")
+		return errors.New("the Redis URL has a user or password with a bad %-escape; write % as %25")
 	}
 	return nil
 }
@@ -159,7 +165,7 @@ func readDB(o *redis.UniversalOptions, path string) error {
 	}
 	db, err := strconv.Atoi(path)
 	if err != nil || db < 0 {
-		return errors.New("the Redis URL's path is not the number of a database (is a / in the password? write it as %2F)")
+		return errors.New("the Redis URL's path is not the number of a database")
 	}
 	if db != 0 && o.IsClusterMode {
 		return errors.New("a Redis cluster has database 0 only")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"embed"
-	"errors"
 	"fmt"
 	"io/fs"
 	"time"
@@ -65,9 +64,12 @@ func MigrationStatus(ctx context.Context, url string) ([]Migration, error) {
 }
 
 func withProvider(ctx context.Context, url string, fn func(*goose.Provider) error) error {
+	if err := misread(url); err != nil {
+		return err
+	}
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
-		return errURL // the cause may quote the URL, password and all
+		return urlFault(url) // the cause may quote the URL, password and all
 	}
 	boundConnecting(config)
 	db := stdlib.OpenDB(*config)
@@ -137,5 +139,3 @@ func (db *DB) Ready(ctx context.Context) error {
 }
 
 const readOnlySQL = `SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'`
-
-var errURL = errors.New("the database URL is not of the form postgres://user:password@host:port/database")

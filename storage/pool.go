@@ -35,9 +35,12 @@ type pool struct {
 }
 
 func openPool(ctx context.Context, url string, least, conns int, settings map[string]string, patience time.Duration) (*pool, error) {
+	if err := misread(url); err != nil {
+		return nil, err
+	}
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
-		return nil, errURL
+		return nil, urlFault(url)
 	}
 	config.MaxConns = int32(min(conns, 1<<15))
 	config.MinConns = int32(least)
