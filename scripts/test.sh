@@ -3,6 +3,10 @@
 # themselves. What is missing is installed first where apt-get is there and we
 # may use it (as root or with sudo).
 #
+# Allow ten minutes for everything on two idle cores, and several times that on
+# busy ones; the last line says how long it took. A package has 30 minutes. Of a program that panics or runs out of
+# time the first lines are shown, and the rest is in the file named at the end.
+#
 #   ./scripts/test.sh                          everything
 #   ./scripts/test.sh ./storage/... -run Claim arguments go to go test
 set -euo pipefail
@@ -52,5 +56,28 @@ packages=(./...)
 for argument in "$@"; do
   case $argument in .*) packages=() ;; esac # packages were named
 done
-set -x
-exec go test -race -shuffle=on -count=1 -timeout=8m "${packages[@]}" "$@"
+
+# shorten passes on what go test prints, but of a dump of goroutines only the
+# first lines: they name the test and where it stands.
+shorten() {
+  awk -v most=60 '
+    /^(panic:|fatal error:|SIGQUIT:)/ { if (!dump) { dump = 1; n = 0 } }
+    /^(ok|FAIL|PASS|\?)([ \t]|$)/ || /^(=== |--- )/ {
+      if (dump && n > most) printf "... %d more lines of goroutines\n", n - most
+      dump = 0
+    }
+    dump { if (++n > most) next }
+    { print; fflush() }'
+}
+
+output=$(mktemp "${TMPDIR:-/tmp}/firjob-test.XXXXXX")
+began=$SECONDS
+echo "+ go test -race -shuffle=on -count=1 -timeout=30m ${packages[*]} $*"
+go test -race -shuffle=on -count=1 -timeout=30m "${packages[@]}" "$@" 2>&1 | tee "$output" | shorten && code=0 || code=$?
+if [ "$code" = 0 ]; then
+  rm "$output"
+  echo "tests passed in $((SECONDS - began)) s"
+else
+  echo "tests FAILED after $((SECONDS - began)) s; all of their output is in $output"
+fi
+exit "$code"

@@ -285,7 +285,7 @@ func awaitReady(ctx context.Context, p *Process) error {
 		select {
 		case <-tick.C:
 		case <-p.Done():
-			return fmt.Errorf("%s ended before it was ready; its output says why", p.Name)
+			return fmt.Errorf("%s ended before it was ready; its last output:\n%s", p.Name, &p.said)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -27,6 +28,8 @@ type Process struct {
 	mu    sync.Mutex
 	child *localstack.Child
 	extra []string // environment, after env
+
+	said lastLines
 }
 
 // Start starts the process, anew after it has ended. It does not wait until it
@@ -103,7 +106,34 @@ func (p *Process) Stop(ctx context.Context) error {
 	return p.current().End(ctx, syscall.SIGTERM)
 }
 
-func (p *Process) print(line string) { p.output(p.Name, line) }
+func (p *Process) print(line string) {
+	p.said.add(line)
+	p.output(p.Name, line)
+}
+
+// lastLines holds the last lines that a process has printed, for the error that
+// may follow. It is safe for concurrent use.
+type lastLines struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+// keptLines is how many lines an error repeats.
+const keptLines = 15
+
+func (l *lastLines) add(line string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, line)
+	l.lines = slices.Delete(l.lines, 0, max(0, len(l.lines)-keptLines))
+}
+
+// String is one line each.
+func (l *lastLines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Join(l.lines, "\n")
+}
 
 // lines hands over what a process prints line by line.
 type lines struct {
