@@ -48,6 +48,7 @@ var mayImport = map[string][]string{
 	"internal/chaos":                {root, "storage", "internal/checker", "internal/cluster", "internal/codec", "internal/localstack", "internal/failpoint"},
 	"internal/bench":                {root, "redisq", "storage", "internal/checker", "internal/cluster", "internal/localstack"},
 	"internal/app":                  {root, "scheduler", "scheduler/dispatch", "redisq", "storage", "httpapi", "internal/localstack"},
+	"examples":                      {root, "worker"},
 	"cmd/firjob":                    {root, "internal/app", "internal/bench", "internal/capacity", "internal/chaos", "internal/checker", "internal/cluster", "internal/cronspec", "internal/localstack", "internal/tzdata", "worker", "internal/failpoint"},
 }
 
