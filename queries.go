@@ -56,8 +56,18 @@ type ExecutionFilter struct {
 	Root         ExecutionID // executions of the tree below it, itself included
 	Executor     string      // address
 	Since, Until time.Time   // of the scheduled time; until is exclusive
+	From         ExecutionID // this id and those above it
 	Before       ExecutionID
 	PageSize     int
+}
+
+// LastEnd is how the latest execution of a job ended that has ended and was
+// scheduled for now or earlier. Superseded ones do not count: they are no outcome.
+type LastEnd struct {
+	ID         ExecutionID
+	State      State
+	Reason     string
+	FinishedAt time.Time
 }
 
 // TriggerRequest asks for one execution of a job.

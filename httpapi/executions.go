@@ -41,6 +41,7 @@ type executionQuery struct {
 	Job       jobNumber `query:"job" doc:"Executions of this job"`
 	App       string    `query:"app" doc:"Executions of this app"`
 	Root      string    `query:"root" format:"uuid" doc:"This execution, what it triggered, directly or not, and their shards and retries"`
+	IDPrefix  string    `query:"id_prefix" doc:"Executions whose id begins so; dashes may be left out" example:"019c8e5a-3a00"`
 	Executor  string    `query:"executor" doc:"Executions whose latest attempt is this executor's" example:"10.0.0.7:9999"`
 	Kind      []string  `query:"kind,explode" doc:"Executions of one of these kinds; may be repeated or separated by commas" example:"child"`
 	State     []string  `query:"state,explode" doc:"Executions in one of these states; may be repeated or separated by commas" example:"failed,lost"`
@@ -82,6 +83,9 @@ func (q *executionQuery) filter() (firjob.ExecutionFilter, error) {
 		if filter.Root, err = firjob.ParseExecutionID(q.Root); err != nil {
 			return filter, faulty("query.root", q.Root, err.Error())
 		}
+	}
+	if err := filterPrefix(&filter, q.IDPrefix); err != nil {
+		return filter, err
 	}
 	if !q.Since.IsZero() && !q.Until.IsZero() && !q.Since.Before(q.Until) {
 		return filter, faulty("query.until", q.Until.Format(time.RFC3339Nano), "must be later than since")

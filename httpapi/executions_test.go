@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
 	"github.com/firjob/firjob"
 )
@@ -102,6 +103,30 @@ func TestExecutionsAreFiltered(t *testing.T) {
 		Since: someday, Until: time.Date(2027, 1, 1, 3, 0, 0, 0, time.UTC), Before: firjob.Fire(9, someday)}
 	if diff := cmp.Diff(want, s.store.filter); diff != "" {
 		t.Errorf("the filter differs (-want +got):\n%s", diff)
+	}
+}
+
+// A prefix of an id is a range of ids, whatever else selects.
+func TestExecutionsByPrefix(t *testing.T) {
+	t.Parallel()
+	s := newSurface(t)
+	id := func(text string) firjob.ExecutionID { return firjob.ExecutionID(uuid.MustParse(text)) }
+	for prefix, want := range map[string]firjob.ExecutionFilter{
+		"019a-": {From: id("019a0000-0000-0000-0000-000000000000"), Before: id("019b0000-0000-0000-0000-000000000000")},
+		"019":   {From: id("01900000-0000-0000-0000-000000000000"), Before: id("01a00000-0000-0000-0000-000000000000")},
+		"0FF":   {From: id("0ff00000-0000-0000-0000-000000000000"), Before: id("10000000-0000-0000-0000-000000000000")},
+		"ff":    {From: id("ff000000-0000-0000-0000-000000000000")},
+		"019c8e5a-3a00-8000-8000-00000000002a": {From: id("019c8e5a-3a00-8000-8000-00000000002a"),
+			Before: id("019c8e5a-3a00-8000-8000-00000000002b")},
+	} {
+		want.PageSize = 50
+		s.call("GET", "/api/v1/executions?id_prefix="+prefix, "").want(http.StatusOK)
+		if diff := cmp.Diff(want, s.store.filter); diff != "" {
+			t.Errorf("%s: the filter differs (-want +got):\n%s", prefix, diff)
+		}
+	}
+	for _, prefix := range []string{"x", "-", "019c8e5a-3a00-8000-8000-00000000002a0", "0%201"} {
+		s.call("GET", "/api/v1/executions?id_prefix="+prefix, "").want(http.StatusUnprocessableEntity)
 	}
 }
 

@@ -142,6 +142,20 @@ func (m *memory) Jobs(_ context.Context, filter firjob.JobFilter) ([]firjob.Job,
 	return list, 0, m.down
 }
 
+func (m *memory) LastEnds(_ context.Context, jobs []firjob.JobID) (map[firjob.JobID]firjob.LastEnd, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	ends := map[firjob.JobID]firjob.LastEnd{}
+	for _, id := range jobs {
+		for _, e := range m.executions {
+			if e.JobID == id && e.FinishedAt != nil {
+				ends[id] = firjob.LastEnd{ID: e.ID, State: e.State, Reason: e.Reason, FinishedAt: *e.FinishedAt}
+			}
+		}
+	}
+	return ends, m.down
+}
+
 func (m *memory) UpdateJob(_ context.Context, id firjob.JobID, change func(now time.Time, j *firjob.Job) error) (firjob.Job, firjob.Followed, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -39,6 +39,16 @@ type jobBody struct {
 	CreatedAt     instant           `json:"created_at"`
 	UpdatedAt     instant           `json:"updated_at"`
 	Warnings      []string          `json:"warnings,omitempty" nullable:"false" doc:"What a reader may get wrong about it, as the preview tells; absent if nothing, and in lists"`
+	Last          *lastEndBody      `json:"last,omitempty" doc:"How its latest execution ended; only where it was asked for with last=true"`
+}
+
+// lastEndBody is how a job's latest execution ended.
+type lastEndBody struct {
+	ID          firjob.ExecutionID `json:"id" format:"uuid"`
+	ScheduledAt instant            `json:"scheduled_at"`
+	State       firjob.State       `json:"state" enum:"succeeded,failed,timed_out,cancelled,lost,skipped,missed"`
+	Reason      string             `json:"reason"`
+	FinishedAt  instant            `json:"finished_at"`
 }
 
 type callBody struct {

@@ -123,6 +123,7 @@ type jobQuery struct {
 	Route     string `query:"route" enum:"round_robin,random,least_busy,least_recently_used,least_frequently_used,consistent_hash,first,last,failover,sticky,broadcast" doc:"Jobs with this route"`
 	Calendar  string `query:"calendar" doc:"Jobs whose schedule names this calendar"`
 	Parent    int64  `query:"parent" minimum:"1" maximum:"2147483647" doc:"Jobs that this one triggers"`
+	Last      bool   `query:"last" doc:"Show the last end of each job, too"`
 	PageSize  int    `query:"page_size" minimum:"1" maximum:"500" default:"50"`
 	PageToken string `query:"page_token" doc:"next_page_token of the page before"`
 }
@@ -146,15 +147,48 @@ func (s *server) listJobs(ctx context.Context, in *jobQuery) (*answer[list[jobBo
 	for _, j := range jobs {
 		out.Body.Items = append(out.Body.Items, bodyOfJob(j, now))
 	}
-	return out, nil
+	if in.Last {
+		err = s.addLastEnds(ctx, out.Body.Items)
+	}
+	return out, err
 }
 
-func (s *server) getJob(ctx context.Context, in *jobPath) (*tagged[jobBody], error) {
+// addLastEnds shows how each of the jobs ended last.
+func (s *server) addLastEnds(ctx context.Context, jobs []jobBody) error {
+	ids := make([]firjob.JobID, len(jobs))
+	for i, j := range jobs {
+		ids[i] = j.ID
+	}
+	ends, err := s.Store.LastEnds(ctx, ids)
+	if err != nil {
+		return fmt.Errorf("read the last ends of jobs: %w", err)
+	}
+	for i := range jobs {
+		if end, ok := ends[jobs[i].ID]; ok {
+			jobs[i].Last = &lastEndBody{ID: end.ID, ScheduledAt: instant(end.ID.ScheduledAt()), State: end.State,
+				Reason: end.Reason, FinishedAt: instant(end.FinishedAt)}
+		}
+	}
+	return nil
+}
+
+type jobGet struct {
+	ID   jobNumber `path:"id"`
+	Last bool      `query:"last" doc:"Show the last end, too"`
+}
+
+func (s *server) getJob(ctx context.Context, in *jobGet) (*tagged[jobBody], error) {
 	job, _, err := s.Store.Job(ctx, firjob.JobID(in.ID))
 	if err != nil {
 		return nil, fmt.Errorf("read job %d: %w", in.ID, err)
 	}
-	return s.taggedJob(ctx, job), nil
+	out := s.taggedJob(ctx, job)
+	if in.Last {
+		list := []jobBody{out.Body}
+		err = s.addLastEnds(ctx, list)
+		out.Body = list[0]
+	}
+	return out, err
 }
 
 // taggedJob shows one job, with its warnings.
@@ -238,7 +272,7 @@ func (s *server) changeJob(ctx context.Context, id firjob.JobID, match string, e
 	})
 	switch {
 	case errors.Is(err, errUnchanged):
-		return taggedJob(old), nil
+		return s.taggedJob(ctx, old), nil
 	case err != nil:
 		return nil, fmt.Errorf("change job %d: %w", id, err)
 	}

@@ -418,3 +418,20 @@ func TestApps(t *testing.T) {
 		t.Errorf("the list is %s", list)
 	}
 }
+
+// The last end of a job is shown where it is asked for, and only there.
+func TestLastEndOfJobs(t *testing.T) {
+	t.Parallel()
+	s := newSurface(t)
+	s.call("POST", "/api/v1/jobs", `{"app": "billing", "name": "n", "handler": "h", "schedule": {"kind": "manual"}}`).want(http.StatusCreated)
+	id, ended := firjob.Fire(1, someday), someday.Add(time.Second)
+	s.store.executions[id] = firjob.Execution{ID: id, JobID: 1, State: firjob.StateFailed, Reason: "disk is full", FinishedAt: &ended}
+	want := `"last":{"id":"` + id.String() + `","scheduled_at":"2027-01-01T02:03:04.567Z","state":"failed",` +
+		`"reason":"disk is full","finished_at":"2027-01-01T02:03:05.567Z"}`
+	for path, shown := range map[string]bool{"/jobs": false, "/jobs?last=true": true, "/jobs/1": false, "/jobs/1?last=true": true} {
+		got := s.call("GET", "/api/v1"+path, "").want(http.StatusOK).body
+		if strings.Contains(got, want) != shown || strings.Contains(got, `"last":`) != shown {
+			t.Errorf("%s answers %s", path, got)
+		}
+	}
+}

@@ -45,6 +45,9 @@ type Store interface {
 	// Jobs returns a page of jobs by id, and the id after which the next page
 	// starts (0: this was the last).
 	Jobs(ctx context.Context, filter firjob.JobFilter) (jobs []firjob.Job, next firjob.JobID, err error)
+	// LastEnds returns how the latest execution of each job ended, of those that
+	// have ended and were scheduled for now or earlier. Jobs without one are absent.
+	LastEnds(ctx context.Context, jobs []firjob.JobID) (map[firjob.JobID]firjob.LastEnd, error)
 	// UpdateJob locks the job, lets change edit it, then stores it with the next
 	// version and the next fire that follows and, unless its fires are the same,
 	// supersedes the planned executions of the old one: all in one transaction.

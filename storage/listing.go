@@ -104,6 +104,9 @@ func idRange(f firjob.ExecutionFilter) (from, before *[16]byte) {
 	if !f.Since.IsZero() {
 		from = (*[16]byte)(new(firjob.FirstIDAt(f.Since)))
 	}
+	if !f.From.IsZero() && (from == nil || compareIDs(f.From, *from) > 0) {
+		from = (*[16]byte)(&f.From)
+	}
 	if !f.Until.IsZero() {
 		before = (*[16]byte)(new(firjob.FirstIDAt(f.Until)))
 	}
