@@ -6,19 +6,26 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
+	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/cmd/firjob/internal/instant"
+	"github.com/firjob/firjob/cmd/firjob/internal/table"
 )
 
 type appCmd struct {
 	connection
 	outputFlag
+	zoneFlag
 
 	Create    appCreateCmd    `cmd:"" help:"Make an app; shows its secret, once."`
 	List      appListCmd      `cmd:"" help:"List apps."`
+	Get       appGetCmd       `cmd:"" help:"Show an app and its limits."`
+	Edit      appEditCmd      `cmd:"" help:"Change the limits of an app."`
+	Queue     appQueueCmd     `cmd:"" help:"List what waits in an app, and for what."`
 	Executors appExecutorsCmd `cmd:"" help:"List the live executors of an app."`
 }
 
@@ -93,32 +100,93 @@ func (c *appListCmd) Run(ctx context.Context, api *client, out *output) error {
 	if err != nil {
 		return err
 	}
-	return showList(out, answer, "There are no apps: make one with \"firjob app create\".", []string{"APP", "MADE (UTC)"},
+	return showList(out, answer, "There are no apps: make one with \"firjob app create\".", []string{"APP", out.at("MADE")},
 		func(out *output, a firjob.App) []string { return []string{a.Name, out.when(&a.CreatedAt)} })
 }
 
-type appExecutorsCmd struct {
+func appPath(name appName) string { return "api/v1/apps/" + url.PathEscape(string(name)) }
+
+type appGetCmd struct {
 	Name appName `arg:"" help:"Name of the app."`
 }
 
-func (appExecutorsCmd) Help() string { return "Example:\n\n    firjob app executors billing" }
+func (appGetCmd) Help() string { return "Example:\n\n    firjob app get billing" }
 
-func (c *appExecutorsCmd) Run(ctx context.Context, api *client, out *output) error {
-	answer, err := api.get(ctx, "api/v1/apps/"+url.PathEscape(string(c.Name))+"/executors", nil)
+func (c *appGetCmd) Run(ctx context.Context, api *client, out *output) error {
+	answer, err := api.get(ctx, appPath(c.Name), nil)
 	if err != nil {
 		return err
 	}
-	heading := []string{"ADDRESS", "STATE", "RUNNING", "CAPACITY", "VERSION", "STARTED (UTC)", "LAST BEAT (UTC)", "BREAKER", "LAST ERROR"}
-	return showList(out, answer, "No executor of "+string(c.Name)+" is alive.", heading,
-		func(out *output, e listedExecutor) []string {
-			return []string{e.Address, string(e.State), strconv.Itoa(e.Running), strconv.Itoa(e.Capacity), e.Version,
-				out.when(&e.StartedAt), out.when(&e.LastBeat), e.Breaker, e.LastError}
-		})
+	return show(out, answer, showApp)
 }
 
-// listedExecutor is an executor as a server lists it.
-type listedExecutor struct {
-	firjob.Executor
-	Breaker   string `json:"breaker"`
-	LastError string `json:"last_error"`
+func showApp(out *output, a firjob.App) {
+	out.field("App", a.Name)
+	running, rate := "no limit", "no limit"
+	if a.MaxRunning > 0 {
+		running = fmt.Sprint(a.MaxRunning)
+	}
+	if a.MaxPerSecond > 0 {
+		rate = fmt.Sprint(a.MaxPerSecond)
+	}
+	out.field("Running at a time", running)
+	out.field("Starts per second", rate)
+	out.field("Version", fmt.Sprint(a.Version))
+	out.field(out.at("Made"), out.when(&a.CreatedAt))
+}
+
+type appEditCmd struct {
+	Name         appName  `arg:"" help:"Name of the app."`
+	MaxRunning   *int     `placeholder:"N" help:"Attempts that may run at a time, over all servers; 0 = no limit."`
+	MaxPerSecond *float64 `placeholder:"X" help:"Attempts that may start in a second; 0 = no limit."`
+}
+
+func (appEditCmd) Help() string {
+	return "Example:\n\n    firjob app edit billing --max-running 10 --max-per-second 2.5"
+}
+
+func (c *appEditCmd) Run(ctx context.Context, api *client, out *output) error {
+	body := object{}
+	put(body, "max_running", c.MaxRunning)
+	put(body, "max_per_second", c.MaxPerSecond)
+	if len(body) == 0 {
+		return usagef("say what to change: --max-running or --max-per-second")
+	}
+	answer, err := api.change(ctx, call{method: http.MethodPatch, path: appPath(c.Name), body: body})
+	if err != nil {
+		return err
+	}
+	return show(out, answer, showApp)
+}
+
+type appQueueCmd struct {
+	Name  appName `arg:"" help:"Name of the app."`
+	Why   string  `placeholder:"overlap|app_running|app_rate|retry|executor|claim" help:"Only what waits for this."`
+	Limit int     `default:"50" help:"How many at most, up to 500."`
+	watchFlag
+}
+
+func (appQueueCmd) Help() string { return "Example:\n\n    firjob app queue billing --why overlap" }
+
+func (c *appQueueCmd) Run(ctx context.Context, p *process, api *client, out *output) error {
+	query := url.Values{"page_size": {fmt.Sprint(c.Limit)}}
+	putQuery(query, "why", c.Why)
+	columns := []table.Column{{Title: "ID"}, {Title: "JOB", Cut: true}, {Title: out.at("SCHEDULED")}, {Title: "WAITS", Right: true},
+		{Title: "FOR"}, {Title: "REASON", Optional: true, Note: true}}
+	return c.watch(ctx, p, out, func() error {
+		answer, err := api.get(ctx, appPath(c.Name)+"/queue", query)
+		if err != nil {
+			return err
+		}
+		return showTable(out, answer, "Nothing waits.", columns, func(out *output, w waiterView) []string {
+			return []string{w.ID.String(), w.App + "/" + w.Job, out.time(&w.ScheduledAt), instant.Span(out.clock.Now.Sub(w.Since)), w.Why, w.Reason}
+		})
+	})
+}
+
+// waiterView is an execution that waits, as the API shows it.
+type waiterView struct {
+	firjob.Execution
+	Since time.Time `json:"since"`
+	Why   string    `json:"why"`
 }

@@ -12,6 +12,8 @@ import (
 
 // jobBackfillCmd runs fires of the past.
 type jobBackfillCmd struct {
+	zoneFlag
+
 	Start  backfillStartCmd  `cmd:"" help:"Run the fires of a past range."`
 	List   backfillListCmd   `cmd:"" help:"List the backfills of a job, the latest first."`
 	Get    backfillGetCmd    `cmd:"" help:"Show how far a backfill has come."`
@@ -36,7 +38,7 @@ func (backfillStartCmd) Help() string {
 }
 
 func (c *backfillStartCmd) Run(ctx context.Context, p *process, api *client, out *output) error {
-	body := object{"from": c.From.query(p.now()), "until": c.Until.query(p.now())}
+	body := object{"from": c.From.query(), "until": c.Until.query()}
 	if c.Newest {
 		body["order"] = "newest_first"
 	}
@@ -48,13 +50,17 @@ func (c *backfillStartCmd) Run(ctx context.Context, p *process, api *client, out
 		}
 		body["params"] = params
 	}
-	answer, err := api.do(ctx, call{method: http.MethodPost, path: c.path("backfill"), query: dryRun(c.DryRun), body: body})
+	path, err := c.path(ctx, api, "backfill")
+	if err != nil {
+		return err
+	}
+	answer, err := api.do(ctx, call{method: http.MethodPost, path: path, query: dryRun(c.DryRun), body: body})
 	if err != nil {
 		return err
 	}
 	return show(out, answer, func(out *output, b backfillView) {
 		if c.DryRun {
-			out.line("It would run %s, from %s to %s; nothing was stored.", counted(b.Fires, "fire", "fires"), b.First.UTC().Format(timeFormat), b.Last.UTC().Format(timeFormat))
+			out.line("It would run %s, from %s to %s; nothing was stored.", counted(b.Fires, "fire", "fires"), out.time(&b.First), out.time(&b.Last))
 			return
 		}
 		showBackfill(out, b)
@@ -93,13 +99,13 @@ func showBackfill(out *output, b backfillView) {
 	out.field("Backfill", fmt.Sprint(b.ID))
 	out.field("Job", fmt.Sprint(b.JobID))
 	out.field("State", b.State)
-	out.field("From (UTC)", out.when(&b.From))
-	out.field("Until (UTC)", out.when(&b.Until))
+	out.field(out.at("From"), out.when(&b.From))
+	out.field(out.at("Until"), out.when(&b.Until))
 	out.field("Order", fmt.Sprintf("%s, %d at a time", b.Order, b.MaxRunning))
 	out.field("Fires", fmt.Sprint(b.Fires))
 	out.field("Recorded", fmt.Sprintf("%d: %d open, %d succeeded, %d not", b.Recorded, b.Open, b.Succeeded, b.Failed))
-	out.field("Made (UTC)", out.when(&b.CreatedAt))
-	out.field("Ended (UTC)", out.when(b.FinishedAt))
+	out.field(out.at("Made"), out.when(&b.CreatedAt))
+	out.field(out.at("Ended"), out.when(b.FinishedAt))
 }
 
 // backfillArg names a backfill.
@@ -117,13 +123,17 @@ type backfillListCmd struct {
 func (backfillListCmd) Help() string { return "Example:\n\n    firjob job backfill list 42" }
 
 func (c *backfillListCmd) Run(ctx context.Context, api *client, out *output) error {
-	answer, err := api.list(ctx, c.path("backfills"), url.Values{}, int(c.Limit))
+	path, err := c.path(ctx, api, "backfills")
 	if err != nil {
 		return err
 	}
-	return showList(out, answer, "The job has no backfills.", []string{"ID", "STATE", "FROM (UTC)", "UNTIL (UTC)", "FIRES", "RECORDED", "MADE (UTC)"},
+	answer, err := api.list(ctx, path, url.Values{}, int(c.Limit))
+	if err != nil {
+		return err
+	}
+	return showList(out, answer, "The job has no backfills.", []string{"ID", "STATE", out.at("FROM"), out.at("UNTIL"), "FIRES", "RECORDED", out.at("MADE")},
 		func(out *output, b backfillView) []string {
-			return []string{fmt.Sprint(b.ID), b.State, b.From.UTC().Format(timeFormat), b.Until.UTC().Format(timeFormat),
+			return []string{fmt.Sprint(b.ID), b.State, out.time(&b.From), out.time(&b.Until),
 				fmt.Sprint(b.Fires), fmt.Sprint(b.Recorded), out.when(&b.CreatedAt)}
 		})
 }

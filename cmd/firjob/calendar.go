@@ -98,6 +98,7 @@ func (c *calendarCreateCmd) Run(ctx context.Context, api *client, out *output) e
 }
 
 type calendarListCmd struct {
+	zoneFlag
 	Query string `placeholder:"TEXT" help:"Only calendars with this in their name or description."`
 	Limit limit  `default:"100" help:"How many at most; 0 = all."`
 }
@@ -111,13 +112,16 @@ func (c *calendarListCmd) Run(ctx context.Context, api *client, out *output) err
 	if err != nil {
 		return err
 	}
-	return showList(out, answer, "There are no such calendars.", []string{"CALENDAR", "MODE", "VERSION", "JOBS", "CHANGED (UTC)"},
+	return showList(out, answer, "There are no such calendars.", []string{"CALENDAR", "MODE", "VERSION", "JOBS", out.at("CHANGED")},
 		func(out *output, u firjob.CalendarUse) []string {
 			return []string{u.Name, string(u.Mode), fmt.Sprint(u.Version), fmt.Sprint(u.Jobs), out.when(&u.UpdatedAt)}
 		})
 }
 
-type calendarGetCmd struct{ calendarArg }
+type calendarGetCmd struct {
+	calendarArg
+	zoneFlag
+}
 
 func (calendarGetCmd) Help() string { return "Example:\n\n    firjob calendar get holidays" }
 
@@ -150,11 +154,20 @@ func (c *calendarEditCmd) Run(ctx context.Context, api *client, out *output) err
 	return show(out, answer, showCalendar)
 }
 
-type calendarDeleteCmd struct{ calendarArg }
+type calendarDeleteCmd struct {
+	calendarArg
+	severalFlags
+}
 
 func (calendarDeleteCmd) Help() string { return "Example:\n\n    firjob calendar delete holidays" }
 
-func (c *calendarDeleteCmd) Run(ctx context.Context, api *client, out *output) error {
+func (c *calendarDeleteCmd) Run(ctx context.Context, p *process, api *client, out *output) error {
+	if !c.Yes {
+		asked := change{verb: "delete", one: "calendar", more: "calendars"}
+		if err := p.confirm(asked, []target{{path: c.path(), name: c.Name}}); err != nil {
+			return err
+		}
+	}
 	answer, err := api.change(ctx, call{method: http.MethodDelete, path: c.path()})
 	if err != nil {
 		return err
@@ -184,6 +197,6 @@ func showCalendar(out *output, u firjob.CalendarUse) {
 	}
 	out.field("Jobs", fmt.Sprint(u.Jobs))
 	out.field("Version", fmt.Sprint(u.Version))
-	out.field("Made (UTC)", out.when(&u.CreatedAt))
-	out.field("Changed (UTC)", out.when(&u.UpdatedAt))
+	out.field(out.at("Made"), out.when(&u.CreatedAt))
+	out.field(out.at("Changed"), out.when(&u.UpdatedAt))
 }

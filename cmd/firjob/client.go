@@ -35,8 +35,36 @@ func (c *connection) ProvideClient(p *process) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &client{base: base, token: token, now: p.now, http: &http.Client{Timeout: requestTimeout}}, nil
+	return &client{base: base, token: token, tokenFrom: c.tokenFrom(p), baseFrom: c.serverFrom(p), now: p.now, http: &http.Client{Timeout: requestTimeout}}, nil
 }
+
+// tokenFrom says where the token comes from; "" if there is none.
+func (c *connection) tokenFrom(p *process) string {
+	switch {
+	case c.TokenFile != "" && c.TokenFile == p.env("FIRJOB_TOKEN_FILE"):
+		return "FIRJOB_TOKEN_FILE"
+	case c.TokenFile != "":
+		return "--token-file"
+	case c.Token != "" && c.Token == p.env("FIRJOB_TOKEN"):
+		return "FIRJOB_TOKEN"
+	case c.Token != "":
+		return "--token"
+	}
+	return ""
+}
+
+// serverFrom says where the address of the server comes from.
+func (c *connection) serverFrom(p *process) string {
+	switch {
+	case p.env("FIRJOB_SERVER_URL") == c.Server:
+		return "FIRJOB_SERVER_URL"
+	case c.Server == defaultServer:
+		return "the default"
+	}
+	return "--server"
+}
+
+const defaultServer = "http://127.0.0.1:8080"
 
 func parseServer(text string) (*url.URL, error) {
 	base, err := url.Parse(text)
@@ -51,8 +79,11 @@ func parseServer(text string) (*url.URL, error) {
 type client struct {
 	base  *url.URL
 	token string
-	now   func() time.Time
-	http  *http.Client
+	// Where these two come from, for errors.
+	baseFrom, tokenFrom string
+
+	now  func() time.Time
+	http *http.Client
 }
 
 // call is one request. Path is relative to the server's address and escaped.
@@ -81,6 +112,19 @@ func (c *client) change(ctx context.Context, asked call) ([]byte, error) {
 	}
 	asked.match = header.Get("ETag")
 	return c.do(ctx, asked)
+}
+
+// edit is change for a patch that is made from what is there now.
+func (c *client) edit(ctx context.Context, path string, patch func(current []byte) (any, error)) ([]byte, error) {
+	current, header, err := c.send(ctx, call{method: http.MethodGet, path: path})
+	if err != nil {
+		return nil, err
+	}
+	body, err := patch(current)
+	if err != nil {
+		return nil, err
+	}
+	return c.do(ctx, call{method: http.MethodPatch, path: path, body: body, match: header.Get("ETag")})
 }
 
 // do sends a request and returns the JSON of the answer, empty where the API
@@ -163,12 +207,13 @@ func (c *client) unreachable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return &unreachableError{server: c.base.String(), cause: err}
+	return &unreachableError{server: c.base.String(), from: c.baseFrom, cause: err}
 }
 
 // unreachableError is the error of a request that got no answer.
 type unreachableError struct {
 	server string
+	from   string // what says so
 	cause  error
 }
 
@@ -185,7 +230,11 @@ func (e *unreachableError) Error() string {
 	default:
 		why = fmt.Sprintf(": %v", e.cause)
 	}
-	return fmt.Sprintf("cannot reach %s%s: is the server running? set --server or FIRJOB_SERVER_URL", e.server, why)
+	from := ""
+	if e.from != "" {
+		from = " (" + e.from + ")"
+	}
+	return fmt.Sprintf("cannot reach %s%s%s: is the server running? set --server or FIRJOB_SERVER_URL", e.server, from, why)
 }
 
 // Unwrap returns the cause.
@@ -220,6 +269,39 @@ func (c *client) list(ctx context.Context, path string, query url.Values, limit 
 		}
 		all.Items, all.NextPageToken = append(all.Items, one.Items...), one.NextPageToken
 		if one.NextPageToken == "" || limit > 0 && len(all.Items) >= limit {
+			return json.Marshal(all)
+		}
+		query.Set("page_token", one.NextPageToken)
+	}
+}
+
+// filtered is list for what only keep can select: it looks at each page.
+func (c *client) filtered(ctx context.Context, path string, query url.Values, limit int, keep func(json.RawMessage) (bool, error)) ([]byte, error) {
+	all := page{Items: []json.RawMessage{}}
+	query.Set("page_size", strconv.Itoa(maxPage))
+	for {
+		answer, err := c.get(ctx, path, query)
+		if err != nil {
+			return nil, err
+		}
+		var one page
+		if err := json.Unmarshal(answer, &one); err != nil {
+			return nil, notUnderstood(err)
+		}
+		for _, item := range one.Items {
+			kept, err := keep(item)
+			if err != nil {
+				return nil, notUnderstood(err)
+			}
+			if kept && limit > 0 && len(all.Items) == limit {
+				all.NextPageToken = "more"
+				return json.Marshal(all)
+			}
+			if kept {
+				all.Items = append(all.Items, item)
+			}
+		}
+		if one.NextPageToken == "" {
 			return json.Marshal(all)
 		}
 		query.Set("page_token", one.NextPageToken)

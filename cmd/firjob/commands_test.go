@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -34,7 +35,7 @@ var commandTests = []struct {
 	{name: "app-executors-none", args: []string{"app", "executors", "a/b c"}, answer: "none",
 		want: asked{Method: "GET", URI: "/api/v1/apps/a%2Fb%20c/executors"}},
 
-	{name: "job-create", shows: "job-get", status: http.StatusCreated, answer: "job",
+	{name: "job-create", status: http.StatusCreated, answer: "job",
 		args: []string{"job", "create", "nightly-report", "--app", "billing", "--handler", "report", "--cron", "0 0 2 * * *",
 			"--timezone", "Asia/Shanghai", "--params", `{"region": "<eu>"}`, "--overlap", "skip", "--timeout", "10m", "--max-attempts", "3"},
 		want: asked{Method: "POST", URI: "/api/v1/jobs", Body: `{"app":"billing","handler":"report","name":"nightly-report","overlap":"skip",` +
@@ -57,20 +58,20 @@ var commandTests = []struct {
 	{name: "job-batch", args: []string{"job", "batch", "-f", "-", "--atomic", "--idempotency-key", "k1"}, stdin: `[{"name":"a"},{"name":"b"}]`, answer: "batch",
 		want: asked{Method: "POST", URI: "/api/v1/jobs:batch", Body: `{"atomic":true,"jobs":[{"name":"a"},{"name":"b"}]}`, Key: "k1"}},
 	{name: "job-list-of", shows: "job-list-none", args: []string{"job", "list", "--kind", "cron", "--route", "sticky", "--calendar", "holidays", "--parent", "41"}, answer: "none",
-		want: asked{Method: "GET", URI: "/api/v1/jobs?calendar=holidays&kind=cron&page_size=100&parent=41&route=sticky"}},
+		want: asked{Method: "GET", URI: "/api/v1/jobs?calendar=holidays&kind=cron&last=true&page_size=100&parent=41&route=sticky"}},
 	{name: "job-list", args: []string{"job", "list"}, answer: "jobs",
-		want: asked{Method: "GET", URI: "/api/v1/jobs?page_size=100"}},
+		want: asked{Method: "GET", URI: "/api/v1/jobs?last=true&page_size=100"}},
 	{name: "job-list-none", args: []string{"job", "list", "--app", "billing", "--query", "a b", "--paused", "--limit", "7"}, answer: "none",
-		want: asked{Method: "GET", URI: "/api/v1/jobs?app=billing&enabled=false&page_size=7&q=a+b"}},
+		want: asked{Method: "GET", URI: "/api/v1/jobs?app=billing&enabled=false&last=true&page_size=7&q=a+b"}},
 	{name: "job-list-enabled", shows: "job-list", args: []string{"job", "list", "--enabled", "--limit", "0"}, answer: "jobs",
-		want: asked{Method: "GET", URI: "/api/v1/jobs?enabled=true&page_size=500"}},
+		want: asked{Method: "GET", URI: "/api/v1/jobs?enabled=true&last=true&page_size=500"}},
 	{name: "job-get", args: []string{"job", "get", "42"}, answer: "job",
-		want: asked{Method: "GET", URI: "/api/v1/jobs/42"}},
+		want: asked{Method: "GET", URI: "/api/v1/jobs/42?last=true"}},
 	{name: "job-get-paused", args: []string{"job", "get", "42"}, answer: "paused",
-		want: asked{Method: "GET", URI: "/api/v1/jobs/42"}},
+		want: asked{Method: "GET", URI: "/api/v1/jobs/42?last=true"}},
 	{name: "job-get-finer", args: []string{"job", "get", "42"}, answer: "finer",
-		want: asked{Method: "GET", URI: "/api/v1/jobs/42"}},
-	{name: "job-edit", shows: "job-get", answer: "job", args: []string{"job", "edit", "42", "--name", "new", "--timezone", "UTC", "--misfire", "skip", "--grace", "1m",
+		want: asked{Method: "GET", URI: "/api/v1/jobs/42?last=true"}},
+	{name: "job-edit", answer: "job", args: []string{"job", "edit", "42", "--name", "new", "--timezone", "UTC", "--misfire", "skip", "--grace", "1m",
 		"--route", "random", "--delivery", "at_most_once", "--priority=-3", "--backoff", "2s", "--factor", "1.5", "--max-backoff", "1m", "--jitter", "0", "--paused"},
 		want: asked{Method: "PATCH", URI: "/api/v1/jobs/42", Body: `{"delivery":"at_most_once","enabled":false,"misfire":{"grace":"1m","policy":"skip"},` +
 			`"name":"new","priority":-3,"retry":{"backoff":"2s","factor":1.5,"jitter":0,"max_backoff":"1m"},"route":"random","schedule":{"timezone":"UTC"}}`}},
@@ -88,7 +89,7 @@ var commandTests = []struct {
 		want: asked{Method: "POST", URI: "/api/v1/jobs/42/pause", Body: `{"reason":"upstream is down"}`}},
 	{name: "job-resume", args: []string{"job", "resume", "42"}, answer: "job",
 		want: asked{Method: "POST", URI: "/api/v1/jobs/42/resume", Body: `{}`}},
-	{name: "job-delete", args: []string{"job", "delete", "42"}, status: http.StatusNoContent,
+	{name: "job-delete", args: []string{"job", "delete", "42", "--yes"}, status: http.StatusNoContent,
 		want: asked{Method: "DELETE", URI: "/api/v1/jobs/42"}},
 	{name: "job-trigger", args: []string{"job", "trigger", "42", "--params", "7", "--in", "10m", "--idempotency-key", "k1"},
 		status: http.StatusCreated, answer: "planned",
@@ -112,7 +113,7 @@ var commandTests = []struct {
 		want: asked{Method: "GET", URI: "/api/v1/calendars/holidays"}},
 	{name: "calendar-edit", shows: "calendar-get", args: []string{"calendar", "edit", "holidays", "--mode", "include"}, answer: "calendar",
 		want: asked{Method: "PATCH", URI: "/api/v1/calendars/holidays", Body: `{"mode":"include"}`}},
-	{name: "calendar-delete", args: []string{"calendar", "delete", "holidays"}, status: http.StatusNoContent,
+	{name: "calendar-delete", args: []string{"calendar", "delete", "holidays", "--yes"}, status: http.StatusNoContent,
 		want: asked{Method: "DELETE", URI: "/api/v1/calendars/holidays"}},
 
 	{name: "execution-list", answer: "executions", args: []string{"execution", "list", "--job", "42", "--app", "billing",
@@ -156,6 +157,32 @@ var commandTests = []struct {
 		want: asked{Method: "POST", URI: "/api/v1/dead-letters:redrive?dry_run=true", Body: `{"filter":{},"limit":5}`}},
 	{name: "dead-letter-dismiss", args: []string{"dead-letter", "dismiss", "--job", "42", "--state", "lost"}, answer: "dismissed",
 		want: asked{Method: "POST", URI: "/api/v1/dead-letters:dismiss", Body: `{"filter":{"job":42,"state":["lost"]}}`}},
+	{name: "execution-list-coming", shows: "execution-list", args: []string{"execution", "list", "--coming"}, answer: "executions",
+		want: asked{Method: "GET", URI: "/api/v1/executions?page_size=100"}},
+	{name: "execution-list-past", shows: "execution-list", args: []string{"execution", "list"}, answer: "executions",
+		want: asked{Method: "GET", URI: "/api/v1/executions?page_size=100&until=2026-11-22T06%3A00%3A00.000Z"}},
+	{name: "execution-list-shanghai", args: []string{"execution", "list", "--timezone", "Asia/Shanghai", "--since", "yesterday 09:00"}, answer: "executions",
+		want: asked{Method: "GET", URI: "/api/v1/executions?page_size=100&since=2026-11-21T01%3A00%3A00.000Z&until=2026-11-22T06%3A00%3A00.000Z"}},
+	{name: "execution-list-states", args: []string{"execution", "list", "--coming"}, answer: "executions-states",
+		want: asked{Method: "GET", URI: "/api/v1/executions?page_size=100"}},
+	{name: "execution-tree", args: []string{"execution", "tree", anExecution}, answer: "tree",
+		want: asked{Method: "GET", URI: "/api/v1/executions/" + anExecution + "/tree"}},
+	{name: "app-get", args: []string{"app", "get", "billing"}, answer: "limits", want: asked{Method: "GET", URI: "/api/v1/apps/billing"}},
+	{name: "app-edit", shows: "app-get", args: []string{"app", "edit", "billing", "--max-running", "10", "--max-per-second", "2.5"}, answer: "limits",
+		want: asked{Method: "PATCH", URI: "/api/v1/apps/billing", Body: `{"max_per_second":2.5,"max_running":10}`}},
+	{name: "app-queue", args: []string{"app", "queue", "billing", "--why", "overlap"}, answer: "queue",
+		want: asked{Method: "GET", URI: "/api/v1/apps/billing/queue?page_size=50&why=overlap"}},
+	{name: "executor-drain", args: []string{"executor", "drain", "billing", "10.0.0.7:9999", "--reason", "disk"}, answer: "mark",
+		want: asked{Method: "PUT", URI: "/api/v1/apps/billing/executors/10.0.0.7:9999/state", Body: `{"reason":"disk","state":"draining"}`}},
+	{name: "executor-cordon", args: []string{"executor", "cordon", "billing", "10.0.0.7:9999"}, answer: "mark",
+		want: asked{Method: "PUT", URI: "/api/v1/apps/billing/executors/10.0.0.7:9999/state", Body: `{"state":"cordoned"}`}},
+	{name: "executor-uncordon", args: []string{"executor", "uncordon", "billing", "10.0.0.7:9999"}, answer: "mark",
+		want: asked{Method: "PUT", URI: "/api/v1/apps/billing/executors/10.0.0.7:9999/state", Body: `{"state":"active"}`}},
+	{name: "stats", args: []string{"stats", "--since", "2h"}, answer: "stats",
+		want: asked{Method: "GET", URI: "/api/v1/stats?since=2026-11-22T04%3A00%3A00.000Z"}},
+	{name: "job-trigger-tomorrow", shows: "job-trigger", args: []string{"job", "trigger", "42", "--at", "tomorrow 09:00 Asia/Shanghai"},
+		status: http.StatusCreated, answer: "planned",
+		want: asked{Method: "POST", URI: "/api/v1/jobs/42/trigger", Body: `{"at":"2026-11-23T01:00:00.000Z"}`}},
 	{name: "execution-retry", shows: "job-trigger", args: []string{"execution", "retry", anExecution}, status: http.StatusCreated, answer: "planned",
 		want: asked{Method: "POST", URI: "/api/v1/executions/" + anExecution + "/retry"}},
 }
@@ -163,6 +190,9 @@ var commandTests = []struct {
 // wanted returns the requests of a command: a change is made to the version that
 // is read before it.
 func wanted(last asked) []asked {
+	if strings.HasSuffix(last.URI, "/jobs/42?last=true") { // and what its handler can run on
+		return []asked{last, {Method: "GET", URI: "/api/v1/apps/billing/executors"}}
+	}
 	if last.Method != http.MethodPatch && last.Method != http.MethodDelete {
 		return []asked{last}
 	}
@@ -245,7 +275,7 @@ func TestListsFollowPages(t *testing.T) {
 			}
 			var uris []asked
 			for _, uri := range tt.uris {
-				uris = append(uris, asked{Method: "GET", URI: "/api/v1/jobs?" + uri})
+				uris = append(uris, asked{Method: "GET", URI: "/api/v1/jobs?last=true&" + uri})
 			}
 			if diff := cmp.Diff(uris, api.requests()); diff != "" {
 				t.Errorf("requests differ (-want +got):\n%s", diff)

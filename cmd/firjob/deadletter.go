@@ -11,11 +11,13 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/cmd/firjob/internal/table"
 )
 
 type deadLetterCmd struct {
 	connection
 	outputFlag
+	zoneFlag
 
 	List    deadLetterListCmd    `cmd:"" help:"List executions that failed for good and wait for somebody to look at them."`
 	Redrive deadLetterRedriveCmd `cmd:"" help:"Run dead letters again, each once."`
@@ -24,32 +26,36 @@ type deadLetterCmd struct {
 
 // deadLetterFilter are the flags that select dead letters.
 type deadLetterFilter struct {
-	App   string       `placeholder:"NAME" help:"Only those of this app."`
-	Job   firjob.JobID `placeholder:"ID" help:"Only those of this job."`
-	State []string     `placeholder:"STATE,..." help:"Only those in one of these states: failed, timed_out, lost."`
-	Since *past        `placeholder:"TIME|DURATION" help:"Ended at this time or later, or as long ago at most, such as 2h."`
-	Until *past        `placeholder:"TIME|DURATION" help:"Ended before this time."`
+	App   string   `placeholder:"NAME" help:"Only those of this app."`
+	Job   jobRef   `placeholder:"JOB" help:"Only those of this job."`
+	State []string `placeholder:"STATE,..." help:"Only those in one of these states: failed, timed_out, lost."`
+	Since *past    `placeholder:"TIME|DURATION" help:"Ended at this time or later, or as long ago at most, such as 2h."`
+	Until *past    `placeholder:"TIME|DURATION" help:"Ended before this time."`
 }
 
 // object returns the filter as the API takes it.
-func (f *deadLetterFilter) object(p *process) object {
+func (f *deadLetterFilter) object(ctx context.Context, api *client) (object, error) {
 	o := object{}
 	if f.App != "" {
 		o["app"] = f.App
 	}
-	if f.Job != 0 {
-		o["job"] = f.Job
+	if f.Job != "" {
+		id, err := f.Job.find(ctx, api)
+		if err != nil {
+			return nil, err
+		}
+		o["job"] = id
 	}
 	if len(f.State) > 0 {
 		o["state"] = f.State
 	}
 	if f.Since != nil {
-		o["since"] = f.Since.query(p.now())
+		o["since"] = f.Since.query()
 	}
 	if f.Until != nil {
-		o["until"] = f.Until.query(p.now())
+		o["until"] = f.Until.query()
 	}
-	return o
+	return o, nil
 }
 
 type deadLetterListCmd struct {
@@ -63,8 +69,12 @@ func (deadLetterListCmd) Help() string {
 }
 
 func (c *deadLetterListCmd) Run(ctx context.Context, p *process, api *client, out *output) error {
+	selected, err := c.object(ctx, api)
+	if err != nil {
+		return err
+	}
 	query := url.Values{}
-	for name, value := range c.object(p) {
+	for name, value := range selected {
 		query.Set(name, fmt.Sprint(value))
 	}
 	if len(c.State) > 0 {
@@ -77,10 +87,11 @@ func (c *deadLetterListCmd) Run(ctx context.Context, p *process, api *client, ou
 	if err != nil {
 		return err
 	}
-	heading := []string{"ID", "JOB", "ENDED (UTC)", "STATE", "ATTEMPTS", "REASON", "HANDLED"}
-	return showList(out, answer, "There are no dead letters.", heading, func(out *output, d deadLetter) []string {
-		return []string{d.ID.String(), fmt.Sprintf("%d %s", d.JobID, d.Job), out.when(&d.FailedAt), string(d.State),
-			countText(int64(d.Attempt)), d.Reason, d.handled(out)}
+	columns := []table.Column{{Title: "ID"}, {Title: "JOB", Cut: true}, {Title: out.at("ENDED")}, {Title: "STATE"},
+		{Title: "ATTEMPTS", Right: true}, {Title: "HANDLED", Optional: true, Cut: true}, {Title: "REASON", Note: true}}
+	return showTable(out, answer, "There are no dead letters.", columns, func(out *output, d deadLetter) []string {
+		return []string{d.ID.String(), d.App + "/" + d.Job, out.time(&d.FailedAt), string(d.State),
+			countText(int64(d.Attempt)), d.handled(out), d.Reason}
 	})
 }
 
@@ -104,20 +115,28 @@ func (d deadLetter) handled(out *output) string {
 
 // deadLetterBatch names dead letters.
 type deadLetterBatch struct {
-	IDs []firjob.ExecutionID `arg:"" optional:"" name:"id" help:"Ids of the executions; or else flags that select them."`
+	IDs []executionRef `arg:"" optional:"" name:"id" help:"Ids of the executions; or else flags that select them."`
 	deadLetterFilter
 	All    bool `help:"All of them, if no other flag selects."`
 	Limit  *int `placeholder:"N" help:"How many of the selected, the earliest first; 1000 by default, 10000 at most."`
 	DryRun bool `help:"Only say what would be done."`
 }
 
-func (b *deadLetterBatch) body(p *process) (object, error) {
-	filter := b.object(p)
+func (b *deadLetterBatch) body(ctx context.Context, api *client) (object, error) {
+	filter, err := b.object(ctx, api)
 	switch {
+	case err != nil:
+		return nil, err
 	case len(b.IDs) > 0 && (len(filter) > 0 || b.All || b.Limit != nil):
 		return nil, usagef("give ids or flags that select, not both")
 	case len(b.IDs) > 0:
-		return object{"ids": b.IDs}, nil
+		ids := make([]firjob.ExecutionID, len(b.IDs))
+		for i, ref := range b.IDs {
+			if ids[i], err = ref.find(ctx, api); err != nil {
+				return nil, err
+			}
+		}
+		return object{"ids": ids}, nil
 	case len(filter) == 0 && !b.All:
 		return nil, usagef("which ones? give ids, flags that select them, or --all")
 	}
@@ -127,8 +146,8 @@ func (b *deadLetterBatch) body(p *process) (object, error) {
 }
 
 // handle asks the API to do something about dead letters and shows what it did.
-func (b *deadLetterBatch) handle(ctx context.Context, p *process, api *client, out *output, verb, done string) error {
-	body, err := b.body(p)
+func (b *deadLetterBatch) handle(ctx context.Context, api *client, out *output, verb, done string) error {
+	body, err := b.body(ctx, api)
 	if err != nil {
 		return err
 	}
@@ -182,8 +201,8 @@ func (deadLetterRedriveCmd) Help() string {
     firjob dead-letter redrive --job 42 --state lost --since 2h --dry-run`
 }
 
-func (c *deadLetterRedriveCmd) Run(ctx context.Context, p *process, api *client, out *output) error {
-	return c.handle(ctx, p, api, out, "redrive", "redriven")
+func (c *deadLetterRedriveCmd) Run(ctx context.Context, api *client, out *output) error {
+	return c.handle(ctx, api, out, "redrive", "redriven")
 }
 
 type deadLetterDismissCmd struct{ deadLetterBatch }
@@ -192,6 +211,6 @@ func (deadLetterDismissCmd) Help() string {
 	return "Example:\n\n    firjob dead-letter dismiss --app billing --until 24h"
 }
 
-func (c *deadLetterDismissCmd) Run(ctx context.Context, p *process, api *client, out *output) error {
-	return c.handle(ctx, p, api, out, "dismiss", "dismissed")
+func (c *deadLetterDismissCmd) Run(ctx context.Context, api *client, out *output) error {
+	return c.handle(ctx, api, out, "dismiss", "dismissed")
 }

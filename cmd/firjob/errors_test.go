@@ -22,7 +22,7 @@ func TestProblems(t *testing.T) {
 		{"not found", answer{http.StatusNotFound, `{"title":"Not Found","detail":"there is no job 42","code":"not_found","request_id":"5f1d"}`},
 			"firjob: Not Found: there is no job 42\n  request id: 5f1d\n"},
 		{"no token", answer{http.StatusUnauthorized, `{"title":"Unauthorized","detail":"want a token","code":"unauthorized"}`},
-			"firjob: Unauthorized: want a token\n  give the admin token by FIRJOB_TOKEN, FIRJOB_TOKEN_FILE or --token-file\n"},
+			"firjob: Unauthorized: want a token\n  no token was sent: give the server's admin token by FIRJOB_TOKEN, FIRJOB_TOKEN_FILE or --token-file\n"},
 		{"text that moves the cursor", answer{http.StatusConflict, `{"title":"Conflict","detail":"a\u001b[2Jb\nc"}`},
 			"firjob: Conflict: a [2Jb c\n"},
 		{"text that turns the direction", answer{http.StatusConflict, `{"title":"Conflict","detail":"a\u202eb\u2066c\u200fd"}`},
@@ -32,7 +32,7 @@ func TestProblems(t *testing.T) {
 		{"cut off", ok(`{"id": 4`), "firjob: SERVER answered 200 OK with JSON that cannot be read: unexpected end of JSON input\n"},
 		{"a proxy", answer{http.StatusBadGateway, `<html>`}, "firjob: SERVER answered 502 Bad Gateway\n"},
 		{"another server", ok(`<html>`), "firjob: SERVER answered 200 OK with something that is not JSON: is it a firjob server?\n"},
-		{"another API", ok(`[]`), "firjob: read the server's answer: json: cannot unmarshal array into Go value of type firjob.Job\n"},
+		{"another API", ok(`[]`), "firjob: read the server's answer: json: cannot unmarshal array into Go value of type main.jobView\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -52,7 +52,7 @@ func TestUnreachable(t *testing.T) {
 	api := newFakeAPI(t, ok(`{}`))
 	api.Close()
 	got := api.ran(t, nil, "", "job", "get", "42")
-	want := "firjob: cannot reach " + api.URL + ": is the server running? set --server or FIRJOB_SERVER_URL\n"
+	want := "firjob: cannot reach " + api.URL + " (FIRJOB_SERVER_URL): is the server running? set --server or FIRJOB_SERVER_URL\n"
 	if got.code != exitFailure || got.stderr != want {
 		t.Errorf("exit code %d, stderr %q; want 1, %q", got.code, got.stderr, want)
 	}
@@ -70,13 +70,23 @@ func TestUsageErrors(t *testing.T) {
 		{"job list --nope", []string{"unknown flag --nope"}},
 		{"job list --enabled --paused", []string{"--enabled and --paused can't be used together"}},
 		{"job list -o xml", []string{"--output must be one of"}},
-		{"job get", []string{"<id>"}},
-		{"job get nightly", []string{"<id>", "nightly"}},
+		{"job get", []string{"<job>"}},
+		{"job get EMPTY", []string{"<job>", "want the number of a job"}},
+		{"job pause", []string{"which ones? give jobs, or flags that select them"}},
+		{"job delete", []string{"which ones?"}},
+		{"job delete 42 --app billing --yes", []string{"give jobs or flags that select, not both"}},
+		{"job delete 42", []string{"this would delete 1 job, and there is no terminal to ask at: give --yes"}},
+		{"job resume 42 43", []string{"this would resume 2 jobs"}},
+		{"execution cancel", []string{"which ones?"}},
+		{"execution retry --yes", []string{"which ones?"}},
+		{"calendar delete holidays", []string{"this would delete 1 calendar"}},
+		{"app edit billing", []string{"say what to change"}},
+		{"job list --timezone Mars/Olympus", []string{`"Mars/Olympus" is not a known time zone`}},
 		{"job create", []string{"missing: <name>, --app, --handler or --http-url, one of --cron, --every, --delay, --at, --manual, --parent", help}},
 		{"job create n --app a --handler h --timezone UTC", []string{"missing: one of --cron"}},
 		{"job create n --app a --handler h --every 5", []string{`"5" is not a duration such as "30s"`}},
 		{"job create n --app a --handler h --every 5s --manual", []string{"--manual and --every can't be used together"}},
-		{"job create n --app a --handler h --at tomorrow", []string{`"tomorrow" is not a time such as 2027-01-01T00:00:00Z`}},
+		{"job create n --app a --handler h --at someday", []string{`"someday" is not a time; want one such as`}},
 		{"job create n --app a --handler h --manual --params {", []string{"--params is not JSON", help}},
 		{"job create n -f -", []string{"--file is the whole job"}},
 		{"job create -f -", []string{"- does not hold a JSON object"}},
@@ -84,7 +94,7 @@ func TestUsageErrors(t *testing.T) {
 		{"job edit 42 -f - --priority 3", []string{"--file is the whole patch"}},
 		{"job trigger 42 --in 5s --at 2027-01-01T00:00:00Z", []string{"can't be used together"}},
 		{"execution get 42", []string{`"42" is not an execution id`}},
-		{"execution list --since yesterday", []string{`"yesterday" is neither a time`, "nor how long ago"}},
+		{"execution list --since someday", []string{`"someday" is neither a time`, "nor how long ago"}},
 		{"execution list --since -5m", []string{`"-5m" is below 0: how long ago goes without a minus, as in 5m`}},
 		{"execution list --root 42", []string{"--root", `"42" is not an execution id`}},
 		{"execution list --since=-90s", []string{`"-90s" is below 0: how long ago goes without a minus, as in 1m30s`}},

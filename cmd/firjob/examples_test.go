@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alecthomas/kong"
 )
@@ -83,7 +84,7 @@ func selects(node *kong.Node, words []string) bool {
 
 func tryExample(t *testing.T, line string, args []string) {
 	t.Helper()
-	p := &process{env: func(string) string { return "" }}
+	p := &process{env: func(string) string { return "" }, now: time.Now, zone: time.UTC}
 	parser, err := p.parser(new(commandLine))
 	if err != nil {
 		t.Fatal(err)

@@ -32,7 +32,10 @@ func (c *executionLogsCmd) Run(ctx context.Context, p *process, api *client, out
 	if c.Attempt != 0 {
 		query.Set("attempt", fmt.Sprint(c.Attempt))
 	}
-	path := executionPath(c.ID) + "/logs"
+	path, err := c.path(ctx, api, "logs")
+	if err != nil {
+		return err
+	}
 	if c.Follow {
 		t := &logTail{api: api, out: out, notes: p.stderr, path: path, query: query}
 		return t.follow(ctx)
@@ -168,7 +171,7 @@ func (t *logTail) stream(ctx context.Context) error {
 	}
 	resp, err := (&http.Client{Transport: t.api.http.Transport}).Do(req) // without the bound of one answer
 	if err != nil {
-		return &unreachableError{server: t.api.base.String(), cause: err}
+		return &unreachableError{server: t.api.base.String(), from: t.api.baseFrom, cause: err}
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -179,7 +182,7 @@ func (t *logTail) stream(ctx context.Context) error {
 	for event := (serverEvent{}); ; {
 		line, err := lines.ReadString('\n')
 		if err != nil {
-			return &unreachableError{server: t.api.base.String(), cause: err}
+			return &unreachableError{server: t.api.base.String(), from: t.api.baseFrom, cause: err}
 		}
 		silence.Reset(longestSilence)
 		if event.take(strings.TrimRight(line, "\r\n")) {

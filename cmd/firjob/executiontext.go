@@ -6,28 +6,33 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/cmd/firjob/internal/instant"
+	"github.com/firjob/firjob/cmd/firjob/internal/table"
 )
 
 // showExecution writes an execution and its attempts for people.
 func showExecution(out *output, e firjob.Execution) {
 	out.field("Execution", e.ID.String())
-	out.field("Job", fmt.Sprintf("%d %s", e.JobID, e.Job))
-	out.field("App", e.App)
+	out.field("Job", fmt.Sprintf("%s/%s (number %d)", e.App, e.Job, e.JobID))
 	out.field("Handler", e.Handler)
 	out.field("Kind", e.Kind.String())
+	out.field("Shard", shardText(e))
 	if e.RetryOf != nil {
 		out.field("Retry of", e.RetryOf.String())
 	}
 	out.field("State", stateText(e))
-	out.field("Scheduled (UTC)", out.when(&e.ScheduledAt))
+	out.field(out.at("Scheduled"), out.when(&e.ScheduledAt))
 	if !e.State.Final() && !e.DueAt.Equal(e.ScheduledAt) {
-		out.field("Due (UTC)", out.when(&e.DueAt))
+		out.field(out.at("Due"), out.when(&e.DueAt))
 	}
-	out.field("Started (UTC)", out.when(e.StartedAt))
-	out.field("Finished (UTC)", out.when(e.FinishedAt))
+	out.field(out.at("Started"), out.when(e.StartedAt))
+	out.field(out.at("Finished"), out.when(e.FinishedAt))
+	if e.Progress != nil {
+		out.field("Progress", fmt.Sprintf("%d %% %s", e.Progress.Percent, e.Progress.Note))
+	}
 	out.field("Lateness", latenessText(e.LatenessMS))
 	if e.Missed != nil {
-		out.field("Stands for", fmt.Sprintf("%s until %s", counted(e.Missed.Count, "fire", "fires"), e.Missed.Until.UTC().Format(timeFormat)))
+		out.field("Stands for", fmt.Sprintf("%s until %s", counted(e.Missed.Count, "fire", "fires"), out.time(&e.Missed.Until)))
 	}
 	out.field("Params", paramsText(e.Params))
 	out.field("Result", paramsText(e.Result))
@@ -39,7 +44,9 @@ func showAttempts(out *output, attempts []firjob.Attempt) {
 		return
 	}
 	out.line("")
-	out.row("ATTEMPT", "TOKEN", "EXECUTOR", "STARTED (UTC)", "TOOK", "OUTCOME", "REASON")
+	out.page.Head(table.Column{Title: "ATTEMPT", Right: true}, table.Column{Title: "TOKEN", Right: true}, table.Column{Title: "EXECUTOR"},
+		table.Column{Title: out.at("STARTED")}, table.Column{Title: "TOOK", Right: true}, table.Column{Title: "OUTCOME"},
+		table.Column{Title: "REASON", Optional: true, Note: true})
 	for _, a := range attempts {
 		out.row(countText(int64(a.Attempt)), countText(a.Token), a.Executor, out.when(a.StartedAt),
 			tookText(a.StartedAt, a.FinishedAt), string(a.Outcome), a.Reason)
@@ -66,12 +73,12 @@ func tookText(started, finished *time.Time) string {
 	if started == nil || finished == nil {
 		return ""
 	}
-	return firjob.Duration(max(0, finished.Sub(*started))).String()
+	return instant.Span(finished.Sub(*started))
 }
 
 func latenessText(ms *float64) string {
 	if ms == nil {
 		return ""
 	}
-	return firjob.Milliseconds(*ms).String()
+	return instant.Span(time.Duration(*ms * float64(time.Millisecond)))
 }

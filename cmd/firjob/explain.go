@@ -7,11 +7,13 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/cmd/firjob/internal/table"
 )
 
 type jobExplainCmd struct {
 	jobArg
-	At moment `required:"" placeholder:"TIME" help:"The instant, such as 2027-01-01T02:00:00+08:00; to the second it means every fire within that second."`
+	zoneFlag
+	At written `required:"" placeholder:"TIME" help:"The instant, such as 2027-01-01T02:00:00+08:00; to the second it means every fire within that second."`
 }
 
 func (jobExplainCmd) Help() string {
@@ -19,7 +21,11 @@ func (jobExplainCmd) Help() string {
 }
 
 func (c *jobExplainCmd) Run(ctx context.Context, api *client, out *output) error {
-	answer, err := api.get(ctx, c.path("explain"), url.Values{"at": {string(c.At)}})
+	path, err := c.path(ctx, api, "explain")
+	if err != nil {
+		return err
+	}
+	answer, err := api.get(ctx, path, url.Values{"at": {string(c.At)}})
 	if err != nil {
 		return err
 	}
@@ -33,22 +39,15 @@ func (executionExplainCmd) Help() string {
 }
 
 func (c *executionExplainCmd) Run(ctx context.Context, api *client, out *output) error {
-	answer, err := api.get(ctx, executionPath(c.ID)+"/explain", nil)
+	path, err := c.path(ctx, api, "explain")
+	if err != nil {
+		return err
+	}
+	answer, err := api.get(ctx, path, nil)
 	if err != nil {
 		return err
 	}
 	return show(out, answer, showExplanation)
-}
-
-// moment is a flag that holds a time as it was written: how finely that is
-// counts.
-type moment string
-
-// UnmarshalText reads the time.
-func (m *moment) UnmarshalText(text []byte) error {
-	var at instant
-	*m = moment(text)
-	return at.UnmarshalText(text)
 }
 
 // explanation is the API's answer.
@@ -69,21 +68,21 @@ type explanation struct {
 func showExplanation(out *output, x explanation) {
 	out.line("%s", x.Verdict)
 	out.line("")
-	out.field("Instant (UTC)", out.when(&x.At))
+	out.field(out.at("Instant"), out.when(&x.At))
 	if x.Execution != nil {
 		out.field("Record", fmt.Sprintf("%s (%s)", x.Execution.ID, x.Execution.State))
 	}
-	out.field("Fire before (UTC)", out.when(x.Before))
-	out.field("Fire after (UTC)", out.when(x.After))
+	out.field(out.at("Fire before"), out.when(x.Before))
+	out.field(out.at("Fire after"), out.when(x.After))
 	if len(x.Steps) == 0 {
 		return
 	}
 	out.line("")
-	out.row("RULE", "WHEN (UTC)", "WHAT")
+	out.page.Head(table.Column{Title: "RULE"}, table.Column{Title: out.at("WHEN")}, table.Column{Title: "WHAT", Note: true})
 	for _, step := range x.Steps {
 		when := ""
 		if step.At != nil {
-			when = step.At.UTC().Format("2006-01-02 15:04:05.000")
+			when = step.At.In(out.clock.Zone).Format("2006-01-02 15:04:05.000")
 		}
 		out.row(step.Rule, when, step.Text)
 	}

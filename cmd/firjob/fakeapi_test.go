@@ -92,7 +92,7 @@ func ran(ctx context.Context, env map[string]string, stdin string, args ...strin
 	var stdout, stderr bytes.Buffer
 	p := &process{stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr,
 		env: func(name string) string { return env[name] },
-		now: func() time.Time { return testNow }}
+		now: func() time.Time { return testNow }, zone: time.UTC}
 	code := p.run(ctx, args)
 	return outcome{code, stdout.String(), stderr.String()}
 }

@@ -26,6 +26,8 @@ type commandLine struct {
 	Execution  executionCmd  `cmd:"" group:"Use it:" help:"Show, cancel and repeat executions."`
 	DeadLetter deadLetterCmd `cmd:"" group:"Use it:" help:"Show, repeat and dismiss executions that failed for good."`
 	App        appCmd        `cmd:"" group:"Use it:" help:"Make and show apps and their executors."`
+	Executor   executorCmd   `cmd:"" group:"Use it:" help:"Take executors out of service, and back."`
+	Stats      statsCmd      `cmd:"" group:"Use it:" help:"Count executions, and show the queue and the servers."`
 	Schedule   scheduleCmd   `cmd:"" group:"Use it:" help:"See when a schedule fires, without a server."`
 	Doctor     doctorCmd     `cmd:"" group:"Use it:" help:"Look for what keeps an installation from working well."`
 	Version    versionCmd    `cmd:"" group:"Use it:" help:"Show the version."`
@@ -39,7 +41,7 @@ const helpWidth = 100
 
 // parser returns the parser that fills line.
 func (p *process) parser(line *commandLine) (*kong.Kong, error) {
-	parser, err := kong.New(line,
+	parser, err := kong.New(line, append(p.timeFlags(),
 		kong.Name("firjob"),
 		kong.Description(description),
 		kong.NoDefaultHelp(),
@@ -47,7 +49,7 @@ func (p *process) parser(line *commandLine) (*kong.Kong, error) {
 		kong.ValueFormatter(withVariable), // of the help options, kong replaces it by its own
 		kong.Writers(p.stdout, p.stderr),
 		kong.Resolvers(kong.ResolverFunc(p.fromVariable)),
-	)
+	)...)
 	if err != nil {
 		return nil, err
 	}

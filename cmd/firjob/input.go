@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -24,16 +25,25 @@ func (p *process) readJob(name string) (map[string]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the job: %w", err)
 	}
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.UseNumber()
-	var job map[string]any
-	if err := dec.Decode(&job); err != nil {
+	job, err := objectOf(text)
+	if err != nil {
 		return nil, usagef("%s does not hold a JSON object: %w", name, err)
 	}
-	if dec.More() || job == nil {
-		return nil, usagef("%s does not hold one JSON object", name)
-	}
 	return job, nil
+}
+
+// objectOf reads one JSON object. Its numbers keep their digits.
+func objectOf(text []byte) (map[string]any, error) {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	var object map[string]any
+	if err := dec.Decode(&object); err != nil {
+		return nil, err
+	}
+	if dec.More() || object == nil {
+		return nil, errors.New("want one object")
+	}
+	return object, nil
 }
 
 // params reads the value of --params: JSON, or @ and the name of a file of it.

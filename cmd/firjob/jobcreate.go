@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"net/http"
 	"strings"
 )
 
@@ -26,6 +25,9 @@ func (jobCreateCmd) Help() string {
 }
 
 func (c *jobCreateCmd) Run(ctx context.Context, p *process, api *client, out *output) error {
+	if err := c.findParents(ctx, api); err != nil {
+		return err
+	}
 	body, err := c.body(p)
 	if err != nil {
 		return err
@@ -77,7 +79,7 @@ func (c *jobCreateCmd) missing(body object) []string {
 type jobEditCmd struct {
 	jobArg
 	Name *string `placeholder:"NAME" help:"New name of the job."`
-	File string  `short:"f" placeholder:"FILE" help:"Read a JSON merge patch (- = standard input), in place of flags."`
+	File string  `short:"f" placeholder:"FILE" help:"Read a JSON merge patch, or a job as \"job get -o json\" prints it (- = standard input), in place of flags."`
 	jobFlags
 }
 
@@ -85,15 +87,27 @@ func (jobEditCmd) Help() string {
 	return `Examples:
 
     firjob job edit 42 --cron "30 2 * * *" --timeout 10m
-    echo '{"timeout": null}' | firjob job edit 42 -f -`
+    echo '{"timeout": null}' | firjob job edit 42 -f -
+    firjob job edit 42 -f job.json`
 }
 
 func (c *jobEditCmd) Run(ctx context.Context, p *process, api *client, out *output) error {
+	if err := c.findParents(ctx, api); err != nil {
+		return err
+	}
 	body, err := c.body(p)
 	if err != nil {
 		return err
 	}
-	answer, err := api.change(ctx, call{method: http.MethodPatch, path: c.path(), body: body})
+	path, err := c.path(ctx, api)
+	if err != nil {
+		return err
+	}
+	edit := func([]byte) (any, error) { return body, nil }
+	if c.File != "" {
+		edit = func(current []byte) (any, error) { return patchOf(body, current) }
+	}
+	answer, err := api.edit(ctx, path, edit)
 	if err != nil {
 		return err
 	}
@@ -101,7 +115,7 @@ func (c *jobEditCmd) Run(ctx context.Context, p *process, api *client, out *outp
 	return show(out, answer, showJob)
 }
 
-func (c *jobEditCmd) body(p *process) (any, error) {
+func (c *jobEditCmd) body(p *process) (map[string]any, error) {
 	body, err := c.object(p)
 	if err != nil {
 		return nil, err

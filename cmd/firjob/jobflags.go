@@ -2,9 +2,8 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
-	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/firjob/firjob"
@@ -20,7 +19,7 @@ type jobFlags struct {
 	HTTPMethod    *string           `name:"http-method" placeholder:"METHOD" help:"Of that call; POST by default."`
 	Cron          *string           `placeholder:"EXPR" xor:"when" group:"When:" help:"A cron expression of 5 fields, or 6 with seconds first, or @hourly, @daily ..."`
 	Manual        bool              `xor:"when" group:"When:" help:"Only when triggered."`
-	Parent        []parent          `placeholder:"ID[:success|failure|end]" xor:"when" group:"When:" help:"When these jobs have ended so; success by default. May be repeated."`
+	Parent        []parent          `placeholder:"JOB[:success|failure|end]" xor:"when" group:"When:" help:"When these jobs have ended so; success by default. May be repeated."`
 	Join          *string           `placeholder:"all|any" group:"When:" help:"Once all of the parents have, or the first; all by default."`
 	FireJitter    *span             `placeholder:"DURATION" group:"When:" help:"Put each fire off by up to this much."`
 	Calendar      []string          `placeholder:"NAME" group:"When:" help:"Fire only when this calendar permits it. May be repeated."`
@@ -58,15 +57,15 @@ type span = firjob.Duration
 // scheduleFlags are what a schedule can say, cron expressions aside: they are a
 // flag in one place and an argument in another.
 type scheduleFlags struct {
-	Every       *span    `placeholder:"DURATION" xor:"when" group:"When:" help:"Again and again after this long, however long it runs."`
-	Delay       *span    `placeholder:"DURATION" xor:"when" group:"When:" help:"This long after the last execution ended."`
-	At          *instant `placeholder:"TIME" xor:"when" group:"When:" help:"Once, such as 2027-01-01T00:00:00Z."`
-	Dialect     *string  `placeholder:"unix|quartz" group:"When:" help:"For cron: how the expression is read; unix by default."`
-	StartAt     *instant `placeholder:"TIME" group:"When:" help:"No fire before it."`
-	EndAt       *instant `placeholder:"TIME" group:"When:" help:"No fire at or after it."`
-	Timezone    *string  `placeholder:"ZONE" group:"When:" help:"For cron, such as Asia/Shanghai; UTC by default."`
-	Gap         *string  `placeholder:"run_after|skip" group:"When:" help:"For cron: a local time that a change of the clocks leaves out."`
-	OverlapHour *string  `placeholder:"once|twice" group:"When:" help:"For cron: a local time that a change of the clocks brings twice."`
+	Every       *span   `placeholder:"DURATION" xor:"when" group:"When:" help:"Again and again after this long, however long it runs."`
+	Delay       *span   `placeholder:"DURATION" xor:"when" group:"When:" help:"This long after the last execution ended."`
+	At          *moment `placeholder:"TIME" xor:"when" group:"When:" help:"Once, such as \"2027-01-01 09:00\" in --timezone, \"tomorrow 09:00\", 5m, 2027-01-01T00:00:00Z."`
+	Dialect     *string `placeholder:"unix|quartz" group:"When:" help:"For cron: how the expression is read; unix by default."`
+	StartAt     *moment `placeholder:"TIME" group:"When:" help:"No fire before it."`
+	EndAt       *moment `placeholder:"TIME" group:"When:" help:"No fire at or after it."`
+	Timezone    *string `placeholder:"ZONE" group:"When:" help:"For cron, such as Asia/Shanghai; UTC by default."`
+	Gap         *string `placeholder:"run_after|skip" group:"When:" help:"For cron: a local time that a change of the clocks leaves out."`
+	OverlapHour *string `placeholder:"once|twice" group:"When:" help:"For cron: a local time that a change of the clocks brings twice."`
 }
 
 // object is a JSON object to be sent.
@@ -166,16 +165,27 @@ func (f *jobFlags) parents() object {
 }
 
 // parent is a flag that names a job and which end of it counts.
-type parent firjob.Parent
+type parent struct {
+	ref jobRef
+	firjob.Parent
+}
 
-// UnmarshalText reads a number, or one and a condition: "41:failure".
+// UnmarshalText reads a job, or one and a condition: "41:failure".
 func (p *parent) UnmarshalText(text []byte) error {
-	number, on, _ := strings.Cut(string(text), ":")
-	id, err := strconv.ParseUint(number, 10, 32)
-	if err != nil {
-		return fmt.Errorf("%q is not the number of a job, such as 41 or 41:failure", text)
+	p.On = firjob.OnSuccess
+	if i := strings.LastIndexByte(string(text), ':'); i >= 0 {
+		text, p.On = text[:i], cmp.Or(firjob.On(text[i+1:]), firjob.OnSuccess)
 	}
-	p.Job, p.On = firjob.JobID(id), cmp.Or(firjob.On(on), firjob.OnSuccess)
+	return p.ref.UnmarshalText(text)
+}
+
+// findParents asks for the numbers of the parents that are named otherwise.
+func (f *jobFlags) findParents(ctx context.Context, api *client) (err error) {
+	for i := range f.Parent {
+		if f.Parent[i].Job, err = f.Parent[i].ref.find(ctx, api); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

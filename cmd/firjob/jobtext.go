@@ -13,14 +13,13 @@ import (
 
 // showJob writes a job for people.
 func showJob(out *output, j firjob.Job) {
-	out.field("Job", fmt.Sprintf("%d %s", j.ID, j.Name))
-	out.field("App", j.App)
+	out.field("Job", fmt.Sprintf("%s/%s (number %d)", j.App, j.Name, j.ID))
 	out.field("Handler", runsText(j))
 	out.field("Params", paramsText(j.Params))
-	out.field("Schedule", scheduleText(j.Schedule))
-	out.field("Fires", finerText(j.Schedule))
+	out.field("Schedule", scheduleText(out, j.Schedule))
+	out.field("Fires", finerText(out, j.Schedule))
 	out.field("State", jobState(j))
-	out.field("Next fire (UTC)", out.when(j.NextFireAt))
+	out.field(out.at("Next fire"), out.when(j.NextFireAt))
 	out.field("Parents", parentsText(j.Parents))
 	out.field("Misfire", fmt.Sprintf("%s, grace %v", j.Misfire.Policy, j.Misfire.Grace))
 	out.field("Start deadline", spanText(j.StartDeadline))
@@ -31,12 +30,12 @@ func showJob(out *output, j firjob.Job) {
 	out.field("Retry", retryText(j.Retry))
 	out.field("Priority", fmt.Sprint(j.Priority))
 	out.field("Version", fmt.Sprint(j.Version))
-	out.field("Made (UTC)", out.when(&j.CreatedAt))
-	out.field("Changed (UTC)", out.when(&j.UpdatedAt))
+	out.field(out.at("Made"), out.when(&j.CreatedAt))
+	out.field(out.at("Changed"), out.when(&j.UpdatedAt))
 }
 
 // scheduleText says a schedule in a few words.
-func scheduleText(s firjob.Schedule) string {
+func scheduleText(out *output, s firjob.Schedule) string {
 	switch s.Kind {
 	case firjob.ScheduleCron:
 		return s.Expr + inZone(s)
@@ -46,7 +45,7 @@ func scheduleText(s firjob.Schedule) string {
 		return fmt.Sprintf("%v after the last ended", s.Interval) + inZone(s)
 	case firjob.ScheduleAt:
 		if s.At != nil {
-			return "at " + s.At.UTC().Format(timeFormat)
+			return "at " + out.time(s.At)
 		}
 	}
 	return string(s.Kind)
@@ -62,16 +61,16 @@ func inZone(s firjob.Schedule) string {
 }
 
 // finerText says what scheduleText leaves out and is not as it is by default.
-func finerText(s firjob.Schedule) string {
+func finerText(out *output, s firjob.Schedule) string {
 	var list []string
 	if s.Dialect == "quartz" {
 		list = append(list, "dialect quartz")
 	}
 	if s.StartAt != nil {
-		list = append(list, "from "+s.StartAt.UTC().Format(timeFormat))
+		list = append(list, "from "+out.time(s.StartAt))
 	}
 	if s.EndAt != nil {
-		list = append(list, "before "+s.EndAt.UTC().Format(timeFormat))
+		list = append(list, "before "+out.time(s.EndAt))
 	}
 	if s.Jitter > 0 {
 		list = append(list, fmt.Sprintf("put off by up to %v", s.Jitter))

@@ -10,11 +10,12 @@ import (
 
 type jobTriggerCmd struct {
 	jobArg
-	Params         *string  `placeholder:"JSON|@FILE" help:"What the handler gets, in place of the job's own."`
-	At             *instant `placeholder:"TIME" xor:"later" help:"When, such as 2027-01-01T00:00:00Z; now by default."`
-	In             *span    `placeholder:"DURATION" xor:"later" help:"How long from now."`
-	IdempotencyKey string   `placeholder:"KEY" help:"Makes a repeat of this command harmless."`
-	Wait           bool     `help:"Follow the execution to its end; exit 1 unless it succeeded."`
+	zoneFlag
+	Params         *string `placeholder:"JSON|@FILE" help:"What the handler gets, in place of the job's own."`
+	At             *moment `placeholder:"TIME" xor:"later" help:"When, such as \"2027-01-01 09:00\", \"tomorrow 09:00 Asia/Shanghai\", 5m; now by default."`
+	In             *span   `placeholder:"DURATION" xor:"later" help:"How long from now."`
+	IdempotencyKey string  `placeholder:"KEY" help:"Makes a repeat of this command harmless."`
+	Wait           bool    `help:"Follow the execution to its end; exit 1 unless it succeeded."`
 }
 
 func (jobTriggerCmd) Help() string {
@@ -29,7 +30,11 @@ func (c *jobTriggerCmd) Run(ctx context.Context, p *process, api *client, out *o
 	if err != nil {
 		return err
 	}
-	answer, err := api.do(ctx, call{method: http.MethodPost, path: c.path("trigger"), body: body, key: c.IdempotencyKey})
+	path, err := c.path(ctx, api, "trigger")
+	if err != nil {
+		return err
+	}
+	answer, err := api.do(ctx, call{method: http.MethodPost, path: path, body: body, key: c.IdempotencyKey})
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/cmd/firjob/internal/instant"
+	"github.com/firjob/firjob/cmd/firjob/internal/terminal"
 	"github.com/firjob/firjob/internal/failpoint"
 )
 
@@ -35,7 +38,8 @@ const (
 
 // realMain runs the command that args name and returns the exit code.
 func realMain(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, env func(string) string) int {
-	p := &process{stdin: stdin, stdout: stdout, stderr: stderr, env: env, now: time.Now}
+	p := &process{stdin: stdin, stdout: stdout, stderr: stderr, env: env, now: time.Now, zone: time.Local,
+		width: terminal.Width(stdout), asks: terminal.Is(stdin) && terminal.Is(stderr)}
 	return p.run(ctx, args)
 }
 
@@ -46,11 +50,20 @@ type process struct {
 	stdout, stderr io.Writer
 	env            func(string) string // "" for a variable that is not set
 	now            func() time.Time
+	zone           *time.Location // of the times that people read and write
+	width          int            // of a line of the terminal that stdout is; 0 = it is none
+	asks           bool           // somebody is there to answer a question
+}
+
+// clock is what people's times are relative to.
+func (p *process) clock() instant.Clock {
+	return instant.Clock{Now: p.now(), Zone: cmp.Or(p.zone, time.UTC)}
 }
 
 // run parses args, runs the command they name and turns its error into words
 // and an exit code.
 func (p *process) run(ctx context.Context, args []string) int {
+	p.zone = askedZone(args, p.zone)
 	var line commandLine
 	parser, err := p.parser(&line)
 	if err != nil {

@@ -50,7 +50,7 @@ func showMigrations(out *output, migrations []app.Migration) error {
 	if err != nil {
 		return fmt.Errorf("write the migrations: %w", err)
 	}
-	return showList(out, answer, "This program has no migrations.", []string{"VERSION", "MIGRATION", "APPLIED (UTC)"},
+	return showList(out, answer, "This program has no migrations.", []string{"VERSION", "MIGRATION", out.at("APPLIED")},
 		func(out *output, m app.Migration) []string {
 			return []string{strconv.FormatInt(m.Version, 10), m.Name, out.when(m.AppliedAt)}
 		})

@@ -6,7 +6,6 @@ import (
 	"runtime/debug"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/google/go-cmp/cmp"
@@ -156,26 +155,5 @@ func TestHelpOfTheWhole(t *testing.T) {
 	}
 	if bare := ran(t.Context(), nil, ""); bare.code != exitUsage || bare.stdout != got.stdout {
 		t.Errorf("without arguments: exit code %d; want 2 and the help", bare.code)
-	}
-}
-
-func TestRelative(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		d    time.Duration
-		want string
-	}{
-		{0, "now"},
-		{-999 * time.Millisecond, "now"},
-		{12 * time.Second, "in 12s"},
-		{-10 * time.Minute, "10m 0s ago"},
-		{100 * time.Minute, "in 1h 40m"},
-		{-time.Hour, "1h 0m ago"},
-		{49 * time.Hour, "in 2d 1h"},
-	}
-	for _, tt := range tests {
-		if got := relative(tt.d); got != tt.want {
-			t.Errorf("relative(%v) = %q, want %q", tt.d, got, tt.want)
-		}
 	}
 }

@@ -13,6 +13,7 @@ type problem struct {
 	Title     string `json:"title"`
 	Detail    string `json:"detail"`
 	RequestID string `json:"request_id"`
+	TokenFrom string `json:"-"` // where the token that was sent comes from; "": none was
 	Errors    []struct {
 		Location string `json:"location"`
 		Message  string `json:"message"`
@@ -26,7 +27,7 @@ func (c *client) problemOf(resp *http.Response, answer []byte) *problem {
 	if err := json.Unmarshal(answer, &p); err != nil || p.Title == "" && p.Detail == "" {
 		p = problem{Title: fmt.Sprintf("%s answered %s", c.base, resp.Status)}
 	}
-	p.Status = resp.StatusCode
+	p.Status, p.TokenFrom = resp.StatusCode, c.tokenFrom
 	return &p
 }
 
@@ -47,7 +48,11 @@ func (p *problem) Error() string {
 		fmt.Fprintf(&b, "\n  %s: %s", oneLine(field), oneLine(e.Message))
 	}
 	if p.Status == http.StatusUnauthorized {
-		b.WriteString("\n  give the admin token by FIRJOB_TOKEN, FIRJOB_TOKEN_FILE or --token-file")
+		sent := "no token was sent"
+		if p.TokenFrom != "" {
+			sent = "the token of " + p.TokenFrom + " was refused"
+		}
+		b.WriteString("\n  " + sent + ": give the server's admin token by FIRJOB_TOKEN, FIRJOB_TOKEN_FILE or --token-file")
 	}
 	if p.RequestID != "" {
 		b.WriteString("\n  request id: " + oneLine(p.RequestID))

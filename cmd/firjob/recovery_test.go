@@ -35,7 +35,7 @@ func TestDeadLettersMustBeNamed(t *testing.T) {
 
 func TestExplainWantsATime(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"42"}, {"42", "--at", "yesterday"}} {
+	for _, args := range [][]string{{"42"}, {"42", "--at", "someday"}} {
 		api := newFakeAPI(t, ok(`{}`))
 		got := api.ran(t, nil, "", append([]string{"job", "explain"}, args...)...)
 		if got.code != exitUsage || len(api.requests()) != 0 {

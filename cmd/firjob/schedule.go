@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/cmd/firjob/internal/instant"
 	"github.com/firjob/firjob/internal/cronspec"
 )
 
@@ -15,9 +16,9 @@ type scheduleCmd struct {
 }
 
 type schedulePreviewCmd struct {
-	Expr  *string  `arg:"" optional:"" help:"A cron expression of 5 fields, or 6 with seconds first, or @hourly, @daily ..."`
-	Count fires    `short:"n" default:"10" help:"How many fires, up to 1000."`
-	From  *instant `placeholder:"TIME" help:"Fires after this time, such as 2027-03-28T00:00:00Z; after now by default."`
+	Expr  *string `arg:"" optional:"" help:"A cron expression of 5 fields, or 6 with seconds first, or @hourly, @daily ..."`
+	Count fires   `short:"n" default:"10" help:"How many fires, up to 1000."`
+	From  *moment `placeholder:"TIME" help:"Fires after this time, such as 2027-03-28T00:00:00Z; after now by default."`
 	scheduleFlags
 	outputFlag
 }
@@ -55,7 +56,7 @@ func (c *schedulePreviewCmd) Run(p *process, out *output) error {
 	if err != nil {
 		return usageError{err}
 	}
-	return show(out, answer, func(out *output, _ preview) { showPreview(out, foretold, from, zone) })
+	return show(out, answer, func(out *output, _ json.RawMessage) { showPreview(out, foretold, from, zone) })
 }
 
 // schedule returns the schedule that the flags describe.
@@ -91,15 +92,15 @@ func (n fires) Validate() error {
 
 // preview is what POST /schedules/preview answers.
 type preview struct {
-	Fires    []instant `json:"fires"`
-	Warnings []string  `json:"warnings"`
-	Text     string    `json:"text"`
+	Fires    []moment `json:"fires"`
+	Warnings []string `json:"warnings"`
+	Text     string   `json:"text"`
 }
 
-func firesOf(t *firjob.Timetable, from time.Time, n int) []instant {
-	fires := []instant{}
+func firesOf(t *firjob.Timetable, from time.Time, n int) []moment {
+	fires := []moment{}
 	for at := t.Next(from); !at.IsZero() && len(fires) < n; at = t.Next(at) {
-		fires = append(fires, instant(at))
+		fires = append(fires, moment(at))
 	}
 	return fires
 }
@@ -121,7 +122,7 @@ func showPreview(out *output, v preview, from time.Time, zone *time.Location) {
 	for i, fire := range v.Fires {
 		at := time.Time(fire)
 		local := at.In(zone)
-		out.row(strconv.Itoa(i+1), local.Format("Mon 2006-01-02 15:04:05 MST"), out.when(&at), clockChange(before, local))
+		out.row(strconv.Itoa(i+1), local.Format("Mon 2006-01-02 15:04:05 MST"), at.UTC().Format(timeFormat)+" ("+instant.Relative(at.Sub(out.clock.Now))+")", clockChange(before, local))
 		before = local
 	}
 }
