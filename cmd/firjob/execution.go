@@ -105,7 +105,7 @@ func (c *executionListCmd) Run(ctx context.Context, p *process, api *client, out
 func executionColumns(out *output) []table.Column {
 	return []table.Column{{Title: "ID"}, {Title: "JOB", Cut: true}, {Title: "SHARD", Optional: true}, {Title: "KIND", Optional: true, Drop: true},
 		{Title: out.at("SCHEDULED")}, {Title: "STATE"}, {Title: "ATTEMPT", Optional: true, Right: true, Drop: true},
-		{Title: "LATE", Right: true, Optional: true, Drop: true}, {Title: "TOOK", Right: true}, {Title: "EXECUTOR", Drop: true},
+		{Title: "LATE", Right: true, Optional: true, Drop: true}, {Title: "TOOK", Right: true, Optional: true}, {Title: "EXECUTOR", Optional: true, Drop: true},
 		{Title: "REASON", Optional: true, Note: true}}
 }
 

@@ -31,6 +31,9 @@ type commandLine struct {
 	Schedule   scheduleCmd   `cmd:"" group:"Use it:" help:"See when a schedule fires, without a server."`
 	Doctor     doctorCmd     `cmd:"" group:"Use it:" help:"Look for what keeps an installation from working well."`
 	Version    versionCmd    `cmd:"" group:"Use it:" help:"Show the version."`
+
+	Completion completionCmd `cmd:"" group:"Use it:" help:"Print a script that completes command lines in a shell."`
+	Complete   completeCmd   `cmd:"" hidden:"" help:"Print what the last word may become."`
 }
 
 const description = "Firjob runs jobs on time, on any number of machines. " +

@@ -92,7 +92,7 @@ func (c *jobGetCmd) Run(ctx context.Context, p *process, api *client, out *outpu
 			out.field("Attention", handlerNote(ctx, api, j.Job))
 			if j.Last != nil {
 				out.field("Last end", j.Last.text())
-				out.field("Of", j.Last.ID.String())
+				out.field("Last execution", j.Last.ID.String())
 			}
 		})
 	})
