@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -75,7 +76,7 @@ type executorView struct {
 	firjob.Executor
 	Live    bool   `json:"live"`
 	Breaker string `json:"breaker"`
-	// LastError is how its last failed request ended, "" if the last one did not fail.
+	// LastError is how the latest request that failed ended, however long ago.
 	LastError string   `json:"last_error"`
 	Handlers  []string `json:"handlers"` // nil from servers that do not tell
 	Mark      *struct {
@@ -86,11 +87,8 @@ type executorView struct {
 // note says what keeps an executor from getting work.
 func (e executorView) note() string {
 	var list []string
-	switch {
-	case e.LastError != "":
-		list = append(list, e.LastError)
-	case e.Breaker == "open":
-		list = append(list, "its last requests failed")
+	if e.Breaker != "closed" && e.Breaker != "" {
+		list = append(list, cmp.Or(e.LastError, "its last requests failed"))
 	}
 	if e.Mark != nil && e.Mark.Reason != "" {
 		list = append(list, e.Mark.Reason)
