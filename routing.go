@@ -51,7 +51,8 @@ type ExecutorView struct {
 	SeenBy string        // the server
 	Mark   *Mark         // what somebody has set about its address; nil: nothing
 	Counts ExecutorState // the stricter of its own state and the mark's
-	Live   bool          // false: nobody beats there, there is only a mark
+	Live   bool          // it beats, or answers at its port; false: there is only a mark
+	Mute   bool          // no beat has arrived for DeadAfter, but its port answers: it gets nothing new
 }
 
 // Stricter returns the stricter of two states: draining before cordoned before

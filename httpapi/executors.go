@@ -35,7 +35,8 @@ type executorBody struct {
 	State       firjob.ExecutorState `json:"state" enum:"active,cordoned,draining" doc:"What counts: the stricter of own_state and mark"`
 	OwnState    firjob.ExecutorState `json:"own_state,omitempty" enum:"active,cordoned,draining" doc:"What it says of itself"`
 	Mark        *markBody            `json:"mark,omitempty" doc:"What somebody has set about it"`
-	Live        bool                 `json:"live" doc:"It beats"`
+	Live        bool                 `json:"live" doc:"It beats, or answers at its port"`
+	Mute        bool                 `json:"mute" doc:"Its port answers, but no beat has arrived for 3 s: it keeps what it has and gets nothing new"`
 	Breaker     string               `json:"breaker" enum:"closed,open" doc:"Open: the last requests of seen_by failed, and few are made until one succeeds"`
 	LastError   string               `json:"last_error,omitempty" doc:"Why the latest request of seen_by failed that did"`
 	LastErrorAt *instant             `json:"last_error_at,omitempty"`
@@ -81,7 +82,7 @@ func (s *server) listExecutors(ctx context.Context, in *executorQuery) (*answer[
 
 func bodyOfExecutor(e firjob.ExecutorView) executorBody {
 	body := executorBody{App: e.App, Address: e.Address, Incarnation: e.Incarnation, Version: e.Version, Labels: e.Labels,
-		Capacity: e.Capacity, Queue: e.Queue, Running: e.Running, State: e.Counts, OwnState: e.State, Live: e.Live, Breaker: "closed",
+		Capacity: e.Capacity, Queue: e.Queue, Running: e.Running, State: e.Counts, OwnState: e.State, Live: e.Live, Mute: e.Mute, Breaker: "closed",
 		SeenBy: e.SeenBy}
 	if body.Labels == nil {
 		body.Labels = map[string]string{}

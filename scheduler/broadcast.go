@@ -18,7 +18,7 @@ func (s *sending) spread(ctx context.Context, f *flight) {
 	}
 	targets := s.executors.audience(f)
 	if len(targets) == 0 {
-		s.giveBack(ctx, []*flight{f}, "no executor of app "+f.App+" is there for a broadcast")
+		s.giveBack(ctx, []*flight{f}, "")
 		return
 	}
 	followed, err := s.store.Broadcast(ctx, f.ref(), targets)

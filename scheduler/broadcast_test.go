@@ -68,8 +68,8 @@ func TestABroadcastGoesToEachExecutorThatFits(t *testing.T) {
 	}{
 		"all":     {nil, [][]string{{"a:1", "b:1", "d:1"}}, nil},
 		"labels":  {map[string]string{"zone": "eu"}, [][]string{{"b:1", "d:1"}}, nil},
-		"nobody":  {map[string]string{"zone": "us"}, nil, []string{"no executor of app app is there for a broadcast"}},
-		"no such": {map[string]string{"gpu": "yes"}, nil, []string{"no executor of app app is there for a broadcast"}},
+		"nobody":  {map[string]string{"zone": "us"}, nil, []string{"the only executor of app app with the labels zone=us is cordoned or draining"}},
+		"no such": {map[string]string{"gpu": "yes"}, nil, []string{"no executor of app app has the labels gpu=yes"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

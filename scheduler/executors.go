@@ -59,6 +59,8 @@ type executor struct {
 	firjob.Executor
 	seen   time.Time            // local instant of the last sign of life
 	beaten time.Time            // local instant of the last beat
+	heard  time.Time            // local instant from which its silence counts: the last beat, or a change of source
+	mute   bool                 // its beats do not arrive, see listen
 	sent   int                  // triggers sent since the last beat
 	mark   firjob.Mark          // what somebody has set about its address; the zero value: nothing
 	counts firjob.ExecutorState // the stricter of its own state and the mark's
@@ -66,8 +68,8 @@ type executor struct {
 	outbox *outbox
 }
 
-// takes reports whether the executor takes triggers at all.
-func (e *executor) takes() bool { return e.counts == firjob.ExecutorActive }
+// takes reports whether the executor gets anything new at all.
+func (e *executor) takes() bool { return e.counts == firjob.ExecutorActive && !e.mute }
 
 // free returns how many more triggers the executor is likely to take.
 func (e *executor) free() int { return e.Capacity + e.Queue - e.Running - e.sent }
@@ -121,25 +123,37 @@ func (x *executors) put(e firjob.Executor, seen time.Time) {
 	if !ok {
 		have = &executor{outbox: &outbox{to: e}, hash: hashOf(e.Address), mark: x.marks[place{e.App, e.Address}]}
 		x.live[e.Key()] = have
-		x.apps[e.App] = append(x.apps[e.App], have)
+		at, _ := slices.BinarySearchFunc(x.apps[e.App], e.Address, byAddress)
+		x.apps[e.App] = slices.Insert(x.apps[e.App], at, have)
 	}
-	if !ok || seen.After(have.seen) {
+	if !ok || seen.After(have.beaten) {
 		if e.LastBeat.After(have.LastBeat) || e.Running != have.Running {
 			have.sent = 0
 		}
-		have.Executor, have.seen, have.beaten = e, seen, seen
+		have.Executor, have.beaten, have.mute = e, seen, false
+		have.seen, have.heard = later(have.seen, seen), later(have.heard, seen)
 		have.count()
-	}
-	if !ok {
-		slices.SortFunc(x.apps[e.App], func(a, b *executor) int { return cmp.Compare(a.Address, b.Address) })
 	}
 }
 
-// refresh reads the registry, asks those in doubt, and reports who is gone.
+// byAddress compares the address of an executor of x.apps.
+func byAddress(e *executor, address string) int { return cmp.Compare(e.Address, address) }
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// refresh reads the registry, finds out who is mute, asks those in doubt, and
+// reports who is gone.
 func (x *executors) refresh(ctx context.Context) {
 	x.Troubles.report(ctx, "read the apps' keys", x.refreshKeys(ctx, keysInterval))
 	x.refreshMarks(ctx)
+	began := x.Clock.local()
 	if _, degraded, ok := x.reread(ctx, x.appNames()); ok {
+		x.listen(ctx, began, degraded)
 		x.bury(ctx, x.doubtful(), degraded)
 	}
 }
@@ -216,6 +230,9 @@ func (x *executors) merge(list []firjob.Alive, degraded bool) {
 		x.degraded = degraded
 		for _, e := range x.live {
 			e.seen = now
+			if !e.mute {
+				e.heard = now
+			}
 		}
 	}
 	for _, a := range list {
@@ -253,10 +270,12 @@ func (x *executors) doubtful() []doubt {
 	defer x.mu.Unlock()
 	var list []doubt
 	now := x.Clock.local()
-	for _, e := range x.live {
-		shares := func(other *executor) bool { return other != e && other.Address == e.Address }
-		if silent := now.Sub(e.seen); silent > suspectAfter || slices.ContainsFunc(x.apps[e.App], shares) {
-			list = append(list, doubt{e.Executor, silent})
+	for _, app := range x.apps {
+		for i, e := range app { // by address, so that those that share one are neighbours
+			shares := i > 0 && app[i-1].Address == e.Address || i+1 < len(app) && app[i+1].Address == e.Address
+			if silent := now.Sub(e.seen); silent > suspectAfter || shares {
+				list = append(list, doubt{e.Executor, silent})
+			}
 		}
 	}
 	return list
@@ -270,7 +289,8 @@ func (x *executors) verdict(ctx context.Context, e doubt, deadAfter time.Duratio
 	}
 	err := x.Sender.Probe(ctx, e.Executor, key, x.Clock.Now())
 	if err == nil {
-		// It lives but its beats do not arrive. The lease decides what it may do.
+		// It lives but its beats do not arrive. It keeps what it holds until the
+		// leases end; listen decides whether it gets anything new.
 		x.mu.Lock()
 		if have, ok := x.live[e.Key()]; ok {
 			have.seen = x.Clock.local()

@@ -78,7 +78,8 @@ func (x *executors) view(app string) []firjob.ExecutorView {
 	list := []firjob.ExecutorView{}
 	seen := make(map[string]bool)
 	for _, e := range x.apps[app] {
-		v := firjob.ExecutorView{Executor: e.Executor, Counts: e.counts, Live: true, Contact: x.Sender.Contact(e.Key())}
+		v := firjob.ExecutorView{Executor: e.Executor, Counts: e.counts, Live: true, Mute: e.mute,
+			Contact: x.Sender.Contact(e.Key())}
 		if m := e.mark; m.Address != "" {
 			v.Mark = &m
 		}

@@ -161,10 +161,8 @@ func (x *executors) why(f *flight) string {
 	}
 	takes := matching(x.apps[f.App], func(e *executor) bool { return e.Fits(selector) && e.takes() })
 	switch {
-	case takes == 0 && fit == 1:
-		return "the only executor of " + of + " is cordoned or draining"
 	case takes == 0:
-		return fmt.Sprintf("all %d executors of %s are cordoned or draining", fit, of)
+		return unwilling(of, matched(x.apps[f.App], func(e *executor) bool { return e.Fits(selector) }))
 	case matching(x.readyOf(f.App), func(e *executor) bool { return e.Fits(selector) }) == 0:
 		return x.unreachable(of, matched(x.apps[f.App], func(e *executor) bool { return e.Fits(selector) && e.takes() }))
 	}

@@ -75,6 +75,7 @@ func (c *executorUncordonCmd) Run(ctx context.Context, api *client, out *output)
 type executorView struct {
 	firjob.Executor
 	Live    bool   `json:"live"`
+	Mute    bool   `json:"mute"` // it answers at its port, and its beats do not arrive
 	Breaker string `json:"breaker"`
 	// LastError is how the latest request that failed ended, however long ago.
 	LastError string   `json:"last_error"`
@@ -118,8 +119,11 @@ func (c *appExecutorsCmd) Run(ctx context.Context, p *process, api *client, out 
 
 func executorCells(out *output, e executorView) []string {
 	state := string(e.State)
-	if !e.Live {
+	switch {
+	case !e.Live:
 		state += ", gone"
+	case e.Mute:
+		state += ", mute"
 	}
 	return []string{e.Address, state, fmt.Sprint(e.Running), fmt.Sprint(e.Capacity), e.Version, out.time(&e.StartedAt),
 		out.ago(&e.LastBeat), strings.Join(e.Handlers, ", "), e.note()}
