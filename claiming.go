@@ -32,6 +32,9 @@ type Claimed struct {
 	Target string
 	// Last is the executor of the attempt before; "" on the first.
 	Last string
+	// LostBy is the incarnation of the executor that left the attempt before without
+	// an answer; "" if there was an answer, or no beat had named the attempt.
+	LostBy string
 }
 
 // Dispatch is what a job says of its sending. The zero value says nothing.

@@ -77,6 +77,7 @@ type Attempt struct {
 	Attempt    int        `json:"attempt"`
 	Token      int64      `json:"token"`
 	Executor   string     `json:"executor,omitempty"`
+	Process    string     `json:"process,omitempty"` // the executor's incarnation, of a lost attempt
 	StartedAt  *time.Time `json:"started_at,omitempty"`
 	FinishedAt *time.Time `json:"finished_at,omitempty"`
 	Outcome    Outcome    `json:"outcome,omitempty"` // empty while it runs

@@ -66,11 +66,19 @@ func (x *executors) meant(f *flight) *executor {
 		return nil
 	}
 	for _, e := range x.apps[f.App] {
-		if _, never := f.refused(e.Key()); e.Address == address && e.takes() && e.Fits(f.selector()) && !never {
+		_, never := f.refused(e.Key())
+		if e.Address == address && e.takes() && e.Fits(f.selector()) && !never && !(f.Target != "" && x.lostBy(f, e)) {
 			return e
 		}
 	}
 	return nil
+}
+
+// lostBy reports whether an executor left the attempt before without an answer,
+// while another may take the flight.
+func (x *executors) lostBy(f *flight, e *executor) bool {
+	return f.LostBy != "" && e.Incarnation == f.LostBy &&
+		slices.ContainsFunc(x.able(f), func(o *executor) bool { return o.Incarnation != f.LostBy })
 }
 
 // able returns the executors that might take a flight, in the order of their
@@ -118,18 +126,28 @@ func (x *executors) byRoute(f *flight, able []*executor) *executor {
 }
 
 // allowed leaves out executors that have no room for the flight, unless it is to
-// wait for them, and the one that ran the attempt before, if the job wants
-// another and there is one.
+// wait for them. It also leaves out the process that lost the attempt before, and the
+// executor that ran it if the job wants another, as long as others are left.
 func (x *executors) allowed(f *flight, able []*executor, waits bool) []*executor {
 	if len(f.tried) > 0 && !waits { // able is x.fit then
 		able = slices.DeleteFunc(able, func(e *executor) bool { full, _ := f.refused(e.Key()); return full })
 	}
-	another := func(e *executor) bool { return e.Address != f.Last }
-	if f.retryOn() == firjob.RetryOther && slices.ContainsFunc(able, another) {
-		x.fit = append(x.fit[:0], able...)
-		able = slices.DeleteFunc(x.fit, func(e *executor) bool { return !another(e) })
+	if f.LostBy != "" {
+		able = x.preferring(able, func(e *executor) bool { return e.Incarnation != f.LostBy })
+	}
+	if f.retryOn() == firjob.RetryOther {
+		able = x.preferring(able, func(e *executor) bool { return e.Address != f.Last })
 	}
 	return able
+}
+
+// preferring returns those that are wanted, or all if none is.
+func (x *executors) preferring(able []*executor, wanted func(*executor) bool) []*executor {
+	if !slices.ContainsFunc(able, wanted) {
+		return able
+	}
+	x.fit = append(x.fit[:0], able...)
+	return slices.DeleteFunc(x.fit, func(e *executor) bool { return !wanted(e) })
 }
 
 // addressed returns the executor at an address, nil if there is none.

@@ -57,6 +57,10 @@ func refusedBy(address string, full bool) func(*flight) {
 
 func with(d firjob.Dispatch) func(*flight) { return func(f *flight) { f.Dispatch = &d } }
 
+func lostBy(address string) func(*flight) {
+	return func(f *flight) { f.Last, f.LostBy = address, "i-"+address }
+}
+
 func lastRanOn(address string) func(*flight) { return func(f *flight) { f.Last = address } }
 
 func TestEveryRouteHasItsRule(t *testing.T) {
@@ -141,6 +145,11 @@ func TestPick(t *testing.T) {
 		"a retry on another, which refused":        {routed(firjob.RouteFailover, other, lastRanOn("a:1"), refusedBy("b:1", true)), "", "", "c:1"},
 		"a retry on another, but there is none":    {routed(firjob.RouteFailover, other, lastRanOn("a:1"), refusedBy("b:1", true), refusedBy("c:1", true)), "", "", "a:1"},
 		"a retry on any":                           {routed(firjob.RouteFirst, with(firjob.Dispatch{}), lastRanOn("a:1")), "", "", "a:1"},
+		"a lost attempt goes to another":           {routed(firjob.RouteFirst, lostBy("a:1")), "", "", "b:1"},
+		"a lost attempt, and no other takes it":    {routed(firjob.RouteFirst, lostBy("a:1"), refusedBy("b:1", false), refusedBy("c:1", false)), "", "", "a:1"},
+		"a lost attempt of a sticky job":           {routed(firjob.RouteSticky, lostBy("b:1"), func(f *flight) { f.known.chosen = "b:1" }, refusedBy("a:1", true)), "", "", "c:1"},
+		"a lost attempt of a shard":                {routed(firjob.RouteBroadcast, target("b:1"), lostBy("b:1"), refusedBy("a:1", true)), "", "", "c:1"},
+		"a shard whose executor has restarted":     {routed(firjob.RouteBroadcast, target("b:1"), lostBy("b:1 before")), "", "", "b:1"},
 		"the first attempt of a retry on another":  {routed(firjob.RouteFirst, other), "", "", "a:1"},
 		"a choice of Redis":                        {routed(firjob.RouteSticky, func(f *flight) { f.known.chosen = "b:1" }), "", "", "b:1"},
 		"a choice of Redis that is gone":           {routed(firjob.RouteSticky, func(f *flight) { f.known.chosen = "x:1" }, refusedBy("a:1", true), refusedBy("b:1", true)), "", "", "c:1"},

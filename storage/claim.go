@@ -78,7 +78,8 @@ const claimSQL = `UPDATE executions AS e SET
 				AND e.token = 0 AND now() <= e.due_at + j.grace_ms * interval '1 millisecond'))))
 	RETURNING e.id, e.attempt, e.token, e.due_at, coalesce(e.params, j.params),
 		j.app, j.name, j.handler, j.route, j.delivery, j.timeout_ms, j.priority, j.dispatch,
-		e.inputs, coalesce(e.shard_total, 0), coalesce(e.target, ''), coalesce(e.attempts->-1->>'executor', '')`
+		e.inputs, coalesce(e.shard_total, 0), coalesce(e.target, ''), coalesce(e.attempts->-1->>'executor', ''),
+		coalesce(e.attempts->-1->>'process', '')`
 
 // limitedApps is asked once a statement, and nearly always empty.
 const limitedApps = `ARRAY(SELECT a.name FROM apps AS a WHERE a.limited)`
@@ -91,7 +92,7 @@ func scanClaimed(row pgx.CollectableRow) (firjob.Claimed, error) {
 	t := &c.Trigger
 	err := row.Scan((*[16]byte)(&t.ID), &t.Attempt, &t.Token, &c.DueAt, &params,
 		&c.App, &t.Job, &t.Handler, &c.Route, &c.Delivery, &timeoutMS, &c.Priority, &dispatch,
-		&inputs, &shards, &c.Target, &c.Last)
+		&inputs, &shards, &c.Target, &c.Last, &c.LostBy)
 	t.JobID, t.Kind, t.ScheduledAt = t.ID.Job(), t.ID.Kind(), t.ID.ScheduledAt()
 	t.Params, t.Inputs, t.Timeout = params, inputs, fromMillis(timeoutMS)
 	if shards > 0 && t.ID.Ordinal() > 0 {

@@ -158,10 +158,14 @@ func (a *attemptRow) end(outcome firjob.Outcome, at time.Time, reason string, ra
 		a.finishedAt = at
 		return
 	}
-	a.attempts = append(a.attempts, firjob.Attempt{
+	ended := firjob.Attempt{
 		Attempt: a.attempt, Token: a.token, Executor: a.executor, StartedAt: pointer(a.startedAt), FinishedAt: &at,
 		Outcome: outcome, Reason: reason,
-	})
+	}
+	if outcome == firjob.OutcomeLost {
+		ended.Process = a.incarnation
+	}
+	a.attempts = append(a.attempts, ended)
 	if again := a.now.Add(verdict.Wait); again.After(a.dueAt) {
 		a.dueAt = again // else it was lost before its time had come
 	}

@@ -236,3 +236,21 @@ func TestALongSpellingOfAResultIsKept(t *testing.T) {
 		t.Errorf("kept %d bytes that begin with %.40s", len(e.Result), e.Result)
 	}
 }
+
+// The next claim names the process that lost the attempt, if a beat had named it.
+func TestAClaimNamesTheProcessThatLostTheAttempt(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	_, id := s.fire(nil)
+	if _, err := s.Hold(t.Context(), []firjob.Held{hold(s.mustClaim(id), executor)}, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.LoseExecutor(t.Context(), executor, "gone"); err != nil {
+		t.Fatal(err)
+	}
+	s.exec(`UPDATE executions SET due_at = now() WHERE id = $1`, [16]byte(id))
+	claimed := s.claim(id).Claimed
+	if len(claimed) != 1 || claimed[0].LostBy != executor.Incarnation || claimed[0].Last != executor.Address {
+		t.Errorf("claimed %+v, want one whose attempt before %s lost at %s", claimed, executor.Incarnation, executor.Address)
+	}
+}
