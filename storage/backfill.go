@@ -145,7 +145,10 @@ func (db *DB) ContinueBackfill(ctx context.Context, id firjob.BackfillID) (follo
 		followed, err = row.advance(ctx, tx)
 		return err
 	})
-	return followed, err
+	if err != nil {
+		return firjob.Followed{}, err
+	}
+	return followed, nil
 }
 
 const lockBackfillSQL = `SELECT ` + backfillColumns + ` FROM backfills AS b WHERE b.id = $1::bigint FOR UPDATE OF b`

@@ -28,3 +28,24 @@ func TestCollisionsAreTriedAgainAfterAPause(t *testing.T) {
 		t.Errorf("%d tries, want 4", tries)
 	}
 }
+
+// A backfill that could not be continued leads to nothing, though each try recorded
+// fires before it failed.
+func TestAFailedContinuationReturnsNothing(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	b, ids := s.backfill(s.lastHours(s.hourly(), 24))
+	s.wantReceipt(s.mustClaim(ids[0]), firjob.OutcomeSucceeded, firjob.ReceiptRecorded)
+	s.exec(`CREATE FUNCTION collide() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+		RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END $$`)
+	s.exec(`CREATE TRIGGER collide BEFORE UPDATE ON backfills FOR EACH ROW EXECUTE FUNCTION collide()`)
+	followed, err := s.ContinueBackfill(t.Context(), b.ID)
+	wantCode(t, err, firjob.CodeUnavailable)
+	if n := len(followed.Announce); n != 0 {
+		t.Errorf("%d executions are to be announced that were not recorded", n)
+	}
+	s.exec(`DROP TRIGGER collide ON backfills`)
+	if followed, err = s.ContinueBackfill(t.Context(), b.ID); err != nil || len(followed.Announce) != 1 {
+		t.Errorf("then %d are recorded, %v; want one", len(followed.Announce), err)
+	}
+}
