@@ -13,7 +13,7 @@ import (
 
 // BenchmarkCosts measures what one execution costs Redis: memory while it is in
 // the index, commands inside scripts, and bytes on the wire. The coefficients of
-// internal/capacity come from here:
+// lab/capacity come from here:
 //
 //	go test ./redisq -run '^$' -bench 'Costs$' -benchtime 200x
 //

@@ -22,7 +22,7 @@ import (
 
 // BenchmarkCosts measures what one execution costs Postgres in bytes: of WAL by
 // step, of table and indexes, and on the wire. The coefficients of
-// internal/capacity come from here:
+// lab/capacity come from here:
 //
 //	go test ./storage -run '^$' -bench 'Costs$' -benchtime 200x
 //

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/firjob/firjob/internal/bench"
+	"github.com/firjob/firjob/lab/bench"
 )
 
 // benchCmd measures clusters that it starts on this machine, from their records.

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/capacity"
+	"github.com/firjob/firjob/lab/capacity"
 )
 
 // modelCmd plans an installation from what one execution was measured to cost.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/firjob/firjob/internal/bench"
+	"github.com/firjob/firjob/lab/bench"
 )
 
 type herdCmd struct {

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/firjob/firjob/internal/bench"
+	"github.com/firjob/firjob/lab/bench"
 )
 
 // showReport writes a report for people.

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/firjob/firjob/internal/chaos"
 	"github.com/firjob/firjob/internal/failpoint"
+	"github.com/firjob/firjob/lab/chaos"
 )
 
 // chaosCmd does a cluster harm and looks for every fire.

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/firjob/firjob/internal/checker"
+	"github.com/firjob/firjob/lab/checker"
 	"github.com/firjob/firjob/worker"
 )
 

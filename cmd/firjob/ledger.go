@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/chaos"
+	"github.com/firjob/firjob/lab/chaos"
 	"github.com/firjob/firjob/worker"
 )
 

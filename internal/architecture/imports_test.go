@@ -42,22 +42,22 @@ var mayImport = map[string][]string{
 	"internal/groupcommit":          {root},
 	"internal/localstack":           {},
 	"internal/localstack/stacktest": {"internal/localstack"},
-	"internal/capacity":             {root},
-	"internal/checker":              {root},
+	"lab/capacity":                  {root},
+	"lab/checker":                   {root},
 	"internal/cluster":              {root, "internal/localstack"},
-	"internal/chaos":                {root, "storage", "internal/checker", "internal/cluster", "internal/codec", "internal/localstack", "internal/failpoint"},
-	"internal/bench":                {root, "redisq", "storage", "internal/checker", "internal/cluster", "internal/localstack"},
+	"lab/chaos":                     {root, "storage", "lab/checker", "internal/cluster", "internal/codec", "internal/localstack", "internal/failpoint"},
+	"lab/bench":                     {root, "redisq", "storage", "lab/checker", "internal/cluster", "internal/localstack"},
 	"internal/app":                  {root, "scheduler", "scheduler/dispatch", "redisq", "storage", "httpapi", "internal/localstack"},
 	"examples":                      {root, "worker"},
-	"cmd/firjob":                    {root, "internal/app", "internal/bench", "internal/capacity", "internal/chaos", "internal/checker", "internal/cluster", "internal/cronspec", "internal/localstack", "internal/tzdata", "worker", "internal/failpoint"},
+	"cmd/firjob":                    {root, "internal/app", "lab/bench", "lab/capacity", "lab/chaos", "lab/checker", "internal/cluster", "internal/cronspec", "internal/localstack", "internal/tzdata", "worker", "internal/failpoint"},
 }
 
 // testsMayImport is what every folder's tests may import beyond that.
-var testsMayImport = []string{"internal/localstack", "internal/localstack/stacktest", "internal/checker", "internal/cluster"}
+var testsMayImport = []string{"internal/localstack", "internal/localstack/stacktest", "lab/checker", "internal/cluster"}
 
 // livesIn says which folders may import a library. Tests may import any.
 var livesIn = map[string][]string{
-	"github.com/jackc/pgx":          {"storage", "internal/localstack/stacktest", "internal/chaos"}, // of tests, the one clones databases, the other takes locks and connections
+	"github.com/jackc/pgx":          {"storage", "internal/localstack/stacktest", "lab/chaos"}, // of tests, the one clones databases, the other takes locks and connections
 	"github.com/pressly/goose":      {"storage"},
 	"github.com/redis/go-redis":     {"redisq"},
 	"github.com/go-chi/chi":         {"httpapi"},

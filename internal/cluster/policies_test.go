@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/checker"
 	"github.com/firjob/firjob/internal/cluster"
+	"github.com/firjob/firjob/lab/checker"
 )
 
 // Policies that replicas must keep together, with three of them and one dying

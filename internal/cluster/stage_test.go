@@ -18,8 +18,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/checker"
 	"github.com/firjob/firjob/internal/cluster"
+	"github.com/firjob/firjob/lab/checker"
 )
 
 // binary is the program under test, built once.

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/checker"
+	"github.com/firjob/firjob/lab/checker"
 )
 
 var began = time.Date(2027, 1, 1, 12, 0, 0, 0, time.UTC)

@@ -4,7 +4,7 @@
 // earlier commit, that program cannot be measured so, or the machine is too busy,
 // it says so and passes.
 //
-//	go run ./internal/bench/guard [this program, if it is built already]
+//	go run ./lab/bench/guard [this program, if it is built already]
 package main
 
 import (

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/firjob/firjob/internal/checker"
+	"github.com/firjob/firjob/lab/checker"
 )
 
 // The clocks of the run's own time zone go forward and back by turns, as those of

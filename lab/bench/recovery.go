@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/checker"
 	"github.com/firjob/firjob/internal/cluster"
+	"github.com/firjob/firjob/lab/checker"
 )
 
 // Recovery is a load under which processes are killed.

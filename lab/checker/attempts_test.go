@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/checker"
+	"github.com/firjob/firjob/lab/checker"
 )
 
 // Each way in which an attempt can be wrong, and what must be found; and what looks

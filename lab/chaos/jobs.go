@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/checker"
 	"github.com/firjob/firjob/internal/cluster"
+	"github.com/firjob/firjob/lab/checker"
 )
 
 // definition is a job of the load.

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/firjob/firjob/internal/checker"
+	"github.com/firjob/firjob/lab/checker"
 )
 
 // What a report repeats of the logs.

@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/checker"
 	"github.com/firjob/firjob/internal/cluster"
+	"github.com/firjob/firjob/lab/checker"
 )
 
 // load makes the jobs of a run and changes some of them all the time. Each change

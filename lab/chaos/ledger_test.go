@@ -8,8 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/firjob/firjob/internal/chaos"
-	"github.com/firjob/firjob/internal/checker"
+	"github.com/firjob/firjob/lab/chaos"
+	"github.com/firjob/firjob/lab/checker"
 )
 
 func TestLedgerRefusesLowerTokens(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/firjob/firjob/internal/chaos"
+	"github.com/firjob/firjob/lab/chaos"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

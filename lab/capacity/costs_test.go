@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/capacity"
+	"github.com/firjob/firjob/lab/capacity"
 )
 
 const aMeasurement = `{"bench": "throughput", "executions": 200000, "seconds": 10, "lost": 0,

@@ -22,8 +22,8 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/checker"
 	"github.com/firjob/firjob/internal/failpoint"
+	"github.com/firjob/firjob/lab/checker"
 )
 
 // trial is a short run of the program without some of its guards.

@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/checker"
+	"github.com/firjob/firjob/lab/checker"
 )
 
 func TestFiresBeforeCountsOneByOne(t *testing.T) {

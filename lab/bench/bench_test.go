@@ -14,8 +14,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/bench"
 	"github.com/firjob/firjob/internal/localstack"
+	"github.com/firjob/firjob/lab/bench"
 )
 
 // binary is the program whose servers and executors are measured, built once.

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/checker"
 	"github.com/firjob/firjob/internal/localstack"
+	"github.com/firjob/firjob/lab/checker"
 	"github.com/firjob/firjob/storage"
 )
 

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/firjob/firjob/internal/chaos"
+	"github.com/firjob/firjob/lab/chaos"
 )
 
 // binary builds the program under test, so that it can be made to die anywhere.

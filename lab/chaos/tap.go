@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/checker"
 	"github.com/firjob/firjob/internal/codec"
+	"github.com/firjob/firjob/lab/checker"
 )
 
 // Disturbance is what a tap does to requests. Shares are of all requests, 0 to 1.

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/firjob/firjob/internal/capacity"
+	"github.com/firjob/firjob/lab/capacity"
 	"pgregory.net/rapid"
 )
 

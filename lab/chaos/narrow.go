@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"time"
 
-	"github.com/firjob/firjob/internal/checker"
+	"github.com/firjob/firjob/lab/checker"
 )
 
 // narrow makes of a run one that shows a single thing, soon and for certain: jobs

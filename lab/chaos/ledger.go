@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/firjob/firjob/internal/checker"
+	"github.com/firjob/firjob/lab/checker"
 )
 
 // Ledger is a resource as a handler should have one: it takes a write only with a

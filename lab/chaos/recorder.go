@@ -5,7 +5,7 @@ import (
 	"os"
 	"sync"
 
-	"github.com/firjob/firjob/internal/checker"
+	"github.com/firjob/firjob/lab/checker"
 )
 
 // Recorder writes a history. Its file may be appended to by other processes at

@@ -16,9 +16,9 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/chaos"
-	"github.com/firjob/firjob/internal/checker"
 	"github.com/firjob/firjob/internal/codec"
+	"github.com/firjob/firjob/lab/chaos"
+	"github.com/firjob/firjob/lab/checker"
 )
 
 // tapped is a tap before a target that accepts everything, and what it wrote down.
