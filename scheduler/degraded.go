@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/failpoint"
 )
 
 // guardedQueue is the delay queue behind the knowledge that Redis may be away.
@@ -130,9 +129,6 @@ const rebuildPage = 5000
 // rebuild announces every planned execution within the horizon. Announcing what
 // is there already changes nothing, so any number of replicas may do it.
 func (x *index) rebuild(ctx context.Context) error {
-	if failpoint.Broken(failpoint.EpochIgnored) {
-		return nil
-	}
 	var after firjob.ExecutionID
 	total := 0
 	for {

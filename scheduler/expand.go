@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/failpoint"
 )
 
 // maxFires bounds the fires to come of one job that one transaction records. A
@@ -58,9 +57,6 @@ func (e expansion) plan(next time.Time) firjob.Plan {
 
 // late applies the misfire policy to the fires from first to the deadline.
 func (e expansion) late(first time.Time) (run []time.Time, missed *firjob.Missed) {
-	if failpoint.Broken(failpoint.LateFiresDropped) {
-		return nil, nil
-	}
 	keep := 0
 	switch e.misfire.Policy {
 	case firjob.MisfireFireOnce:

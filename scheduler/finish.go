@@ -2,11 +2,9 @@ package scheduler
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/failpoint"
 	"github.com/firjob/firjob/internal/groupcommit"
 )
 
@@ -31,10 +29,6 @@ func (s *Scheduler) Finish(ctx context.Context, callback firjob.Callback) ([]fir
 	items := make([]firjob.FinishItem, len(callback.Results))
 	for i, r := range callback.Results {
 		items[i] = firjob.FinishItem{Executor: from, Result: r}
-	}
-	if failpoint.Broken(failpoint.AnsweredUncommitted) {
-		s.background.Go(func() { _, _ = s.finishes.Do(context.WithoutCancel(ctx), items) })
-		return slices.Repeat([]firjob.Receipt{firjob.ReceiptRecorded}, len(items)), nil
 	}
 	return s.finishes.Do(ctx, items)
 }

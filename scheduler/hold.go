@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/failpoint"
 )
 
 // hold keeps claimed flights until their exact instant by the store's clock.
@@ -80,9 +79,6 @@ func (h *hold) take(n int) (due []*flight, wait time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := h.clock.Now()
-	if failpoint.Broken(failpoint.NotHeld) {
-		now = now.Add(time.Hour)
-	}
 	due = h.waiting.leave(now, n)
 	if len(h.waiting) == 0 {
 		return due, time.Hour

@@ -86,9 +86,6 @@ func (p *planner) jobs(ctx context.Context, ids []firjob.JobID) error {
 func (p *planner) announce(ctx context.Context, planned []firjob.Due) {
 	failpoint.Crash(failpoint.AfterPlan, len(planned))
 	p.metrics.planned.Add(float64(len(planned)))
-	if failpoint.Broken(failpoint.NeverAnnounced) {
-		return
-	}
 	p.queue.Announce(ctx, planned)
 }
 

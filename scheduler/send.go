@@ -85,9 +85,6 @@ func (s *sending) divert(ctx context.Context, flights []*flight) []*flight {
 // certainly are still this replica's: their lease has time left, and nobody
 // can have given them up.
 func (s *sending) sendable(ctx context.Context, flights []*flight) []*flight {
-	if failpoint.Broken(failpoint.SentUnchecked) {
-		return flights
-	}
 	now := s.clock.local()
 	var kept, doubtful, short []*flight
 	for _, f := range flights {
@@ -216,9 +213,6 @@ func (s *sending) postHalving(ctx context.Context, to firjob.Executor, batch []*
 	log := s.sent.add(to.Key(), now, batch)
 	answers, err := s.sender.Send(ctx, to, key, s.clock.Now(), triggers)
 	failpoint.Crash(failpoint.AfterSend, len(answers))
-	if failpoint.Broken(failpoint.UnknownIsRefused) && err != nil {
-		err = &firjob.Refused{Reason: "no answer", Cause: err}
-	}
 	switch refused := new(firjob.Refused); {
 	case errors.As(err, &refused) && refused.Unreadable() && len(batch) > 1 && *unreadable < maxUnreadable:
 		*unreadable++

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/failpoint"
 )
 
 // Numbers of the sweep.
@@ -36,9 +35,6 @@ type sweep struct {
 
 // pass does one sweep. Its parts do not depend on each other.
 func (w *sweep) pass(ctx context.Context) {
-	if failpoint.Broken(failpoint.NoSweep) {
-		return
-	}
 	s := w.scheduler
 	leases := s.troubles.report(ctx, "end leases", w.leases(ctx))
 	if leases {
@@ -104,7 +100,7 @@ func (w *sweep) leases(ctx context.Context) error {
 	if now := s.clock.local(); now.Sub(w.completed) > 2*sweepInterval {
 		w.trustFrom = now.Add(w.lease)
 	}
-	if s.clock.local().Before(w.trustFrom) || failpoint.Broken(failpoint.LeasesNeverEnd) {
+	if s.clock.local().Before(w.trustFrom) {
 		return nil
 	}
 	followed, err := s.store.ExpireLeases(ctx, sweepLimit)

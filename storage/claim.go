@@ -40,7 +40,7 @@ func claimRows(ctx context.Context, tx pgx.Tx, ids []firjob.ExecutionID, by firj
 		return nil, nil
 	}
 	low, high := bounds(ids)
-	rows, _ := tx.Query(ctx, claimStatement(), uuids(ids), low, high, numbers(jobsOf(ids)), by.Replica, by.Call, by.Lease, deadlineSlack, decided)
+	rows, _ := tx.Query(ctx, claimSQL, uuids(ids), low, high, numbers(jobsOf(ids)), by.Replica, by.Call, by.Lease, deadlineSlack, decided)
 	return pgx.CollectRows(rows, scanClaimed)
 }
 

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/failpoint"
 )
 
 // candidate is a planned execution that the plain rules of the claim did not
@@ -196,7 +195,7 @@ func (d *claims) settle(slots map[firjob.JobID]*jobSlot) {
 		switch {
 		case c.job.Overlap == firjob.OverlapReplace:
 			d.settleReplace(s, c, newest[c.id.Job()])
-		case s.holds(c.id) || s.take(c.id) || failpoint.Broken(failpoint.SlotNotTaken):
+		case s.holds(c.id) || s.take(c.id):
 			d.enter = append(d.enter, c)
 		case c.job.Overlap == firjob.OverlapSkip:
 			d.finish(c.id, firjob.StateSkipped, s.skipped())

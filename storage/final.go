@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/failpoint"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -49,7 +48,7 @@ func afterFinal(ctx context.Context, tx pgx.Tx, list []ended, retried ...ended) 
 	}
 	for _, step := range []func(context.Context, pgx.Tx, []ended, *firjob.Followed) error{
 		continueDelays,    // the next fire of delay jobs
-		bearChildren,      // jobs that wait for these ends
+		triggerChildren,   // jobs that wait for these ends
 		continueBackfills, // the next fires of backfills
 	} {
 		if err := step(ctx, tx, list, &followed); err != nil {
@@ -164,9 +163,6 @@ const finishAsSQL = `UPDATE executions AS e SET state = v.state::execution_state
 // that are due since more than five minutes are left to the claim, which
 // finds them out one by one: looking for them here could mean a long search.
 func supersede(ctx context.Context, tx pgx.Tx, job firjob.JobID, reason string) (firjob.Followed, error) {
-	if failpoint.Broken(failpoint.SupersedeSkipped) {
-		return firjob.Followed{}, nil
-	}
 	rows, _ := tx.Query(ctx, supersedeSQL, int32(job), reason)
 	done, err := pgx.CollectRows(rows, scanEnded)
 	if err != nil {

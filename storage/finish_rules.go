@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/failpoint"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -140,9 +139,6 @@ func (a *attemptRow) end(outcome firjob.Outcome, at time.Time, reason string, ra
 		Retry: a.job.Retry, Delivery: a.job.Delivery, Reason: reason,
 		Permanent: a.permanent, RetryAfter: a.retryAfter,
 	}.After(random)
-	if failpoint.Broken(failpoint.LostIsFinal) && outcome == firjob.OutcomeLost {
-		verdict = firjob.Verdict{State: firjob.StateLost, Reason: reason}
-	}
 	switch {
 	case verdict.State != firjob.StatePlanned:
 	case a.cancel:

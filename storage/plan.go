@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/failpoint"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -137,9 +136,6 @@ func expandJobs(jobs []jobRow, expand firjob.Expand) *planning {
 }
 
 func (p *planning) add(j jobRow, plan firjob.Plan) {
-	if failpoint.Broken(failpoint.FireForgotten) && len(plan.Fires) > 0 {
-		plan.Fires = plan.Fires[:len(plan.Fires)-1]
-	}
 	for i, at := range plan.Fires {
 		id := firjob.Fire(j.ID, at)
 		if i > 0 && id == p.fires[len(p.fires)-1].id {

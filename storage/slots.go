@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/failpoint"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 )
@@ -198,9 +197,6 @@ const countWaitingSQL = `SELECT v.job, (SELECT count(*) FROM (
 
 // handOver gives the places that the executions held to those that wait.
 func handOver(ctx context.Context, tx pgx.Tx, list []ended, followed *firjob.Followed) error {
-	if failpoint.Broken(failpoint.SlotNotReleased) {
-		return nil
-	}
 	ids := idsOf(list)
 	rows, _ := tx.Query(ctx, lockSlotsSQL, numbers(jobsOf(ids)), uuids(ids))
 	slots, err := pgx.CollectRows(rows, scanSlot)

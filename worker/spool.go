@@ -11,7 +11,6 @@ import (
 	"slices"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/failpoint"
 )
 
 // segmentSize is the usual limit of a segment, in bytes.
@@ -110,9 +109,6 @@ func (s *spool) readSegment(path string) ([]*item, error) {
 // append writes items by one call, so that a process that dies leaves all of
 // them or a torn end. On error none of them is in the spool.
 func (s *spool) append(items []*item) error {
-	if failpoint.Broken(failpoint.SpoolSkipped) {
-		return nil
-	}
 	if s.current == nil || s.current.size >= s.limit {
 		if err := s.roll(); err != nil {
 			return err

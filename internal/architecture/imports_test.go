@@ -38,14 +38,15 @@ var mayImport = map[string][]string{
 	"internal/codec":                {root},
 	"internal/cronspec":             {"internal/tzdata"},
 	"internal/tzdata":               {},
-	"internal/failpoint":            {}, // anybody who has a step that can be interrupted, or a guard that can be missing
+	"internal/failpoint":            {}, // anybody who has a step that can be interrupted
 	"internal/groupcommit":          {root},
 	"internal/localstack":           {},
 	"internal/localstack/stacktest": {"internal/localstack"},
 	"lab/capacity":                  {root},
 	"lab/checker":                   {root},
 	"internal/cluster":              {root, "internal/localstack"},
-	"lab/chaos":                     {root, "storage", "lab/checker", "internal/cluster", "internal/codec", "internal/localstack", "internal/failpoint"},
+	"lab/chaos":                     {root, "storage", "lab/checker", "internal/cluster", "internal/codec", "internal/localstack", "internal/failpoint", "lab/mutants"},
+	"lab/mutants":                   {},
 	"lab/bench":                     {root, "redisq", "storage", "lab/checker", "internal/cluster", "internal/localstack"},
 	"internal/app":                  {root, "scheduler", "scheduler/dispatch", "redisq", "storage", "httpapi", "internal/localstack"},
 	"examples":                      {root, "worker"},

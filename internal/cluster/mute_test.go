@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/chaos"
 	"github.com/firjob/firjob/internal/cluster"
+	"github.com/firjob/firjob/lab/chaos"
 )
 
 // The way of an executor to the servers is cut, and servers still reach its port.

@@ -1,5 +1,5 @@
 // Package failpoint breaks the program on purpose, so that it can be shown that
-// the harm is survived, or seen. It does so only in a build with the tag "chaos":
+// the harm is survived. It does so only in a build with the tag "chaos":
 //
 //	go build -tags chaos ./cmd/firjob
 //
@@ -10,16 +10,11 @@
 // whoever puts a file there that is named like the point arms it. The process takes
 // the file away and dies, as by kill -9, when it next passes with something in its
 // hands.
-//
-// A mutant is the program without one of its guards. FIRJOB_MUTANT names those that
-// are to be missing, separated by commas, from the start to the end of the process.
 package failpoint
 
-// The settings. A name that is none is an error at the start; see [Check].
-const (
-	EnvPoints  = "FIRJOB_FAILPOINTS"
-	EnvMutants = "FIRJOB_MUTANT"
-)
+// EnvPoints names the folder. A file in it that is named like no point is an error
+// at the start; see [Check].
+const EnvPoints = "FIRJOB_FAILPOINTS"
 
 // Point is a place in the program, between two steps that belong together.
 type Point string
@@ -48,44 +43,3 @@ func ServerPoints() []Point {
 
 // ExecutorPoints returns the points that executors pass.
 func ExecutorPoints() []Point { return []Point{AfterAccept, AfterBegin, AfterHandler, AfterSpool} }
-
-// Mutant is a guard that is missing.
-type Mutant string
-
-// The mutants of a server.
-const (
-	FireForgotten       Mutant = "fire-forgotten"       // the planner goes past the last fire of each plan without recording it
-	NeverAnnounced      Mutant = "never-announced"      // what is planned is not put into the queue in Redis
-	LateFiresDropped    Mutant = "late-fires-dropped"   // fires beyond the grace are neither run nor recorded as missed
-	SupersedeSkipped    Mutant = "supersede-skipped"    // a change of a job leaves the fires that it had planned
-	VersionIgnored      Mutant = "version-ignored"      // a claim takes fires of an older version, and of a paused job
-	StateIgnored        Mutant = "state-ignored"        // a claim takes what runs or has ended
-	TokenKept           Mutant = "token-kept"           // a further attempt has the token of the one before
-	NotHeld             Mutant = "not-held"             // what is claimed is sent at once, before its instant
-	SentUnchecked       Mutant = "sent-unchecked"       // an attempt is sent without a look at its lease and its claim
-	UnknownIsRefused    Mutant = "unknown-is-refused"   // a request without an answer counts as one that did not arrive
-	EpochIgnored        Mutant = "epoch-ignored"        // the queue is not rebuilt when Redis has lost everything
-	NoSweep             Mutant = "no-sweep"             // nobody looks for what is overdue, or whose lease has ended
-	LeasesNeverEnd      Mutant = "leases-never-end"     // nobody looks for attempts whose lease has ended
-	LostIsFinal         Mutant = "lost-is-final"        // an attempt without an answer is the last one
-	ResultOfAnyToken    Mutant = "result-of-any-token"  // a result counts whatever attempt it is of
-	AnsweredUncommitted Mutant = "answered-uncommitted" // results are answered for before they are committed
-	ChildApart          Mutant = "child-apart"          // the child is recorded in a transaction of its own, after the parent's
-	SlotNotTaken        Mutant = "slot-not-taken"       // an execution runs though every place of its job is taken
-	SlotNotReleased     Mutant = "slot-not-released"    // an execution that ends keeps the place of its job
-)
-
-// The mutants of an executor.
-const (
-	TokenIgnored Mutant = "token-ignored" // a trigger is taken whatever tokens of its execution were seen
-	SpoolSkipped Mutant = "spool-skipped" // results are kept in memory only
-)
-
-// Mutants returns all of them.
-func Mutants() []Mutant {
-	return []Mutant{
-		FireForgotten, NeverAnnounced, LateFiresDropped, SupersedeSkipped, VersionIgnored, StateIgnored, TokenKept, NotHeld,
-		SentUnchecked, UnknownIsRefused, EpochIgnored, NoSweep, LeasesNeverEnd, LostIsFinal, ResultOfAnyToken,
-		AnsweredUncommitted, ChildApart, SlotNotTaken, SlotNotReleased, TokenIgnored, SpoolSkipped,
-	}
-}

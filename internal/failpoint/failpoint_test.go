@@ -27,19 +27,16 @@ func build(t *testing.T, name, pkg string, flags ...string) string {
 	return path
 }
 
-// names are what a program has in it if anybody can break it.
+// names are what a program has in it if anybody can make it die.
 func names() []string {
-	list := []string{failpoint.EnvPoints, failpoint.EnvMutants}
+	list := []string{failpoint.EnvPoints}
 	for _, p := range slices.Concat(failpoint.ServerPoints(), failpoint.ExecutorPoints()) {
 		list = append(list, string(p))
-	}
-	for _, m := range failpoint.Mutants() {
-		list = append(list, string(m))
 	}
 	return list
 }
 
-func TestOnlyAProgramWithTheTagCanBeBroken(t *testing.T) {
+func TestOnlyAProgramWithTheTagHasCrashPoints(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("builds the program twice")
@@ -136,7 +133,7 @@ func TestAProcessDiesWhereItIsTold(t *testing.T) {
 	t.Parallel()
 	program, folder := build(t, "crash", "./testdata/crash", "-tags", "chaos"), t.TempDir()
 	v := start(t, program, failpoint.EnvPoints+"="+folder)
-	if got, want := v.line(), "enabled: true broken: false false instead: a guard here"; got != want {
+	if got, want := v.line(), "enabled: true"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	arm(t, folder, failpoint.AfterSend) // another point
@@ -173,12 +170,9 @@ func TestSettingsCount(t *testing.T) {
 		env     []string
 		want    string
 	}{
-		"two mutants":    {tagged, []string{failpoint.EnvMutants + "=no-sweep,not-held"}, "enabled: true broken: true true instead: a gap here"},
-		"one mutant":     {tagged, []string{failpoint.EnvMutants + "=no-sweep"}, "enabled: true broken: true false instead: a gap here"},
-		"no mutant":      {tagged, []string{failpoint.EnvMutants + "=no-swep"}, `FIRJOB_MUTANT: "no-swep" is no mutant; want some of ["fire-forgotten"`},
 		"no folder":      {tagged, []string{failpoint.EnvPoints + "=/nowhere"}, "FIRJOB_FAILPOINTS: open /nowhere: no such file or directory"},
 		"no point":       {tagged, []string{failpoint.EnvPoints + "=" + stray}, `FIRJOB_FAILPOINTS: "after-lunch" in ` + stray + ` is no point`},
-		"no tag, no say": {plain, []string{failpoint.EnvMutants + "=no-sweep", failpoint.EnvPoints + "=/nowhere"}, "enabled: false broken: false false instead: a guard here"},
+		"no tag, no say": {plain, []string{failpoint.EnvPoints + "=/nowhere"}, "enabled: false"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

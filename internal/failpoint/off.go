@@ -15,10 +15,3 @@ func Crash(Point, int) {}
 // CrashWhen ends the process if the point is armed and n soon returns a number
 // other than 0.
 func CrashWhen(Point, func() int) {}
-
-// Broken reports whether a guard is missing.
-func Broken(Mutant) bool { return false }
-
-// Instead returns text, in a program without the guard with new in the place of
-// old.
-func Instead(_ Mutant, text, _, _ string) string { return text }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -16,52 +15,42 @@ import (
 // Enabled reports whether the program was built with the tag.
 const Enabled = true
 
-// settings are what the environment said when the process first looked.
-type settings struct {
-	files   map[Point]string // that arm the points; none: there is no folder
-	mutants []Mutant
-}
+// files arm the points, by point; none if there is no folder. It is read when the
+// process first looks.
+var files = sync.OnceValues(func() (map[Point]string, error) { return parse(os.Getenv(EnvPoints)) })
 
-var read = sync.OnceValues(func() (settings, error) { return parse(os.Getenv(EnvPoints), os.Getenv(EnvMutants)) })
-
-func parse(folder, mutants string) (s settings, err error) {
-	for _, name := range strings.FieldsFunc(mutants, func(r rune) bool { return r == ',' || r == ' ' }) {
-		if !slices.Contains(Mutants(), Mutant(name)) {
-			return s, fmt.Errorf("%s: %q is no mutant; want some of %q", EnvMutants, name, Mutants())
-		}
-		s.mutants = append(s.mutants, Mutant(name))
-	}
+func parse(folder string) (map[Point]string, error) {
 	if folder == "" {
-		return s, nil
+		return nil, nil
 	}
 	entries, err := os.ReadDir(folder)
 	if err != nil {
-		return s, fmt.Errorf("%s: %w", EnvPoints, err)
+		return nil, fmt.Errorf("%s: %w", EnvPoints, err)
 	}
 	points := slices.Concat(ServerPoints(), ExecutorPoints())
 	for _, e := range entries {
 		if !slices.Contains(points, Point(e.Name())) {
-			return s, fmt.Errorf("%s: %q in %s is no point; want some of %q", EnvPoints, e.Name(), folder, points)
+			return nil, fmt.Errorf("%s: %q in %s is no point; want some of %q", EnvPoints, e.Name(), folder, points)
 		}
 	}
-	s.files = map[Point]string{}
+	files := map[Point]string{}
 	for _, p := range points {
-		s.files[p] = filepath.Join(folder, string(p))
+		files[p] = filepath.Join(folder, string(p))
 	}
-	return s, nil
+	return files, nil
 }
 
 // Check returns an error if a setting names what there is not.
 func Check() error {
-	_, err := read()
+	_, err := files()
 	return err
 }
 
 // Crash ends the process if the point is armed and n, the number of what the
 // process has in its hands, is not 0.
 func Crash(p Point, n int) {
-	s, _ := read()
-	file := s.files[p]
+	armed, _ := files()
+	file := armed[p]
 	if n == 0 || file == "" || syscall.Unlink(file) != nil {
 		return
 	}
@@ -76,30 +65,12 @@ const whenPatience = 200 * time.Millisecond
 // CrashWhen ends the process if the point is armed and n soon returns a number
 // other than 0. It calls n each millisecond, and only if the point is armed.
 func CrashWhen(p Point, n func() int) {
-	s, _ := read()
-	file := s.files[p]
+	armed, _ := files()
+	file := armed[p]
 	for deadline := time.Now().Add(whenPatience); file != "" && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if _, err := os.Stat(file); err != nil {
 			return
 		}
 		Crash(p, n())
 	}
-}
-
-// Broken reports whether a guard is missing.
-func Broken(m Mutant) bool {
-	s, _ := read()
-	return slices.Contains(s.mutants, m)
-}
-
-// Instead returns text, in a program without the guard with new in the place of
-// old. It panics if old is not in text: then the guard is elsewhere by now.
-func Instead(m Mutant, text, old, new string) string {
-	if !Broken(m) {
-		return text
-	}
-	if !strings.Contains(text, old) {
-		panic(fmt.Sprintf("the mutant %s has lost its place: no %q in %q", m, old, text))
-	}
-	return strings.ReplaceAll(text, old, new)
 }

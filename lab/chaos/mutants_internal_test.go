@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,11 +23,12 @@ import (
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/failpoint"
 	"github.com/firjob/firjob/lab/checker"
+	"github.com/firjob/firjob/lab/mutants"
 )
 
 // trial is a short run of the program without some of its guards.
 type trial struct {
-	broken []failpoint.Mutant
+	broken []mutants.Mutant
 	jobs   map[string]definition
 	steps  []Step
 	load   time.Duration
@@ -41,42 +41,42 @@ type trial struct {
 // trials has one for each mutant. Two mutants stand together where one alone is
 // healed by the other's guard; that it is has a trial, too.
 func trials() []trial {
-	type mutants = []failpoint.Mutant
+	type without = []mutants.Mutant
 	return []trial{
-		{broken: mutants{failpoint.FireForgotten}, jobs: plainJobs(), load: 3 * time.Second, by: []string{"I1"}},
-		{broken: mutants{failpoint.NeverAnnounced}, jobs: plainJobs(), load: 3 * time.Second, by: []string{"I3"}},
-		{broken: mutants{failpoint.LateFiresDropped}, jobs: catchUpJobs(), load: 11 * time.Second, by: []string{"I1"}, steps: outage(time.Second)},
-		{broken: mutants{failpoint.SupersedeSkipped, failpoint.VersionIgnored}, jobs: plainJobs(), load: 8 * time.Second, storm: true, by: []string{"I2"}},
-		{broken: mutants{failpoint.StateIgnored}, jobs: longJobs(10 * time.Second), load: 2 * time.Second, by: []string{"I5"}},
-		{broken: mutants{failpoint.TokenKept}, jobs: failingJobs(), load: 3 * time.Second, by: []string{"I4", "I7"}},
-		{broken: mutants{failpoint.NotHeld}, jobs: plainJobs(), load: 3 * time.Second, by: []string{"I3"}},
-		{broken: mutants{failpoint.SentUnchecked}, jobs: denseJobs(), load: 9 * time.Second, lease: 12 * time.Second, more: 2, by: []string{"I4"}, steps: []Step{
+		{broken: without{mutants.FireForgotten}, jobs: plainJobs(), load: 3 * time.Second, by: []string{"I1"}},
+		{broken: without{mutants.NeverAnnounced}, jobs: plainJobs(), load: 3 * time.Second, by: []string{"I3"}},
+		{broken: without{mutants.LateFiresDropped}, jobs: catchUpJobs(), load: 11 * time.Second, by: []string{"I1"}, steps: outage(time.Second)},
+		{broken: without{mutants.SupersedeSkipped, mutants.VersionIgnored}, jobs: plainJobs(), load: 8 * time.Second, storm: true, by: []string{"I2"}},
+		{broken: without{mutants.StateIgnored}, jobs: longJobs(10 * time.Second), load: 2 * time.Second, by: []string{"I5"}},
+		{broken: without{mutants.TokenKept}, jobs: failingJobs(), load: 3 * time.Second, by: []string{"I4", "I7"}},
+		{broken: without{mutants.NotHeld}, jobs: plainJobs(), load: 3 * time.Second, by: []string{"I3"}},
+		{broken: without{mutants.SentUnchecked}, jobs: denseJobs(), load: 9 * time.Second, lease: 12 * time.Second, more: 2, by: []string{"I4"}, steps: []Step{
 			{At: 2 * time.Second, Class: "pause-replica", Target: "server-1", For: 6 * time.Second}}},
-		{broken: mutants{failpoint.UnknownIsRefused}, jobs: plainJobs(), load: 5 * time.Second, by: []string{"I4"}, steps: []Step{
+		{broken: without{mutants.UnknownIsRefused}, jobs: plainJobs(), load: 5 * time.Second, by: []string{"I4"}, steps: []Step{
 			{At: time.Second, Class: "triggers-lose-answers", Target: "servers→worker-1", For: 3 * time.Second}}},
-		{broken: mutants{failpoint.EpochIgnored, failpoint.NoSweep}, jobs: plainJobs(), load: 5 * time.Second, by: []string{"I1", "I3"}, steps: []Step{
+		{broken: without{mutants.EpochIgnored, mutants.NoSweep}, jobs: plainJobs(), load: 5 * time.Second, by: []string{"I1", "I3"}, steps: []Step{
 			{At: 2 * time.Second, Class: "redis-flushall", Target: "redis"}}},
-		{broken: mutants{failpoint.NoSweep}, jobs: plainJobs(), load: 5 * time.Second, by: []string{"I1", "I3"}, steps: []Step{
+		{broken: without{mutants.NoSweep}, jobs: plainJobs(), load: 5 * time.Second, by: []string{"I1", "I3"}, steps: []Step{
 			{At: 2 * time.Second, Class: "redis-lose-queue", Target: "redis"}}},
-		{broken: mutants{failpoint.LeasesNeverEnd}, jobs: exclusiveJobs(), load: 6 * time.Second, by: []string{"I1", "I9"}, steps: killExecutor(3 * time.Second)},
-		{broken: mutants{failpoint.LostIsFinal}, jobs: longJobs(2 * time.Second), load: 5 * time.Second, by: []string{"I7"}, steps: killExecutor(3 * time.Second)},
-		{broken: mutants{failpoint.ResultOfAnyToken}, jobs: longJobs(9 * time.Second), load: 17 * time.Second, by: []string{"I6"}, steps: crash(failpoint.AfterSpool, "worker-1", 5500*time.Millisecond, 9*time.Second)},
-		{broken: mutants{failpoint.AnsweredUncommitted}, jobs: longJobs(time.Second), load: 6 * time.Second, by: []string{"I6"}, steps: []Step{
+		{broken: without{mutants.LeasesNeverEnd}, jobs: exclusiveJobs(), load: 6 * time.Second, by: []string{"I1", "I9"}, steps: killExecutor(3 * time.Second)},
+		{broken: without{mutants.LostIsFinal}, jobs: longJobs(2 * time.Second), load: 5 * time.Second, by: []string{"I7"}, steps: killExecutor(3 * time.Second)},
+		{broken: without{mutants.ResultOfAnyToken}, jobs: longJobs(9 * time.Second), load: 17 * time.Second, by: []string{"I6"}, steps: crash(failpoint.AfterSpool, "worker-1", 5500*time.Millisecond, 9*time.Second)},
+		{broken: without{mutants.AnsweredUncommitted}, jobs: longJobs(time.Second), load: 6 * time.Second, by: []string{"I6"}, steps: []Step{
 			{At: 3 * time.Second, Class: "postgres-crash", Target: "postgres", For: 2 * time.Second}}},
-		{broken: mutants{failpoint.ChildApart}, jobs: families(), load: 11 * time.Second, by: []string{"I10"}, steps: slices.Concat(
+		{broken: without{mutants.ChildApart}, jobs: families(), load: 11 * time.Second, by: []string{"I10"}, steps: slices.Concat(
 			crash(failpoint.BeforeAnswer, "server-1", 300*time.Millisecond, 2*time.Second, 6*time.Second, 10*time.Second),
 			crash(failpoint.BeforeAnswer, "server-2", 300*time.Millisecond, 4*time.Second, 8*time.Second))},
-		{broken: mutants{failpoint.SlotNotTaken}, jobs: boundJobs(), load: 3 * time.Second, by: []string{"I10"}},
-		{broken: mutants{failpoint.SlotNotReleased}, jobs: boundJobs(), load: 3 * time.Second, by: []string{"I1", "I11"}},
-		{broken: mutants{failpoint.TokenIgnored}, jobs: failingJobs(), load: 5 * time.Second, by: []string{"I4"}, steps: []Step{
+		{broken: without{mutants.SlotNotTaken}, jobs: boundJobs(), load: 3 * time.Second, by: []string{"I10"}},
+		{broken: without{mutants.SlotNotReleased}, jobs: boundJobs(), load: 3 * time.Second, by: []string{"I1", "I11"}},
+		{broken: without{mutants.TokenIgnored}, jobs: failingJobs(), load: 5 * time.Second, by: []string{"I4"}, steps: []Step{
 			{At: time.Second, Class: "triggers-echo", Target: "servers→worker-1", For: 3 * time.Second}}},
-		{broken: mutants{failpoint.SpoolSkipped}, jobs: mixedJobs(), load: 9 * time.Second, by: []string{"I6"}, steps: []Step{
+		{broken: without{mutants.SpoolSkipped}, jobs: mixedJobs(), load: 9 * time.Second, by: []string{"I6"}, steps: []Step{
 			{At: 3 * time.Second, Class: "postgres-pause", Target: "postgres", For: 4 * time.Second},
 			{At: 5500 * time.Millisecond, Class: "kill-executor", Target: "worker-1", For: 2500 * time.Millisecond}}},
-		{broken: mutants{failpoint.EpochIgnored}, jobs: plainJobs(), load: 5 * time.Second, steps: []Step{
+		{broken: without{mutants.EpochIgnored}, jobs: plainJobs(), load: 5 * time.Second, steps: []Step{
 			{At: 2 * time.Second, Class: "redis-flushall", Target: "redis"}}},
-		{broken: mutants{failpoint.SupersedeSkipped}, jobs: plainJobs(), load: 8 * time.Second, storm: true},
-		{broken: mutants{failpoint.VersionIgnored}, jobs: plainJobs(), load: 8 * time.Second, storm: true},
+		{broken: without{mutants.SupersedeSkipped}, jobs: plainJobs(), load: 8 * time.Second, storm: true},
+		{broken: without{mutants.VersionIgnored}, jobs: plainJobs(), load: 8 * time.Second, storm: true},
 	}
 }
 
@@ -183,8 +183,8 @@ func TestMutantsAreFoundOut(t *testing.T) {
 		t.Skip("takes more than a minute")
 	}
 	program := filepath.Join(t.TempDir(), "firjob")
-	if out, err := exec.Command("go", "build", "-tags", "chaos", "-o", program, "../../cmd/firjob").CombinedOutput(); err != nil {
-		t.Fatalf("build the program under test: %v\n%s", err, out)
+	if err := mutants.Build(t.Context(), "../..", program); err != nil {
+		t.Fatal(err)
 	}
 	all := append([]trial{whole()}, trials()...)
 	for i, of := range inTurn(t, program, all) {
@@ -278,7 +278,7 @@ func whole() trial {
 func (x trial) run(ctx context.Context, program, dir string) (*checker.Report, error) {
 	n := &narrow{jobs: x.jobs, steps: x.steps, storm: x.storm, lease: x.lease}
 	if len(x.broken) > 0 {
-		n.env = []string{failpoint.EnvMutants + "=" + strings.ReplaceAll(x.name(), "+", ",")}
+		n.env = []string{mutants.Env + "=" + strings.ReplaceAll(x.name(), "+", ",")}
 	}
 	if len(x.by) > 0 { // something will hang
 		n.recovery, n.drain = 4*time.Second, 5*time.Second
@@ -317,7 +317,7 @@ func text(t *testing.T, r *checker.Report) string {
 // Each mutant has a trial, and each class of faults of a trial is known.
 func TestTrialsAreWhole(t *testing.T) {
 	t.Parallel()
-	tried := map[failpoint.Mutant]bool{}
+	tried := map[mutants.Mutant]bool{}
 	known := WithFailpoints(Options{Topology: Single}).Known()
 	for _, x := range trials() {
 		for _, m := range x.broken {
@@ -329,7 +329,7 @@ func TestTrialsAreWhole(t *testing.T) {
 			}
 		}
 	}
-	for _, m := range failpoint.Mutants() {
+	for _, m := range mutants.All() {
 		if !tried[m] {
 			t.Errorf("nothing tries %s", m)
 		}
