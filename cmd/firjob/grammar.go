@@ -18,8 +18,8 @@ type commandLine struct {
 	Server  serverCmd  `cmd:"" group:"Run it:" help:"Run one server."`
 	Worker  workerCmd  `cmd:"" group:"Run it:" help:"Run an executor with sample handlers."`
 	Migrate migrateCmd `cmd:"" group:"Run it:" help:"Bring the database's schema up to date, or show how it stands."`
-	Bench   benchCmd   `cmd:"" group:"Run it:" help:"Measure a cluster that is started on this machine."`
-	Chaos   chaosCmd   `cmd:"" group:"Run it:" help:"Do harm to a cluster that is started on this machine, and look for every fire."`
+	Bench   labCmd     `cmd:"" passthrough:"" group:"Run it:" help:"Measure a cluster that is started on this machine (firjob-lab)."`
+	Chaos   labCmd     `cmd:"" passthrough:"" group:"Run it:" help:"Do harm to a cluster that is started on this machine, and look for every fire (firjob-lab)."`
 
 	Job        jobCmd        `cmd:"" group:"Use it:" help:"Make, show, change and run jobs."`
 	Calendar   calendarCmd   `cmd:"" group:"Use it:" help:"Make, show and change calendars."`

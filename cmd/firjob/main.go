@@ -1,5 +1,5 @@
-// Firjob is the one program of the platform: the server, an executor, and the
-// client of the HTTP API.
+// Firjob is the program of the platform: the server, an executor, and the client of
+// the HTTP API.
 package main
 
 import (

@@ -33,9 +33,7 @@ type serverCmd struct {
 	BootstrapApp    string `name:"bootstrap-app" env:"FIRJOB_BOOTSTRAP_APP" placeholder:"NAME" help:"App to make at the start if there is none of that name."`
 	BootstrapSecret string `name:"bootstrap-app-secret" env:"FIRJOB_BOOTSTRAP_APP_SECRET" placeholder:"SECRET" help:"Its secret, 32 characters or more."`
 
-	AllowStandIn bool          `name:"allow-stand-in" env:"FIRJOB_ALLOW_STAND_IN" hidden:""`
-	ClockOffset  time.Duration `name:"clock-offset" env:"FIRJOB_CLOCK_OFFSET" hidden:"" help:"Fault for tests: shifts the local clock."`
-	ClockDrift   int           `name:"clock-drift" env:"FIRJOB_CLOCK_DRIFT" hidden:"" help:"Fault for tests: lets the local clock run fast, in parts per million."`
+	AllowStandIn bool `name:"allow-stand-in" env:"FIRJOB_ALLOW_STAND_IN" hidden:""`
 	logFlags
 }
 
@@ -60,15 +58,15 @@ func (c *serverCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	p.collectSeldom(ctx)
+	app.CollectSeldom(ctx, p.env)
 	server, err := app.NewServer(ctx, app.Options{
 		DatabaseURL: c.DatabaseURL, RedisURL: c.RedisURL,
 		HTTPAddr: c.HTTPAddr, PublicURL: c.PublicURL, AdminToken: token,
 		Shards: c.Shards, ScanInterval: c.ScanInterval, Horizon: c.Horizon, LeaseTTL: c.LeaseTTL,
 		Retention: c.Retention, MaxConns: c.DBConns, LogLimit: c.LogLimit, EgressAllow: c.EgressAllow,
 		BootstrapApp: c.BootstrapApp, BootstrapSecret: c.BootstrapSecret,
-		AllowStandIn: c.AllowStandIn, ClockOffset: c.ClockOffset, ClockDrift: c.ClockDrift,
-		Version: programVersion(), Log: log,
+		AllowStandIn: c.AllowStandIn,
+		Version:      programVersion(), Log: log,
 	})
 	if err != nil {
 		return err

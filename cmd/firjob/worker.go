@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob/internal/app"
+	"github.com/firjob/firjob/internal/samples"
 	"github.com/firjob/firjob/worker"
 )
 
@@ -22,10 +23,6 @@ type workerCmd struct {
 	Labels      map[string]string `name:"label" env:"FIRJOB_LABELS" mapsep:"," placeholder:"NAME=VALUE" help:"What kind of machine this is, for the selectors of jobs. May be repeated."`
 	SpoolDir    string            `name:"spool-dir" env:"FIRJOB_SPOOL_DIR" type:"path" placeholder:"DIR" help:"Keeps results until they are acknowledged."`
 	Drain       time.Duration     `name:"drain-timeout" env:"FIRJOB_DRAIN_TIMEOUT" default:"30s" help:"How long handlers may take to finish at the end. Default: ${default}."`
-	History     string            `name:"history" env:"FIRJOB_HISTORY" type:"path" hidden:"" help:"For tests: appends a line for each handler that starts or ends."`
-	Ledger      string            `name:"ledger" env:"FIRJOB_LEDGER" hidden:"" help:"For tests: where the handler ledger writes."`
-	ClockOffset time.Duration     `name:"clock-offset" env:"FIRJOB_CLOCK_OFFSET" hidden:"" help:"Fault for tests: shifts the local clock."`
-	ClockDrift  int               `name:"clock-drift" env:"FIRJOB_CLOCK_DRIFT" hidden:"" help:"Fault for tests: lets the local clock run fast, in parts per million."`
 	logFlags
 }
 
@@ -47,31 +44,16 @@ func (c *workerCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	p.collectSeldom(ctx)
+	app.CollectSeldom(ctx, p.env)
 	w, err := worker.New(worker.Options{
 		Server: c.Server, App: c.App, Secret: secret, Listen: c.Listen, Advertise: c.Advertise,
 		Concurrency: c.Concurrency, Queue: c.Queue, SpoolDir: c.SpoolDir, DrainTimeout: c.Drain,
 		Labels: c.Labels, Version: programVersion(), Log: log,
-		ClockOffset: c.ClockOffset, ClockDrift: c.ClockDrift,
 	})
 	if err != nil {
 		return err
 	}
-	handlers := sampleHandlers()
-	if c.Ledger != "" {
-		handlers["ledger"] = ledger(c.Ledger)
-	}
-	if c.History != "" {
-		history, err := openHistory(c.History)
-		if err != nil {
-			return err
-		}
-		defer history.close()
-		for name, h := range handlers {
-			handlers[name] = history.wrap(h)
-		}
-	}
-	for name, h := range handlers {
+	for name, h := range samples.Handlers() {
 		w.Handle(name, h)
 	}
 	return w.Run(ctx)

@@ -50,11 +50,17 @@ var mayImport = map[string][]string{
 	"lab/bench":                     {root, "redisq", "storage", "lab/checker", "internal/cluster", "internal/localstack"},
 	"internal/app":                  {root, "scheduler", "scheduler/dispatch", "redisq", "storage", "httpapi", "internal/localstack"},
 	"examples":                      {root, "worker"},
-	"cmd/firjob":                    {root, "internal/app", "lab/bench", "lab/capacity", "lab/chaos", "lab/checker", "internal/cluster", "internal/cronspec", "internal/localstack", "internal/tzdata", "worker", "internal/failpoint"},
+	"cmd/firjob":                    {root, "internal/app", "internal/cluster", "internal/cronspec", "internal/localstack", "internal/samples", "internal/tzdata", "worker", "internal/failpoint"},
+	"cmd/firjob-lab":                {root, "internal/app", "internal/failpoint", "internal/samples", "worker", "lab/bench", "lab/capacity", "lab/chaos", "lab/checker"},
+	"internal/samples":              {root, "worker"},
 }
 
 // testsMayImport is what every folder's tests may import beyond that.
-var testsMayImport = []string{"internal/localstack", "internal/localstack/stacktest", "lab/checker", "internal/cluster"}
+var testsMayImport = []string{"internal/localstack", "internal/localstack/stacktest", "internal/cluster"}
+
+// testsOf is what the tests of one folder may import beyond that: those of whole
+// clusters let the checker read what executors saw.
+var testsOf = map[string][]string{"internal/cluster": {"lab/checker"}}
 
 // livesIn says which folders may import a library. Tests may import any.
 var livesIn = map[string][]string{
@@ -68,7 +74,7 @@ var livesIn = map[string][]string{
 	"github.com/robfig/cron":        {"internal/cronspec"},
 	"github.com/lmittmann/tint":     {"internal/app"},
 	"github.com/alicebob/miniredis": {"internal/localstack"},
-	"github.com/alecthomas/kong":    {"cmd/firjob"},
+	"github.com/alecthomas/kong":    {"cmd/firjob", "cmd/firjob-lab"},
 }
 
 // goPackage is what go list tells of a package.
@@ -99,6 +105,18 @@ func TestWorkerLinksNoDriver(t *testing.T) {
 		for _, dep := range deps {
 			if within(dep, library) {
 				t.Errorf("worker → %s: an importer of worker must not link it; \"go list -deps ./worker\" has the way", dep)
+			}
+		}
+	}
+}
+
+// The shipped program links nothing that measures or harms, and no library of it.
+func TestTheProductLinksNoLab(t *testing.T) {
+	t.Parallel()
+	for _, program := range []string{"cmd/firjob", "worker"} {
+		for dep := range strings.FieldsSeq(string(golist(t, "-deps", module+"/"+program))) {
+			if within(dep, module+"/lab") || within(dep, module+"/cmd/firjob-lab") {
+				t.Errorf("%s → %s: the product must not link it; \"go list -deps ./%s\" has the way", program, dep, program)
 			}
 		}
 	}
@@ -156,7 +174,7 @@ func faults(p goPackage) []string {
 		}
 	}
 	for _, path := range slices.Concat(p.TestImports, p.XTestImports) {
-		if within(path, module) && !allowed(room, path, slices.Concat(mayImport[room], testsMayImport)) {
+		if within(path, module) && !allowed(room, path, slices.Concat(mayImport[room], testsMayImport, testsOf[room])) {
 			list = append(list, fmt.Sprintf("%s → %s (test): %s may import only %v", from, folder(path), room, mayImport[room]))
 		}
 	}

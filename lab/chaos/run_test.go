@@ -16,7 +16,7 @@ import (
 func binary(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "firjob")
-	if out, err := exec.Command("go", "build", "-tags", "chaos", "-o", path, "../../cmd/firjob").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-tags", "chaos", "-o", path, "../../cmd/firjob-lab").CombinedOutput(); err != nil {
 		t.Fatalf("build the program under test: %v\n%s", err, out)
 	}
 	return path

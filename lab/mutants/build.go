@@ -45,7 +45,7 @@ func Build(ctx context.Context, root, out string) error {
 }
 
 // program is what is built: servers and executors of chaos runs.
-const program = "cmd/firjob"
+const program = "cmd/firjob-lab"
 
 // writeOverlay writes the changed and the added files to dir and returns the path of
 // the file that tells "go build" about them.

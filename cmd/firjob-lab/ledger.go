@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/samples"
 	"github.com/firjob/firjob/lab/chaos"
 	"github.com/firjob/firjob/worker"
 )
@@ -27,7 +28,7 @@ func ledger(url string) worker.Handler {
 		if err := enter(ctx, client, url, t); err != nil {
 			return err
 		}
-		if err := pause(ctx, params.For.Std()); err != nil {
+		if err := samples.Pause(ctx, params.For.Std()); err != nil {
 			return err
 		}
 		return enter(ctx, client, url, t)

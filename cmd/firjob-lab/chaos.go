@@ -33,7 +33,7 @@ func (chaosCmd) Help() string {
 	return "Starts Postgres, Redis, three servers and four executors on this machine, loads them, kills, stops and\n" +
 		"cuts them off by a schedule that follows from the seed, and judges the history of it all: whether each\n" +
 		"fire was recorded once, begun, on time, and its result kept. Exit code 1 if anything was violated.\n" +
-		"docs/reliability.md says what is checked.\n\nExample:\n  firjob chaos --duration 5m --seed 7 --out run-7"
+		"docs/reliability.md says what is checked.\n\nExample:\n  firjob-lab chaos --duration 5m --seed 7 --out run-7"
 }
 
 // Run runs it and prints the report.
@@ -52,7 +52,7 @@ func (c *chaosCmd) Run(ctx context.Context, p *process) error {
 	}
 	switch {
 	case !failpoint.Enabled:
-		o.Progress("without the faults that end a process between two steps: go run -tags chaos ./cmd/firjob chaos has them")
+		o.Progress("without the faults that end a process between two steps: go run -tags chaos ./cmd/firjob-lab chaos has them")
 	case c.OldBinary != "":
 		o.Progress("without the faults that end a process between two steps: the old program may not know them")
 	default:

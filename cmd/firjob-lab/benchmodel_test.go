@@ -14,7 +14,7 @@ const aBenchmark = `{"bench": "throughput", "executions": 200000, "seconds": 10,
 
 func TestModelOfAMeasurement(t *testing.T) {
 	t.Parallel()
-	got := ran(t.Context(), nil, aBenchmark, "bench", "model", "--rate", "2500", "--jobs", "10k", "--retention", "36h", "--payload", "1.5KB",
+	got := ran(t.Context(), aBenchmark, "bench", "model", "--rate", "2500", "--jobs", "10k", "--retention", "36h", "--payload", "1.5KB",
 		"--result", "200B", "--handler-time", "2s", "--handler-cpu", "5ms", "--spare", "0", "--input", "-")
 	if got.code != exitOK || got.stderr != "" {
 		t.Fatalf("exit code %d, stderr %q; want 0 and nothing", got.code, got.stderr)
@@ -24,7 +24,7 @@ func TestModelOfAMeasurement(t *testing.T) {
 
 func TestModelAsJSON(t *testing.T) {
 	t.Parallel()
-	got := ran(t.Context(), nil, "", "bench", "model", "--rate", "1k", "-o", "json", "--input", tempFile(t, aBenchmark))
+	got := ran(t.Context(), "", "bench", "model", "--rate", "1k", "-o", "json", "--input", tempFile(t, aBenchmark))
 	var plan struct {
 		Load  struct{ Jobs float64 }
 		Lines []struct {
@@ -59,13 +59,13 @@ func TestModelRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got := ran(t.Context(), nil, tt.stdin, append([]string{"bench", "model"}, strings.Fields(tt.args)...)...)
+			got := ran(t.Context(), tt.stdin, append([]string{"bench", "model"}, strings.Fields(tt.args)...)...)
 			if got.code != exitUsage || got.stdout != "" || !strings.Contains(got.stderr, tt.want) {
 				t.Errorf("exit code %d, stdout %q, stderr %q; want 2, nothing, and %q", got.code, got.stdout, got.stderr, tt.want)
 			}
 		})
 	}
-	got := ran(t.Context(), nil, "", "bench", "model", "--rate", "1k", "--input", "/nowhere/bench.json")
+	got := ran(t.Context(), "", "bench", "model", "--rate", "1k", "--input", "/nowhere/bench.json")
 	if got.code != exitFailure || !strings.Contains(got.stderr, "read the measurement") {
 		t.Errorf("of a file that is not there: exit code %d, stderr %q; want 1 and what was tried", got.code, got.stderr)
 	}
@@ -86,7 +86,7 @@ func TestScalingDocumentShowsWhatTheModelSays(t *testing.T) {
 	now := modelOutput.ReplaceAllStringFunc(string(text), func(block string) string {
 		shown++
 		command := modelOutput.FindStringSubmatch(block)[1]
-		got := ran(t.Context(), nil, "", strings.Fields(command)...)
+		got := ran(t.Context(), "", strings.Fields(command)...)
 		if got.code != exitOK {
 			t.Errorf("firjob %s: exit code %d, stderr %q", command, got.code, got.stderr)
 		}

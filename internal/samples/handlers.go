@@ -1,4 +1,5 @@
-package main
+// Package samples holds handlers to try things out with.
+package samples
 
 import (
 	"context"
@@ -10,9 +11,9 @@ import (
 	"github.com/firjob/firjob/worker"
 )
 
-// sampleHandlers are what firjob worker can run. None touches anything but its
+// Handlers are what firjob worker can run. None touches anything but its
 // own task.
-func sampleHandlers() map[string]worker.Handler {
+func Handlers() map[string]worker.Handler {
 	return map[string]worker.Handler{
 		"noop":     func(context.Context, *worker.Task) error { return nil },
 		"fail":     func(context.Context, *worker.Task) error { return errors.New("this handler always fails") },
@@ -38,11 +39,11 @@ func sleepFor(ctx context.Context, t *worker.Task) error {
 	if err := t.Params(&params); err != nil {
 		return err
 	}
-	return pause(ctx, params.For.Std())
+	return Pause(ctx, params.For.Std())
 }
 
-// pause waits, and returns why ctx has ended if it does so before.
-func pause(ctx context.Context, d time.Duration) error {
+// Pause waits, and returns why ctx has ended if it does so before.
+func Pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -65,7 +66,7 @@ func steps(ctx context.Context, t *worker.Task) error {
 	for step := range params.Steps {
 		t.Progress(100*step/params.Steps, fmt.Sprintf("step %d of %d", step+1, params.Steps))
 		t.Log().Info("a step", "step", step+1, "of", params.Steps)
-		if err := pause(ctx, params.Every.Std()); err != nil {
+		if err := Pause(ctx, params.Every.Std()); err != nil {
 			return err
 		}
 	}

@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"context"
@@ -14,11 +14,11 @@ import (
 // times a second under load. This takes some 30 MB more then; tidy gives it back.
 const gcPercent = 400
 
-// collectSeldom sets gcPercent and, until ctx ends, gives back what a burst has
+// CollectSeldom sets gcPercent and, until ctx ends, gives back what a burst has
 // left; neither if the operator has set GOGC. GOMEMLIMIT, if it is set, bounds the
 // heap in either case.
-func (p *process) collectSeldom(ctx context.Context) {
-	if p.env("GOGC") != "" {
+func CollectSeldom(ctx context.Context, env func(string) string) {
+	if env("GOGC") != "" {
 		return
 	}
 	debug.SetGCPercent(gcPercent)

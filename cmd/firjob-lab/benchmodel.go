@@ -47,8 +47,8 @@ func (modelCmd) Help() string {
 	return "Starts nothing: it multiplies the load by what one execution was measured to cost, and divides by the\n" +
 		"machines. Measure your own first; the limits of Postgres's machine are assumptions, give yours.\n" +
 		"docs/scaling.md says what the numbers mean.\n\nExamples:\n" +
-		"  firjob bench model --rate 100k --jobs 10M --retention 5d\n" +
-		"  firjob bench throughput -o json | firjob bench model --rate 100k --jobs 10M --input -"
+		"  firjob-lab bench model --rate 100k --jobs 10M --retention 5d\n" +
+		"  firjob-lab bench throughput -o json | firjob-lab bench model --rate 100k --jobs 10M --input -"
 }
 
 // Run makes the plan and prints it.
@@ -65,7 +65,7 @@ func (c *modelCmd) Run(p *process, out *output) error {
 	if err != nil {
 		return fmt.Errorf("write the plan: %w", err)
 	}
-	return show(out, answer, func(out *output, _ json.RawMessage) { showPlan(out, plan) })
+	return out.show(answer, func(out *output) { showPlan(out, plan) })
 }
 
 func (c *modelCmd) costs(p *process) (capacity.Costs, error) {

@@ -18,7 +18,7 @@ type herdCmd struct {
 func (herdCmd) Help() string {
 	return "Makes the jobs by batches through the API and shows, counted from their instant, when the first and the\n" +
 		"last of them has started, and the lateness of other jobs meanwhile. --duration and --warmup do not count here.\n\n" +
-		"Example:\n  firjob bench herd --jobs 100000"
+		"Example:\n  firjob-lab bench herd --jobs 100000"
 }
 
 // Run measures and prints.
@@ -38,7 +38,7 @@ type definitionsCmd struct {
 func (definitionsCmd) Help() string {
 	return "Stores the jobs past the API, their next fires spread over a year, and lets some of them, scattered among\n" +
 		"the others, become due at the rate. What a due job costs is told for --base jobs, for --jobs, and as the\n" +
-		"ratio of the two.\n\nExample:\n  firjob bench definitions --jobs 1000000"
+		"ratio of the two.\n\nExample:\n  firjob-lab bench definitions --jobs 1000000"
 }
 
 // Run measures and prints.
@@ -59,7 +59,7 @@ type benchHistory struct {
 func (benchHistory) Help() string {
 	return "Runs the same load without and with executions of the past, which it stores past the API, then drops the\n" +
 		"oldest day while the load goes on and shows the longest time in which nothing started.\n\n" +
-		"Example:\n  firjob bench history --executions 10000000"
+		"Example:\n  firjob-lab bench history --executions 10000000"
 }
 
 // Run measures and prints.
@@ -81,7 +81,7 @@ type recoveryCmd struct {
 func (recoveryCmd) Help() string {
 	return "Kills executors and servers in turn, as kill -9 does, and starts them again. The recovery of a kill is the\n" +
 		"longest time from it, or from the scheduled instant if that is later, to the start of the handler that\n" +
-		"brought an execution to its end. --duration does not count here.\n\nExample:\n  firjob bench recovery --kills 10"
+		"brought an execution to its end. --duration does not count here.\n\nExample:\n  firjob-lab bench recovery --kills 10"
 }
 
 // Run measures and prints.
@@ -102,7 +102,7 @@ type benchAPICmd struct {
 func (benchAPICmd) Help() string {
 	return "Makes single jobs for --duration, then triggers them one by one for as long, then makes batches of jobs and\n" +
 		"of triggers. Each caller asks one of the servers itself, not through a load balancer.\n" +
-		"Everything that was accepted is looked for in the database.\n\nExample:\n  firjob bench api --callers 16"
+		"Everything that was accepted is looked for in the database.\n\nExample:\n  firjob-lab bench api --callers 16"
 }
 
 // Run measures and prints.
@@ -117,7 +117,7 @@ type idleCmd struct {
 
 // Help says what is measured.
 func (idleCmd) Help() string {
-	return "Example:\n  firjob bench idle --duration 60s --scan-interval 10s --horizon 60s"
+	return "Example:\n  firjob-lab bench idle --duration 60s --scan-interval 10s --horizon 60s"
 }
 
 // Run measures and prints.

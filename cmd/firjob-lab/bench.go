@@ -85,7 +85,7 @@ func measure[C any](ctx context.Context, p *process, c *benchFlags, processes in
 	if err != nil {
 		return err
 	}
-	report.Version = programBuild().text()
+	report.Version = programVersion()
 	if c.Output == "json" {
 		text, err := json.Marshal(report)
 		if err != nil {
@@ -137,7 +137,7 @@ func (throughputCmd) Help() string {
 		"afterwards: recorded once, finished, none lost, doubled or early. A rate is kept up with if 99 % of what\n" +
 		"is due within the span ends within it and the p99 of the lateness is bounded. With max, brief steps find\n" +
 		"the neighbourhood, and steps of the whole --warmup and --duration the rate.\n\n" +
-		"Examples:\n  firjob bench throughput --rate 12000\n  firjob bench throughput --rate max --servers 2 --workers 2"
+		"Examples:\n  firjob-lab bench throughput --rate 12000\n  firjob-lab bench throughput --rate max --servers 2 --workers 2"
 }
 
 // Run measures and prints.
@@ -158,7 +158,7 @@ type latenessCmd struct {
 // Help says what is measured.
 func (latenessCmd) Help() string {
 	return "The handler itself compares its clock with its scheduled time and returns the difference.\n\n" +
-		"Example:\n  firjob bench lateness --rate 1000"
+		"Example:\n  firjob-lab bench lateness --rate 1000"
 }
 
 // Run measures and prints.
