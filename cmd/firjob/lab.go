@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -31,8 +30,8 @@ func (c *labCmd) Run(_ context.Context, command *kong.Context) error {
 		program, err = exec.LookPath(labProgram)
 	}
 	if err != nil {
-		return usageError{errors.New(name + " is a command of firjob-lab, which is not beside firjob and not on the PATH: " +
-			"in the sources, run go run ./cmd/firjob-lab " + name + ", or build it (go build ./cmd/firjob-lab)")}
+		return fmt.Errorf("%[1]s is a command of firjob-lab, which is not beside firjob and not on the PATH: "+
+			"in the sources, run go run ./cmd/firjob-lab %[1]s, or build it (go build ./cmd/firjob-lab)", name)
 	}
 	err = syscall.Exec(program, append([]string{program, name}, c.Args...), os.Environ())
 	return fmt.Errorf("start %s: %w", program, err)

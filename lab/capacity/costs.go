@@ -41,14 +41,14 @@ type measurement struct {
 	} `json:"settings"`
 }
 
-// ReadCosts reads what "firjob bench throughput -o json" has written. source
+// ReadCosts reads what "firjob-lab bench throughput -o json" has written. source
 // names it in the plan. It refuses a measurement that lacks a component, as with
 // stores that the benchmark did not start, and one whose records did not hold.
 func ReadCosts(r io.Reader, source string) (Costs, error) {
 	dec := json.NewDecoder(r)
 	var m measurement
 	if err := dec.Decode(&m); err != nil {
-		return Costs{}, fmt.Errorf("%s does not hold what \"firjob bench throughput -o json\" writes: %w", source, err)
+		return Costs{}, fmt.Errorf("%s does not hold what \"firjob-lab bench throughput -o json\" writes: %w", source, err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return Costs{}, fmt.Errorf("%s holds more than one measurement", source)

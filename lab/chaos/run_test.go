@@ -23,7 +23,7 @@ func binary(t *testing.T) string {
 }
 
 // Every kind of harm that takes little time, on a cluster under a small load. The
-// command "firjob chaos" does the same for longer, and on other topologies.
+// command "firjob-lab chaos" does the same for longer, and on other topologies.
 func TestAClusterKeepsItsPromisesUnderFaults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes more than a minute")

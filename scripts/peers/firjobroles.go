@@ -44,15 +44,15 @@ func firjobWorker(ctx context.Context, _ []string) error {
 	return w.Run(ctx)
 }
 
-// buildFirjob builds the program from the tree around this module, with the
+// buildFirjob builds firjob-lab, which has the server and the benchmarks, from the tree around this module, with the
 // versions that its own module names.
 func buildFirjob(ctx context.Context, dir string) (string, error) {
 	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/firjob/firjob").Output()
 	if err != nil {
 		return "", fmt.Errorf("find the tree of fir-job (run this in its folder, or give -firjob): %w", err)
 	}
-	program := filepath.Join(dir, "firjob")
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", program, "./cmd/firjob")
+	program := filepath.Join(dir, "firjob-lab")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", program, "./cmd/firjob-lab")
 	cmd.Dir = string(root[:len(root)-1])
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build fir-job: %w\n%s", err, out)
