@@ -59,8 +59,8 @@ var mayImport = map[string][]string{
 var testsMayImport = []string{"internal/localstack", "internal/localstack/stacktest", "internal/cluster"}
 
 // testsOf is what the tests of one folder may import beyond that: those of whole
-// clusters let the checker read what executors saw.
-var testsOf = map[string][]string{"internal/cluster": {"lab/checker"}}
+// clusters let the checker read what executors saw, and cut connections.
+var testsOf = map[string][]string{"internal/cluster": {"lab/chaos", "lab/checker"}}
 
 // livesIn says which folders may import a library. Tests may import any.
 var livesIn = map[string][]string{
