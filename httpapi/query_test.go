@@ -17,7 +17,7 @@ func TestFaultsOfQueryParameters(t *testing.T) {
 		"/apps?sort=name":             {"query.sort", "name", "is not a known parameter; there are page_size, page_token, q"},
 		"/apps?sort=name&sort=id":     {"query.sort", []any{"name", "id"}, "is not a known parameter; there are page_size, page_token, q"},
 		"/apps?sort":                  {"query.sort", "", "is not a known parameter; there are page_size, page_token, q"},
-		"/apps/billing?expand=all":          {"query.expand", "all", "is not a known parameter; there are none"},
+		"/apps/billing?expand=all":    {"query.expand", "all", "is not a known parameter; there are none"},
 		"/apps?page_size=501":         {"query.page_size", 501.0, "must be at most 500"},
 		"/apps?page_size=0":           {"query.page_size", 0.0, "must be at least 1"},
 		"/apps?page_size=many":        {"query.page_size", "many", "must be a whole number such as 5"},
