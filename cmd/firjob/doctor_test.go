@@ -57,15 +57,21 @@ func listensAs(t *testing.T, status int) string {
 	return s.Listener.Addr().String()
 }
 
-// nobodyListens returns an address at which nobody is.
+// nobodyListens returns an address that refuses connections until the test ends:
+// its port is the client's end of a connection, so that no other test gets it.
 func nobodyListens(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Cleanup(func() { _ = l.Close() })
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c.LocalAddr().String()
 }
 
 // executorsAt answers with live executors at the addresses, and with the mark

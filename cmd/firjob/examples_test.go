@@ -99,6 +99,7 @@ func exampleArgs(line string) []string {
 	if _, after, piped := strings.Cut(line, " | "); piped {
 		line = after
 	}
+	line, _, _ = strings.Cut(line, " > ")
 	words := shellWords(line)
 	for len(words) > 0 && strings.HasPrefix(words[0], "FIRJOB_") { // a variable that is set before the command
 		words = words[1:]

@@ -61,8 +61,11 @@ func (a *api) JobChanged(_ context.Context, ids ...firjob.JobID)          { a.te
 func (a *api) Announce(_ context.Context, due ...firjob.Due)              { a.tell("due", len(due)) }
 func (a *api) Cancel(_ context.Context, _ string, l ...firjob.AttemptRef) { a.tell("cancel", len(l)) }
 func (a *api) ExecutorMarked(context.Context, firjob.Mark)                { a.tell("mark", 1) }
-func (a *api) Horizon() time.Duration                                     { return time.Minute }
-func (a *api) Retention() time.Duration                                   { return 30 * 24 * time.Hour }
+func (a *api) Executors(context.Context, string, firjob.ExecutorFilter) ([]firjob.ExecutorView, error) {
+	return nil, nil
+}
+func (a *api) Horizon() time.Duration   { return time.Minute }
+func (a *api) Retention() time.Duration { return 30 * 24 * time.Hour }
 
 // call sends a request, for whatever version there is, and returns the answer.
 // headers are pairs of name and value.
