@@ -3,6 +3,7 @@ package redisq_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -295,9 +296,18 @@ func replicaLines(t *testing.T, h harness) {
 	}
 	killed, slow := hold("killed"), hold("slow")
 	defer slow()
-	for _, replica := range []string{"killed", "slow", "without"} {
+	beats := func(replica string) (open bool) {
 		_, _, _, err := h.BeatReplica(ctx, replica, time.Minute, time.Second)
 		must(t, err)
+		score, err := h.raw.ZScore(ctx, h.key("replicas"), replica).Result()
+		must(t, err)
+		return score != math.Trunc(score)
+	}
+	for _, replica := range []string{"killed", "slow"} { // a client may connect again meanwhile
+		await(t, "a beat of "+replica+" with its line open", func() bool { return beats(replica) })
+	}
+	if beats("without") {
+		t.Error("a beat without a line counts as one with a line")
 	}
 	defer hold("without")() // after its latest beat
 	killed()
