@@ -79,17 +79,6 @@ const (
 	MaxAppPerSecond = 1_000_000
 )
 
-// Validate returns what is wrong with limits that somebody wrote, nil if nothing
-// is.
-func (l AppLimits) Validate() []FieldError {
-	var f faults
-	f.count("max_running", l.MaxRunning, 0, MaxAppRunning)
-	if !(l.MaxPerSecond >= 0 && l.MaxPerSecond <= MaxAppPerSecond) {
-		f.add("max_per_second", l.MaxPerSecond, "must be 0 (no limit) to %d", MaxAppPerSecond)
-	}
-	return f
-}
-
 // Limited reports whether there is any limit.
 func (l AppLimits) Limited() bool { return l.MaxRunning > 0 || l.MaxPerSecond > 0 }
 

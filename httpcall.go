@@ -1,5 +1,7 @@
 package firjob
 
+import "time"
+
 // Headers that each HTTP call carries: the execution's id, which is also the
 // idempotency key, the attempt's token and its number.
 const (
@@ -22,3 +24,14 @@ type HTTPCall struct {
 	Timeout Duration          `json:"timeout"`          // of the request; 30 s by default. The job's timeout may end it before
 	Sign    bool              `json:"sign"`             // with the app's key, as triggers are
 }
+
+// Limits of an HTTP call.
+const (
+	MaxURL             = 2000 // bytes
+	MaxHeaders         = 50
+	MaxHeaderValue     = 4000 // bytes
+	MaxCallBody        = MaxParams
+	MaxExpect          = 50
+	MaxCallTimeout     = time.Hour
+	DefaultCallTimeout = 30 * time.Second
+)

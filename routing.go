@@ -71,14 +71,6 @@ func ExecutorStates() []ExecutorState {
 	return []ExecutorState{ExecutorActive, ExecutorCordoned, ExecutorDraining}
 }
 
-// ValidateExecutorState returns what is wrong with the state of an executor;
-// field is its path.
-func ValidateExecutorState(field string, state ExecutorState) []FieldError {
-	var f faults
-	oneOf(&f, field, state, ExecutorStates()...)
-	return f
-}
-
 // Selects reports whether the filter selects an executor.
 func (f ExecutorFilter) Selects(v ExecutorView) bool {
 	return (f.State == "" || f.State == v.Counts) && v.Fits(f.Labels)

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/naming"
+	"github.com/firjob/firjob/internal/validate"
 )
 
 func (s *server) routeApps() {
@@ -76,7 +78,7 @@ func (s *server) appOf(body json.RawMessage) (name, secret string, err error) {
 	f := &faults{}
 	in := decode[appInput](s, body, f)
 	set(&name, in.Name)
-	f.also(firjob.ValidateAppName(name))
+	f.also(naming.App(name))
 	if in.Secret == nil {
 		secret = newSecret()
 		return name, secret, f.err()
@@ -174,6 +176,6 @@ func (s *server) patchLimits(limits *firjob.AppLimits, patch json.RawMessage) er
 	}
 	put(&limits.MaxRunning, in.MaxRunning)
 	put(&limits.MaxPerSecond, in.MaxPerSecond)
-	f.also(limits.Validate())
+	f.also(validate.AppLimits(*limits))
 	return f.err()
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/jsontext"
+	"github.com/firjob/firjob/internal/validate"
 )
 
 func (s *server) routeBackfills() {
@@ -95,10 +97,10 @@ func (s *server) backfillJob(ctx context.Context, in *jobRequest) (*created[back
 	r := decode[backfillInput](s, body, f).request(firjob.JobID(in.ID), f)
 	retention := s.Scheduler.Retention()
 	if len(f.list) > 0 {
-		f.also(r.Validate(time.Now(), retention)) // else the store does, by its clock
+		f.also(validate.Backfill(r, time.Now(), retention)) // else the store does, by its clock
 		return nil, f.err()
 	}
-	r.Params = firjob.ShortestJSON(r.Params)
+	r.Params = jsontext.Shortest(r.Params)
 	b, followed, err := s.Store.CreateBackfill(ctx, r, retention)
 	if err != nil {
 		return nil, fmt.Errorf("backfill job %d: %w", in.ID, err)
@@ -127,7 +129,7 @@ func (in backfillInput) request(job firjob.JobID, f *faults) firjob.BackfillRequ
 	if string(in.Params) != "null" {
 		r.Params = in.Params
 	}
-	f.also(firjob.ValidateParams(r.Params))
+	f.also(validate.Params(r.Params))
 	return r
 }
 

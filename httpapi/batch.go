@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/validate"
 )
 
 // maxItems bounds a batch.
@@ -95,7 +96,7 @@ func (s *server) createJobs(ctx context.Context, in *struct {
 	for i, raw := range items {
 		f := &faults{}
 		job := decode[jobInput](s, raw, f).job(f)
-		f.also(job.Validate(time.Now()))
+		f.also(validate.Job(job, time.Now()))
 		if err := f.err(); err != nil {
 			b.fail(i, err)
 			continue

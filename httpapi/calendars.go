@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/validate"
 )
 
 func (s *server) routeCalendars() {
@@ -153,7 +154,7 @@ func (s *server) createCalendar(ctx context.Context, in *struct{ RawBody []byte 
 	}
 	f := &faults{}
 	c := decode[calendarInput](s, body, f).calendar()
-	f.also(c.Validate())
+	f.also(validate.Calendar(c))
 	if err := f.err(); err != nil {
 		return nil, err
 	}

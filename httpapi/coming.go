@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/timetable"
 )
 
 // coming returns the first fire of j after now, zero if there is none or it is
@@ -36,7 +37,7 @@ func coming(j firjob.Job, now time.Time) time.Time {
 // comingFrom asks the timetable. A job that was stored has one; should it not
 // any more, because a zone left the zone database, nothing is known to come.
 func comingFrom(j firjob.Job, anchor, now time.Time) time.Time {
-	timetable, err := j.Timetable(anchor)
+	timetable, err := timetable.Of(j, anchor)
 	if err != nil {
 		return time.Time{}
 	}

@@ -5,6 +5,9 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/jsontext"
+	"github.com/firjob/firjob/internal/naming"
+	"github.com/firjob/firjob/internal/validate"
 )
 
 // Bounds of what an executor says of itself. The numbers are stored in 32 bits.
@@ -22,8 +25,8 @@ func faultsOfBeat(b firjob.Beat, now time.Time) []firjob.FieldError {
 	if len(b.Version) > firjob.MaxName || !printable(b.Version) {
 		f.add("version", nil, fmt.Sprintf("must have at most %d bytes, all printable", firjob.MaxName))
 	}
-	f.list = append(f.list, firjob.ValidateExecutorState("state", b.State)...)
-	f.list = append(f.list, firjob.ValidateLabels("labels", b.Labels)...)
+	f.list = append(f.list, validate.ExecutorState("state", b.State)...)
+	f.list = append(f.list, naming.Labels("labels", b.Labels)...)
 	if at := b.StartedAt; !at.IsZero() && (at.UTC().Year() < 2000 || at.After(now.Add(24*time.Hour))) {
 		f.add("started_at", at, "must lie between the year 2000 and tomorrow; is the executor's clock right?")
 	}
@@ -73,7 +76,7 @@ func (f *faults) items(field string, i int, list []firjob.FieldError) {
 }
 
 func faultsOfSender(address, incarnation string) []firjob.FieldError {
-	list := firjob.ValidateAddress(address)
+	list := naming.Address(address)
 	if incarnation == "" || len(incarnation) > maxIncarnation || !printable(incarnation) {
 		list = append(list, firjob.FieldError{Field: "incarnation", Value: incarnation, Message: fmt.Sprintf("must have 1 to %d bytes, all printable", maxIncarnation)})
 	}
@@ -87,7 +90,7 @@ func faultsOfResult(r firjob.Result) (list []firjob.FieldError) {
 	default:
 		list = append(list, firjob.FieldError{Field: "outcome", Value: string(r.Outcome), Message: "must be succeeded, failed, timed_out or cancelled"})
 	}
-	if err := firjob.CheckJSON(r.Result, firjob.MaxResult); err != nil {
+	if err := jsontext.Check(r.Result, firjob.MaxResult); err != nil {
 		list = append(list, firjob.FieldError{Field: "result", Message: err.Error()})
 	}
 	return list

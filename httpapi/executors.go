@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/naming"
+	"github.com/firjob/firjob/internal/validate"
 )
 
 func (s *server) routeAppExecutors() {
@@ -131,7 +133,7 @@ func (s *server) markOf(in *stateRequest) (firjob.Mark, error) {
 	if err != nil {
 		return mark, err
 	}
-	for _, fault := range firjob.ValidateAddress(in.Address) {
+	for _, fault := range naming.Address(in.Address) {
 		return mark, faulty("path.address", in.Address, fault.Message)
 	}
 	f := &faults{}
@@ -139,7 +141,7 @@ func (s *server) markOf(in *stateRequest) (firjob.Mark, error) {
 	var state string
 	set(&state, input.State)
 	mark.State = firjob.ExecutorState(state)
-	f.also(firjob.ValidateExecutorState("state", mark.State))
+	f.also(validate.ExecutorState("state", mark.State))
 	set(&mark.Reason, input.Reason)
 	if len(mark.Reason) > firjob.MaxName || !printable(mark.Reason) {
 		f.add("reason", nil, fmt.Sprintf("must have at most %d bytes, all printable", firjob.MaxName))

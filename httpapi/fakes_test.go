@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/timetable"
 )
 
 // memory is a Store that keeps everything in memory. It knows just enough of the
@@ -98,7 +99,7 @@ func (m *memory) CreateJob(_ context.Context, j firjob.Job) (firjob.Job, error) 
 		}
 		j.Calendars = append(j.Calendars, *c)
 	}
-	next, err := j.FirstFire(someday, someday)
+	next, err := timetable.FirstFire(j, someday, someday)
 	if err != nil {
 		return j, err
 	}
@@ -167,7 +168,7 @@ func (m *memory) UpdateJob(_ context.Context, id firjob.JobID, change func(now t
 	if err := change(now, &j); err != nil {
 		return firjob.Job{}, firjob.Followed{}, err
 	}
-	next, err := j.FireAfterEdit(old, now, someday)
+	next, err := timetable.FireAfterEdit(j, old, now, someday)
 	if err != nil {
 		return firjob.Job{}, firjob.Followed{}, err
 	}

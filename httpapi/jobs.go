@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/validate"
 )
 
 // jobNumber is a job's number as a parameter; huma would cut a larger one to
@@ -79,7 +80,7 @@ func (s *server) createJob(ctx context.Context, in *struct{ RawBody []byte }) (*
 	}
 	f := &faults{}
 	job := decode[jobInput](s, body, f).job(f)
-	f.also(job.Validate(time.Now()))
+	f.also(validate.Job(job, time.Now()))
 	if err := s.withUnknownApp(ctx, f, job.App).err(); err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/codec"
+	"github.com/firjob/firjob/internal/jsontext"
 )
 
 // Names of the security schemes in the OpenAPI document.
@@ -90,7 +91,7 @@ func (s *server) describeExecutors(doc *huma.OpenAPI) {
 		summary: "Say that an executor lives and what it holds", request: beat, reply: reply})
 	s.describe(doc, wireOperation{id: "executor-callback", path: firjob.PathCallback, summary: "Report results",
 		description: fmt.Sprintf("Answers after the commit. Up to %d results, each nested %d levels at most; a faulty one refuses the batch. "+
-			"409, with the same body, if a result was stale or unknown: the others are recorded all the same.", firjob.MaxBatch, firjob.MaxDepth),
+			"409, with the same body, if a result was stale or unknown: the others are recorded all the same.", firjob.MaxBatch, jsontext.MaxDepth),
 		request: reflect.TypeFor[firjob.Callback](), reply: reflect.TypeFor[firjob.CallbackReply](),
 		also: []int{http.StatusConflict}, compact: true})
 	s.describe(doc, wireOperation{id: "executor-start", path: firjob.PathStart, summary: "Ask which attempts of exclusive jobs may begin",

@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/validate"
 )
 
 // jobPatch is a jobInput of which any part may be left out. It exists for the
@@ -64,7 +65,7 @@ func (s *server) patched(j firjob.Job, patch json.RawMessage, now time.Time) (fi
 	if !to.Enabled {
 		to.PausedReason = j.PausedReason
 	}
-	f.also(firjob.NewFaults(j.Validate(now), to.Validate(now)))
+	f.also(validate.NewFaults(validate.Job(j, now), validate.Job(to, now)))
 	f.unchanged("app", j.App, to.App, "make a new job")
 	return to, f.err()
 }
@@ -80,7 +81,7 @@ func (s *server) patchedCalendar(c firjob.Calendar, patch json.RawMessage) (firj
 	}
 	to := fill[calendarInput](whole, f).calendar()
 	to.Version, to.CreatedAt, to.UpdatedAt = c.Version, c.CreatedAt, c.UpdatedAt
-	f.also(firjob.NewFaults(c.Validate(), to.Validate()))
+	f.also(validate.NewFaults(validate.Calendar(c), validate.Calendar(to)))
 	f.unchanged("name", c.Name, to.Name, "make a new calendar")
 	return to, f.err()
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/jsontext"
 )
 
 // report stores what running handlers say of themselves. One fault refuses the
@@ -76,10 +77,10 @@ func faultsOfLine(line firjob.LogLine) []firjob.FieldError {
 	if new(slog.Level).UnmarshalText([]byte(line.Level)) != nil {
 		f.add("level", line.Level, "must be DEBUG, INFO, WARN or ERROR, or a form in between such as INFO+2")
 	}
-	if size := len(line.Text) + firjob.JSONSize(line.Attrs, firjob.MaxLogLine-len(line.Text)); size > firjob.MaxLogLine {
+	if size := len(line.Text) + jsontext.Size(line.Attrs, firjob.MaxLogLine-len(line.Text)); size > firjob.MaxLogLine {
 		f.add("text", nil, fmt.Sprintf("has, with its attributes, %d bytes, more than %d", size, firjob.MaxLogLine))
 	}
-	if err := firjob.CheckJSON(line.Attrs, firjob.MaxLogLine); err != nil {
+	if err := jsontext.Check(line.Attrs, firjob.MaxLogLine); err != nil {
 		f.add("attrs", nil, err.Error())
 	} else if len(line.Attrs) > 0 && !hasType(json.RawMessage(line.Attrs), huma.TypeObject) {
 		f.add("attrs", nil, "must be an object")

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/timetable"
+	"github.com/firjob/firjob/internal/validate"
 )
 
 // Bounds of how many fires are foretold at once.
@@ -50,7 +52,7 @@ func (s *server) preview(ctx context.Context, in *struct{ RawBody []byte }) (*an
 	if err != nil {
 		return nil, err
 	}
-	timetable, err := asked.job.Timetable(asked.from)
+	timetable, err := timetable.Of(asked.job, asked.from)
 	if err != nil {
 		return nil, faulty("body.schedule", nil, err.Error())
 	}
@@ -81,7 +83,7 @@ func (s *server) previewOf(ctx context.Context, body json.RawMessage, now time.T
 	if in.Schedule != nil {
 		p.job.Schedule = in.Schedule.schedule("schedule.", f)
 	}
-	f.also(p.job.Schedule.Validate(earlier(now, p.from))) // of years that are over, the fires may be asked for
+	f.also(validate.Schedule(p.job.Schedule, earlier(now, p.from))) // of years that are over, the fires may be asked for
 	set(&p.job.App, in.App)
 	set(&p.job.Name, in.Name)
 	put(&p.count, in.Count)
@@ -124,7 +126,7 @@ func (s *server) nextFires(ctx context.Context, in *nextQuery) (*answer[nextBody
 	if !job.Enabled {
 		return out, nil
 	}
-	timetable, err := job.Timetable(anchor)
+	timetable, err := timetable.Of(job, anchor)
 	if err != nil {
 		return nil, fmt.Errorf("compile the schedule of job %d: %w", in.ID, err)
 	}
@@ -137,7 +139,7 @@ func (s *server) nextFires(ctx context.Context, in *nextQuery) (*answer[nextBody
 }
 
 // fires returns up to n fires after now.
-func fires(t *firjob.Timetable, now time.Time, n int) []instant {
+func fires(t *timetable.Timetable, now time.Time, n int) []instant {
 	list := []instant{}
 	for at := t.Next(now); !at.IsZero() && len(list) < n; at = t.Next(at) {
 		list = append(list, instant(at))

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/jsontext"
+	"github.com/firjob/firjob/internal/validate"
 )
 
 // pastSlack is how far the "at" of a trigger may lie in the past: it forgives a
@@ -63,7 +65,7 @@ func (s *server) triggerOf(job firjob.JobID, input triggerInput, f *faults) firj
 	if string(input.Params) != "null" {
 		t.Params = input.Params
 	}
-	f.also(firjob.ValidateParams(t.Params))
+	f.also(validate.Params(t.Params))
 	if input.At != nil && input.Delay != nil {
 		f.add("delay", *input.Delay, "contradicts \"at\": give one of the two")
 	}
@@ -78,7 +80,7 @@ func (s *server) triggerOf(job firjob.JobID, input triggerInput, f *faults) firj
 	}
 	t.Delay = f.delay(input.Delay)
 	if len(f.list) == 0 {
-		t.Params = firjob.ShortestJSON(t.Params) // a repeat is the same request however it is spelled
+		t.Params = jsontext.Shortest(t.Params) // a repeat is the same request however it is spelled
 	}
 	return t
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/timetable"
 )
 
 // warner finds what a reader may get wrong about jobs. It asks for the executors of
@@ -23,7 +24,7 @@ func (s *server) warner(now time.Time) *warner {
 // of returns the warnings of a stored job, nil if there is none.
 func (w *warner) of(ctx context.Context, j firjob.Job) []string {
 	var list []string
-	timetable, err := j.Timetable(anchorOf(j, w.now))
+	timetable, err := timetable.Of(j, anchorOf(j, w.now))
 	if err != nil {
 		list = append(list, "it fires no more: "+err.Error())
 	} else {

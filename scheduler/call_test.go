@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/jsontext"
 	"github.com/firjob/firjob/scheduler/outbound"
 )
 
@@ -168,7 +169,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 	judge(&result, firjob.HTTPCall{}, outbound.Response{Status: 500, Body: []byte(strings.Repeat("[", 1000) + strings.Repeat("]", 1000)),
 		Header: http.Header{"Content-Type": {"application/json"}}}, now)
-	if err := firjob.CheckJSON(result.Result, firjob.MaxResult); err != nil {
+	if err := jsontext.Check(result.Result, firjob.MaxResult); err != nil {
 		t.Errorf("a body that is nested deeply makes a result that %v", err)
 	}
 }

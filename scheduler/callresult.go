@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/jsontext"
 	"github.com/firjob/firjob/scheduler/outbound"
 )
 
@@ -78,7 +79,7 @@ func resultOf(r outbound.Response) json.RawMessage {
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if json.Valid(r.Body) && (kind == "application/json" || strings.HasSuffix(kind, "+json")) {
 		out.Body = json.RawMessage(r.Body)
-		if text, err := json.Marshal(out); err == nil && firjob.CheckJSON(text, firjob.MaxResult) == nil {
+		if text, err := json.Marshal(out); err == nil && jsontext.Check(text, firjob.MaxResult) == nil {
 			return text
 		}
 	}

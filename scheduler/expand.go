@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/timetable"
 )
 
 // maxFires bounds the fires to come of one job that one transaction records. A
@@ -19,7 +20,7 @@ const maxCounted = 10_000
 // are what the timetable names: calendars and window are observed, and a fire
 // that jitter has put off is late from the instant to which it was.
 type expansion struct {
-	times   *firjob.Timetable
+	times   *timetable.Timetable
 	now     time.Time
 	until   time.Time // the horizon
 	misfire firjob.Misfire
@@ -121,6 +122,6 @@ func (e expansion) planDelay(job firjob.Job, next time.Time) (firjob.Plan, error
 	if !next.Before(e.deadline()) || e.misfire.Policy != firjob.MisfireSkip {
 		return firjob.Plan{Fires: []time.Time{next}}, nil
 	}
-	after, err := job.DelayedFire(e.now, e.now)
+	after, err := timetable.DelayedFire(job, e.now, e.now)
 	return firjob.Plan{Missed: e.missedRange(next, next.Add(time.Nanosecond)), Next: after}, err
 }

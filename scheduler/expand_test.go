@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/timetable"
 )
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -22,9 +23,9 @@ func at(seconds ...int) []time.Time {
 	return times
 }
 
-func everyTen(t testing.TB) *firjob.Timetable {
+func everyTen(t testing.TB) *timetable.Timetable {
 	t.Helper()
-	times, err := firjob.Schedule{Kind: firjob.ScheduleEvery, Interval: firjob.Duration(10 * time.Second)}.Timetable(firjob.TimetableOptions{Anchor: noon.Add(-720 * time.Hour)})
+	times, err := timetable.New(firjob.Schedule{Kind: firjob.ScheduleEvery, Interval: firjob.Duration(10 * time.Second)}, timetable.Options{Anchor: noon.Add(-720 * time.Hour)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,8 +132,9 @@ func TestReasonsOfMissedRanges(t *testing.T) {
 func TestExpansionEnds(t *testing.T) {
 	t.Parallel()
 	end := noon.Add(25 * time.Second)
-	times, err := firjob.Schedule{Kind: firjob.ScheduleEvery, Interval: firjob.Duration(10 * time.Second), EndAt: &end}.
-		Timetable(firjob.TimetableOptions{Anchor: noon.Add(-24 * time.Hour)})
+	times, err := timetable.New(
+		firjob.Schedule{Kind: firjob.ScheduleEvery, Interval: firjob.Duration(10 * time.Second), EndAt: &end},
+		timetable.Options{Anchor: noon.Add(-24 * time.Hour)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +161,7 @@ func TestExpansionEnds(t *testing.T) {
 
 func TestAYearOfBacklogIsCheap(t *testing.T) {
 	t.Parallel()
-	times, err := firjob.Schedule{Kind: firjob.ScheduleCron, Expr: "* * * * * *", Timezone: "UTC"}.Timetable(firjob.TimetableOptions{Anchor: noon})
+	times, err := timetable.New(firjob.Schedule{Kind: firjob.ScheduleCron, Expr: "* * * * * *", Timezone: "UTC"}, timetable.Options{Anchor: noon})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +232,7 @@ func checkLate(t *rapid.T, e expansion, plan firjob.Plan, fires []time.Time) {
 }
 
 // drawTimetable draws a schedule with a window, a calendar and jitter.
-func drawTimetable(t *rapid.T) *firjob.Timetable {
+func drawTimetable(t *rapid.T) *timetable.Timetable {
 	seconds := func(n int) firjob.Duration { return firjob.Duration(n) * firjob.Duration(time.Second) }
 	s := firjob.Schedule{Kind: firjob.ScheduleEvery, Interval: seconds(rapid.IntRange(2, 200).Draw(t, "interval"))}
 	if rapid.Bool().Draw(t, "cron") {
@@ -244,14 +246,14 @@ func drawTimetable(t *rapid.T) *firjob.Timetable {
 	if rapid.Bool().Draw(t, "starts") {
 		s.StartAt = new(noon.Add(-time.Duration(rapid.IntRange(1, 6000).Draw(t, "start")) * time.Second))
 	}
-	o := firjob.TimetableOptions{Anchor: noon.Add(-24 * time.Hour), Seed: rapid.Uint64().Draw(t, "seed")}
+	o := timetable.Options{Anchor: noon.Add(-24 * time.Hour), Seed: rapid.Uint64().Draw(t, "seed")}
 	if rapid.Bool().Draw(t, "has calendar") {
 		s.Calendars = []string{"quiet"}
 		o.Calendars = []firjob.Calendar{{Name: "quiet", Version: 1,
 			Mode:  rapid.SampledFrom([]firjob.CalendarMode{firjob.CalendarExclude, firjob.CalendarInclude}).Draw(t, "mode"),
 			Hours: []firjob.HourRange{{From: "11:20", Until: rapid.SampledFrom([]string{"11:40", "11:59", "12:01"}).Draw(t, "until")}}}}
 	}
-	times, err := s.Timetable(o)
+	times, err := timetable.New(s, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,8 +8,11 @@ import (
 	"slices"
 	"time"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/timetable"
+	"github.com/firjob/firjob/internal/validate"
 )
 
 // A backfill is a row that says which fires are to be run and how far that has
@@ -68,7 +71,7 @@ func (db *DB) CreateBackfill(ctx context.Context, r firjob.BackfillRequest, rete
 		if err != nil {
 			return jobError("read the job", r.Job, err)
 		}
-		faults := r.Validate(job.now, retention)
+		faults := validate.Backfill(r, job.now, retention)
 		if why := job.Backfillable(); why != "" {
 			faults = append(faults, firjob.FieldError{Field: "path.id", Value: r.Job, Message: why})
 		}
@@ -88,11 +91,11 @@ func (db *DB) CreateBackfill(ctx context.Context, r firjob.BackfillRequest, rete
 }
 
 func storeBackfill(ctx context.Context, tx pgx.Tx, job jobRow, r firjob.BackfillRequest) (row backfillRow, err error) {
-	times, err := job.Timetable(job.anchor)
+	times, err := timetable.Of(job.Job, job.anchor)
 	if err != nil {
 		return row, err
 	}
-	n, first, last, err := r.Count(times)
+	n, first, last, err := timetable.CountFires(r, times)
 	if err != nil {
 		return row, err
 	}
@@ -211,11 +214,11 @@ func (b *backfillRow) next(ctx context.Context, tx pgx.Tx, n int) ([]time.Time, 
 	if err := fillCalendars(ctx, tx, jobs); err != nil {
 		return nil, err
 	}
-	times, err := jobs[0].Timetable(b.frozen.Anchor)
+	times, err := timetable.Of(jobs[0].Job, b.frozen.Anchor)
 	if err != nil {
 		return nil, fmt.Errorf("compile the timetable of backfill %d: %w", b.ID, err)
 	}
-	return b.Next(times, b.cursor, n), nil
+	return timetable.NextFires(b.BackfillRequest, times, b.cursor, n), nil
 }
 
 // save stores how far the backfill has come.

@@ -7,8 +7,11 @@ import (
 	"slices"
 	"time"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/timetable"
+	"github.com/firjob/firjob/internal/validate"
 )
 
 // errNotAll rolls a batch back that is to be stored as a whole.
@@ -90,13 +93,13 @@ func (n *newJobs) ready(job *firjob.Job) (err error) {
 	var faults []firjob.FieldError
 	for i, p := range parentsOf(job.Parents) {
 		if !n.parents[p.Job] {
-			faults = append(faults, firjob.FieldError{Field: firjob.ParentField(i) + ".job", Value: p.Job, Message: "is not a known job"})
+			faults = append(faults, firjob.FieldError{Field: validate.ParentField(i) + ".job", Value: p.Job, Message: "is not a known job"})
 		}
 	}
 	if err := firjob.Invalid(faults); err != nil {
 		return err
 	}
-	next, err := job.FirstFire(n.now, n.now)
+	next, err := timetable.FirstFire(*job, n.now, n.now)
 	if err != nil {
 		return firjob.Invalid([]firjob.FieldError{{Field: "schedule", Message: err.Error()}})
 	}

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/timetable"
 	"github.com/firjob/firjob/storage"
 )
 
@@ -103,7 +104,7 @@ func (s *store) checkSchedule(f storage.Firing, part int) {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		if next, err := j.FirstFire(anchor, anchor); err == nil && j.NextFireAt != nil && !next.Equal(*j.NextFireAt) {
+		if next, err := timetable.FirstFire(j, anchor, anchor); err == nil && j.NextFireAt != nil && !next.Equal(*j.NextFireAt) {
 			s.t.Errorf("the first fire of job %d is %v by its schedule and stored as %v", j.ID, next, j.NextFireAt)
 		}
 		if j.NextFireAt == nil || j.NextFireAt.Before(f.Start) || j.NextFireAt.After(f.At(f.Count)) {

@@ -8,8 +8,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/timetable"
 )
 
 // CreateCalendar stores a calendar. CodeConflict if the name is taken. One that
@@ -234,7 +236,7 @@ func followCalendar(ctx context.Context, tx pgx.Tx, jobs []jobRow, c firjob.Cale
 				edited.Calendars[i] = c
 			}
 		}
-		at, err := edited.FireAfterEdit(old.Job, old.now.Truncate(time.Millisecond), old.anchor)
+		at, err := timetable.FireAfterEdit(edited, old.Job, old.now.Truncate(time.Millisecond), old.anchor)
 		if err != nil {
 			return firjob.Followed{}, fmt.Errorf("find the next fire of job %d: %w", old.ID, err)
 		}

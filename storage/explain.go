@@ -7,8 +7,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/timetable"
 )
 
 // facts is all that the records say of one instant of a job. The rules that make
@@ -17,7 +19,7 @@ type facts struct {
 	firjob.ExplainRequest
 	now     time.Time
 	job     jobRow
-	times   *firjob.Timetable
+	times   *timetable.Timetable
 	fire    time.Time          // of the timetable, at the instant; zero: none
 	records []firjob.Execution // at the instant, the scheduled one first
 	missed  *firjob.Execution  // the range of missed fires that the instant lies in
@@ -85,7 +87,7 @@ func (db *DB) facts(ctx context.Context, r firjob.ExplainRequest) (*facts, error
 		return nil, err
 	}
 	f := &facts{ExplainRequest: r, now: list[0].now, job: list[0]}
-	if f.times, err = f.job.Timetable(f.job.anchor); err != nil {
+	if f.times, err = timetable.Of(f.job.Job, f.job.anchor); err != nil {
 		return nil, fmt.Errorf("compile the timetable of job %d: %w", r.Job, err)
 	}
 	if next := f.times.Next(r.At.Add(-time.Nanosecond)); next.Before(r.At.Add(r.Precision)) {

@@ -7,8 +7,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/timetable"
 )
 
 // ended is an execution that became final in this transaction.
@@ -99,7 +101,7 @@ func continueDelays(ctx context.Context, tx pgx.Tx, list []ended, followed *firj
 		if open {
 			continue
 		}
-		at, err := j.DelayedFire(ends[j.ID], j.now)
+		at, err := timetable.DelayedFire(j.Job, ends[j.ID], j.now)
 		if err != nil {
 			broken[j.ID] = err // it must not keep the results of others from being recorded
 			continue

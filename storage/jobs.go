@@ -8,8 +8,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/jsontext"
+	"github.com/firjob/firjob/internal/timetable"
 )
 
 // CreateJob stores a job and its first fire (firjob.Job.FirstFire), counted from
@@ -85,7 +88,7 @@ func (e *jobEncoder) columns(j *firjob.Job) ([]any, error) {
 			texts[i] = text(data)
 		}
 	}
-	return []any{j.Name, j.Handler, text(firjob.FitJSON(j.Params, firjob.MaxParams)), string(j.Schedule.Kind), texts[0], string(j.Misfire.Policy),
+	return []any{j.Name, j.Handler, text(jsontext.Fit(j.Params, firjob.MaxParams)), string(j.Schedule.Kind), texts[0], string(j.Misfire.Policy),
 		j.Misfire.Grace.Std().Milliseconds(), string(j.Overlap), string(j.Route), string(j.Delivery),
 		j.Timeout.Std().Milliseconds(), e.retryText, int32(j.Priority), j.Enabled, j.PausedReason, int32(j.Misfire.MaxCatchUp),
 		j.StartDeadline.Std().Milliseconds(), int32(j.MaxRunning), int32(j.QueueLimit), j.ReplaceAfter.Std().Milliseconds(),
@@ -228,11 +231,11 @@ func storeEdit(ctx context.Context, tx pgx.Tx, old jobRow, edited firjob.Job) (f
 
 // storeFires stores a job whose calendars and parents are settled.
 func storeFires(ctx context.Context, tx pgx.Tx, old jobRow, edited firjob.Job) (firjob.Followed, error) {
-	next, err := edited.FireAfterEdit(old.Job, old.now, old.anchor)
+	next, err := timetable.FireAfterEdit(edited, old.Job, old.now, old.anchor)
 	if err != nil {
 		return firjob.Followed{}, err
 	}
-	same := edited.SameFires(old.Job)
+	same := timetable.SameFires(edited, old.Job)
 	if !same {
 		if err := recordOverdue(ctx, tx, old, supersededBy(old.Job, edited)); err != nil {
 			return firjob.Followed{}, err

@@ -7,8 +7,10 @@ import (
 	"encoding/json"
 	"slices"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/jsontext"
 )
 
 // maxStoredChunk is about how many bytes of lines one row holds at the most, so
@@ -78,7 +80,7 @@ func lineJSON(line firjob.LogLine) string {
 	if !json.Valid(line.Attrs) {
 		line.Attrs = nil
 	}
-	line.Attrs = firjob.FitJSON(line.Attrs, firjob.MaxLogLine)
+	line.Attrs = jsontext.Fit(line.Attrs, firjob.MaxLogLine)
 	text, err := json.Marshal(line)
 	if err != nil { // a time beyond what JSON can say
 		text, _ = json.Marshal(firjob.LogLine{Level: line.Level, Text: line.Text})

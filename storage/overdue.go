@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/timetable"
 )
 
 // maxOverdue bounds how many fires are counted, as for any missed range.
@@ -22,7 +23,7 @@ func recordOverdue(ctx context.Context, tx pgx.Tx, old jobRow, why string) error
 		return nil
 	}
 	m := firjob.Missed{From: *old.NextFireAt}
-	times, err := old.Timetable(old.anchor)
+	times, err := timetable.Of(old.Job, old.anchor)
 	for at := m.From; err == nil && !at.IsZero() && !at.After(old.now) && m.Count < maxOverdue; at = times.Next(at) {
 		m.Until = at
 		m.Count++

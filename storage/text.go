@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/jsontext"
 )
 
 // clean makes text that came from elsewhere storable: Postgres refuses NUL and
@@ -23,10 +24,10 @@ func storableJSON(body json.RawMessage) *string {
 	}
 	text := clean(string(body))
 	switch {
-	case firjob.CheckJSON([]byte(text), firjob.MaxResult) != nil:
+	case jsontext.Check([]byte(text), firjob.MaxResult) != nil:
 		text = `{"firjob": "the result was not stored: it is no JSON, too large, or nested too deeply"}`
 	case len(text) > firjob.MaxResult:
-		text = string(firjob.ShortestJSON([]byte(text)))
+		text = string(jsontext.Shortest([]byte(text)))
 	}
 	return &text
 }

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/jsontext"
 )
 
 // leftOut is the member that stands for attributes for which there was no room.
@@ -42,11 +42,11 @@ func encodeAttrs(attrs []slog.Attr, room int) []byte {
 // tooDeep reports whether an object of these members is nested beyond what a
 // server takes. Most cannot be: they have too few brackets.
 func tooDeep(members []byte) bool {
-	if bytes.Count(members, []byte("{"))+bytes.Count(members, []byte("[")) < firjob.MaxDepth {
+	if bytes.Count(members, []byte("{"))+bytes.Count(members, []byte("[")) < jsontext.MaxDepth {
 		return false
 	}
 	object := append(append([]byte{'{'}, members[1:]...), '}')
-	return firjob.CheckJSON(object, len(object)) != nil
+	return jsontext.Check(object, len(object)) != nil
 }
 
 // appendMembers writes each attribute as ,"name":value. Groups are objects; one
@@ -70,7 +70,7 @@ func appendMember(dst []byte, a slog.Attr, depth int) []byte {
 	if a.Key == "" {
 		return appendMembers(dst, value.Group(), depth)
 	}
-	if depth+1 >= firjob.MaxDepth {
+	if depth+1 >= jsontext.MaxDepth {
 		return dst
 	}
 	members := appendMembers(nil, value.Group(), depth+1)
@@ -157,7 +157,7 @@ func appendAny(dst []byte, v any) []byte {
 		return appendQuoted(dst, "!ERROR: "+err.Error())
 	}
 	text = bytes.ReplaceAll(text, []byte(`\u0000`), []byte(`\ufffd`)) // NUL, as in appendQuoted
-	if firjob.CheckJSON(text, len(text)) != nil {
+	if jsontext.Check(text, len(text)) != nil {
 		return appendQuoted(dst, string(text))
 	}
 	return append(dst, text...)

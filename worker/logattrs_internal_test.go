@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/jsontext"
 )
 
 // lineOf reads a line back.
@@ -134,7 +135,7 @@ func TestLinesAreFitForAServer(t *testing.T) {
 		if clean := strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD"); len(clean) <= firjob.MaxLogLine && got.Text != clean {
 			t.Fatalf("text %q became %q", text, got.Text)
 		}
-		if len(got.Attrs) > 0 && firjob.CheckJSON(got.Attrs, firjob.MaxLogLine) != nil {
+		if len(got.Attrs) > 0 && jsontext.Check(got.Attrs, firjob.MaxLogLine) != nil {
 			t.Fatalf("attributes %s", got.Attrs)
 		}
 	})
@@ -194,7 +195,7 @@ func TestLongAttributesAreCut(t *testing.T) {
 		}
 	}
 	deep := any("bottom")
-	for range firjob.MaxDepth - 1 {
+	for range jsontext.MaxDepth - 1 {
 		deep = []any{deep}
 	}
 	if got := string(encodeAttrs([]slog.Attr{slog.Group("g", "deep", deep)}, firjob.MaxLogLine)); got != `{"…":"…"}` {

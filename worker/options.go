@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/naming"
 )
 
 // Options configure a worker. Server, App and Secret are required.
@@ -140,7 +141,7 @@ func (o Options) validate() error {
 	if o.DrainTimeout < 0 {
 		fault("DrainTimeout", "is %v; want 0 or more", o.DrainTimeout)
 	}
-	for _, f := range firjob.ValidateLabels("Labels", o.Labels) {
+	for _, f := range naming.Labels("Labels", o.Labels) {
 		if name, ok := f.Value.(string); ok {
 			f.Message = fmt.Sprintf("%q %s", name, f.Message)
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/jsontext"
 )
 
 // Handler does the work of an execution. It is called by many goroutines at
@@ -89,7 +90,7 @@ func (t *Task) SetResult(v any) error {
 	if err != nil {
 		return fmt.Errorf("write the result of job %q: %w", t.Job, err)
 	}
-	if err := firjob.CheckJSON(text, firjob.MaxResult); err != nil {
+	if err := jsontext.Check(text, firjob.MaxResult); err != nil {
 		return fmt.Errorf("the result of job %q %w", t.Job, err)
 	}
 	t.mu.Lock()

@@ -9,6 +9,7 @@ import (
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/cmd/firjob/internal/instant"
 	"github.com/firjob/firjob/internal/cronspec"
+	"github.com/firjob/firjob/internal/timetable"
 )
 
 type scheduleCmd struct {
@@ -39,7 +40,7 @@ func (c *schedulePreviewCmd) Run(p *process, out *output) error {
 	if err != nil {
 		return err
 	}
-	timetable, err := schedule.Timetable(firjob.TimetableOptions{Anchor: from})
+	timetable, err := timetable.New(schedule, timetable.Options{Anchor: from})
 	if err != nil {
 		return usageError{err}
 	}
@@ -97,7 +98,7 @@ type preview struct {
 	Text     string   `json:"text"`
 }
 
-func firesOf(t *firjob.Timetable, from time.Time, n int) []moment {
+func firesOf(t *timetable.Timetable, from time.Time, n int) []moment {
 	fires := []moment{}
 	for at := t.Next(from); !at.IsZero() && len(fires) < n; at = t.Next(at) {
 		fires = append(fires, moment(at))

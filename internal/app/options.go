@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/naming"
 	"github.com/firjob/firjob/scheduler/outbound"
 )
 
@@ -96,7 +97,7 @@ func (o Options) validate() (faults []error) {
 		faults = append(faults, fmt.Errorf("FIRJOB_EGRESS_ALLOW: %w", err))
 	}
 	if o.BootstrapApp != "" {
-		for _, f := range firjob.ValidateAppName(o.BootstrapApp) {
+		for _, f := range naming.App(o.BootstrapApp) {
 			faults = append(faults, fmt.Errorf("FIRJOB_BOOTSTRAP_APP: %s", f.Message))
 		}
 		if len(o.BootstrapSecret) < firjob.MinSecretSize {

@@ -26,17 +26,22 @@ const root = "."
 // which everything may import everything. To add a row is a decision about the
 // design, to be made with open eyes.
 var mayImport = map[string][]string{
-	root:                            {"internal/cronspec"},
-	"scheduler":                     {root, "internal/failpoint", "internal/groupcommit"},
+	root:                            {},
+	"scheduler":                     {root, "internal/calltemplate", "internal/failpoint", "internal/groupcommit", "internal/jsontext", "internal/timetable"},
 	"scheduler/dispatch":            {root, "internal/codec"},
-	"worker":                        {root, "internal/codec", "internal/failpoint"},
+	"worker":                        {root, "internal/codec", "internal/failpoint", "internal/jsontext", "internal/naming"},
 	"redisq":                        {root, "lua"},
 	"lua":                           {},
-	"storage":                       {root, "internal/failpoint", "internal/groupcommit"},
-	"httpapi":                       {root, "internal/codec", "internal/tzdata"},
+	"storage":                       {root, "internal/failpoint", "internal/groupcommit", "internal/jsontext", "internal/timetable", "internal/validate"},
+	"httpapi":                       {root, "internal/codec", "internal/jsontext", "internal/naming", "internal/timetable", "internal/tzdata", "internal/validate"},
 	"internal/architecture":         {},
 	"internal/codec":                {root},
-	"internal/cronspec":             {"internal/tzdata"},
+	"internal/calltemplate":         {root},
+	"internal/cronspec":             {root, "internal/tzdata"},
+	"internal/jsontext":             {root},
+	"internal/naming":               {root},
+	"internal/timetable":            {root, "internal/cronspec"},
+	"internal/validate":             {root, "internal/calltemplate", "internal/cronspec", "internal/jsontext", "internal/naming", "internal/timetable"},
 	"internal/tzdata":               {},
 	"internal/failpoint":            {}, // anybody who has a step that can be interrupted
 	"internal/groupcommit":          {root},
@@ -48,9 +53,9 @@ var mayImport = map[string][]string{
 	"lab/chaos":                     {root, "storage", "lab/checker", "internal/cluster", "internal/codec", "internal/localstack", "internal/failpoint", "lab/mutants"},
 	"lab/mutants":                   {},
 	"lab/bench":                     {root, "redisq", "storage", "lab/checker", "internal/cluster", "internal/localstack"},
-	"internal/app":                  {root, "scheduler", "scheduler/dispatch", "redisq", "storage", "httpapi", "internal/localstack"},
+	"internal/app":                  {root, "scheduler", "scheduler/dispatch", "redisq", "storage", "httpapi", "internal/localstack", "internal/naming"},
 	"examples":                      {root, "worker"},
-	"cmd/firjob":                    {root, "internal/app", "internal/cluster", "internal/cronspec", "internal/localstack", "internal/samples", "internal/tzdata", "worker", "internal/failpoint"},
+	"cmd/firjob":                    {root, "internal/app", "internal/cluster", "internal/cronspec", "internal/localstack", "internal/samples", "internal/timetable", "internal/tzdata", "worker", "internal/failpoint"},
 	"cmd/firjob-lab":                {root, "internal/app", "internal/failpoint", "internal/samples", "worker", "lab/bench", "lab/capacity", "lab/chaos", "lab/checker"},
 	"internal/samples":              {root, "worker"},
 }
@@ -59,8 +64,14 @@ var mayImport = map[string][]string{
 var testsMayImport = []string{"internal/localstack", "internal/localstack/stacktest", "internal/cluster"}
 
 // testsOf is what the tests of one folder may import beyond that: those of whole
-// clusters let the checker read what executors saw, and cut connections.
-var testsOf = map[string][]string{"internal/cluster": {"lab/chaos", "lab/checker"}}
+// clusters let the checker read what executors saw, and cut connections; those of
+// rules take what passes the checks of input.
+var testsOf = map[string][]string{
+	"internal/cluster":      {"lab/chaos", "lab/checker"},
+	"internal/calltemplate": {"internal/validate"},
+	"internal/naming":       {"internal/validate"},
+	"internal/timetable":    {"internal/validate"},
+}
 
 // livesIn says which folders may import a library. Tests may import any.
 var livesIn = map[string][]string{
@@ -96,12 +107,13 @@ func TestRoomsImportOnlyWhatTheyMay(t *testing.T) {
 	}
 }
 
-// An executor links what its process needs and no driver of the server's.
+// An executor links what its process needs, neither a driver of the server's nor the
+// rules of schedules with their time zones.
 func TestWorkerLinksNoDriver(t *testing.T) {
 	t.Parallel()
 	deps := strings.Fields(string(golist(t, "-deps", module+"/worker")))
 	for _, library := range []string{"github.com/jackc/pgx", "github.com/redis/go-redis", "github.com/danielgtaylor/huma",
-		"github.com/go-chi/chi", "github.com/sony/gobreaker"} {
+		"github.com/go-chi/chi", "github.com/sony/gobreaker", module + "/internal/cronspec", module + "/internal/tzdata"} {
 		for _, dep := range deps {
 			if within(dep, library) {
 				t.Errorf("worker → %s: an importer of worker must not link it; \"go list -deps ./worker\" has the way", dep)
@@ -128,18 +140,18 @@ func TestFaults(t *testing.T) {
 		in   goPackage
 		want []string
 	}{
-		"the root":       {in: goPackage{ImportPath: module, Imports: []string{"fmt", module + "/internal/cronspec"}}},
+		"the root":       {in: goPackage{ImportPath: module, Imports: []string{"fmt"}}},
 		"a room":         {in: goPackage{ImportPath: module + "/storage", Imports: []string{module, "github.com/jackc/pgx/v5/pgxpool"}}},
 		"inside a room":  {in: goPackage{ImportPath: module + "/storage", Imports: []string{module + "/storage/migrations"}}},
 		"tests' helpers": {in: goPackage{ImportPath: module + "/lua", XTestImports: []string{module + "/lua", module + "/internal/localstack/stacktest", "github.com/redis/go-redis/v9"}}},
 		"a sibling": {in: goPackage{ImportPath: module + "/redisq", Imports: []string{module + "/storage"}},
 			want: []string{"redisq → storage: redisq may import only [. lua]"}},
-		"a sibling's folder": {in: goPackage{ImportPath: module + "/httpapi", Imports: []string{module + "/scheduler/dispatch"}},
-			want: []string{"httpapi → scheduler/dispatch: httpapi may import only [. internal/codec internal/tzdata]"}},
-		"a part's sibling": {in: goPackage{ImportPath: module + "/storage/migrations", Imports: []string{module + "/lua"}},
-			want: []string{"storage/migrations → lua: storage may import only [. internal/failpoint internal/groupcommit]"}},
-		"a sibling in tests": {in: goPackage{ImportPath: module + "/scheduler", TestImports: []string{module + "/storage"}},
-			want: []string{"scheduler → storage (test): scheduler may import only [. internal/failpoint internal/groupcommit]"}},
+		"a sibling's folder": {in: goPackage{ImportPath: module + "/redisq", Imports: []string{module + "/scheduler/dispatch"}},
+			want: []string{"redisq → scheduler/dispatch: redisq may import only [. lua]"}},
+		"a part's sibling": {in: goPackage{ImportPath: module + "/redisq/part", Imports: []string{module + "/storage"}},
+			want: []string{"redisq/part → storage: redisq may import only [. lua]"}},
+		"a sibling in tests": {in: goPackage{ImportPath: module + "/redisq", TestImports: []string{module + "/storage"}},
+			want: []string{"redisq → storage (test): redisq may import only [. lua]"}},
 		"a library of another room": {in: goPackage{ImportPath: module + "/scheduler", Imports: []string{"github.com/redis/go-redis/v9"}},
 			want: []string{"scheduler → github.com/redis/go-redis/v9: that library lives in [redisq]"}},
 		"a new folder": {in: goPackage{ImportPath: module + "/util"},

@@ -14,7 +14,7 @@
 // the periods until one of them shows it. A pattern that matches in every hour
 // ("fires each hour") needs no more than that: it fires at each real instant
 // whose wall time fits. Any other pattern means a time of day ("fires at
-// 02:30"), and there the user's [Gap] and [OverlapHour] decide.
+// 02:30"), and there the user's [firjob.Gap] and [firjob.OverlapHour] decide.
 //
 // A dialect is a type behind the interface pattern. Both read their fields here;
 // robfig/cron finds the matches of the unix dialect, and the times of day of the

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/cronspec"
 )
 
@@ -69,7 +70,7 @@ func TestHashedWeekdayOfBothDialects(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		quartz, err := cronspec.Parse("0 H H ? * H", cronspec.Options{Seed: seed, Dialect: cronspec.Quartz})
+		quartz, err := cronspec.Parse("0 H H ? * H", cronspec.Options{Seed: seed, Dialect: firjob.DialectQuartz})
 		if err != nil {
 			t.Fatal(err)
 		}

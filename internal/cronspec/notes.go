@@ -5,6 +5,8 @@ import (
 	"math/bits"
 	"slices"
 	"strings"
+
+	"github.com/firjob/firjob"
 )
 
 // unixNotes says what a reader of other programs may get wrong about the six
@@ -47,7 +49,7 @@ func quartzReading(expr string, texts []string, weekdays uint64) []string {
 		return nil
 	}
 	return []string{fmt.Sprintf("day-of-week %q is %s here; in the quartz dialect, which %s, it is %s: "+
-		"write the names of the days, or set \"dialect\": %q", text, weekDays(weekdays), sign, weekDays(there.plain), Quartz)}
+		"write the names of the days, or set \"dialect\": %q", text, weekDays(weekdays), sign, weekDays(there.plain), firjob.DialectQuartz)}
 }
 
 // numbersWeekdays reports whether a day-of-week field names days by their numbers.

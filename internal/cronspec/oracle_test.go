@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/cronspec"
 )
 
@@ -60,13 +61,13 @@ type meaning struct {
 }
 
 // oracle lists the fires of a meaning during a walk.
-func oracle(m meaning, clock []shown, gap cronspec.Gap, overlap cronspec.OverlapHour) []time.Time {
+func oracle(m meaning, clock []shown, gap firjob.Gap, overlap firjob.OverlapHour) []time.Time {
 	var fires []time.Time
 	for i, now := range clock {
-		if i > 0 && m.fixed && gap == cronspec.GapRunAfter && inGap(m, clock[i-1].wall, now.wall) {
+		if i > 0 && m.fixed && gap == firjob.GapRunAfter && inGap(m, clock[i-1].wall, now.wall) {
 			fires = append(fires, now.at)
 		}
-		if m.fixed && overlap == cronspec.OverlapOnce && now.again || !m.matches(now.wall) {
+		if m.fixed && overlap == firjob.OverlapOnce && now.again || !m.matches(now.wall) {
 			continue
 		}
 		for _, second := range m.seconds(now.wall) {
@@ -154,8 +155,8 @@ func TestNextAgreesWithAWalker(t *testing.T) {
 			}
 			for _, expr := range exprs {
 				means := fiveFields(expr)
-				for _, gap := range []cronspec.Gap{cronspec.GapRunAfter, cronspec.GapSkip} {
-					for _, overlap := range []cronspec.OverlapHour{cronspec.OverlapOnce, cronspec.OverlapTwice} {
+				for _, gap := range []firjob.Gap{firjob.GapRunAfter, firjob.GapSkip} {
+					for _, overlap := range []firjob.OverlapHour{firjob.OverlapOnce, firjob.OverlapTwice} {
 						for _, clock := range walks {
 							agree(t, expr, means, cronspec.Options{Timezone: zone.name, Gap: gap, OverlapHour: overlap}, clock)
 						}

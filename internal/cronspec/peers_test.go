@@ -12,6 +12,7 @@ import (
 	"github.com/robfig/cron/v3"
 	"pgregory.net/rapid"
 
+	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/cronspec"
 )
 
@@ -81,7 +82,7 @@ func TestQuartzAgreesWithCronexpr(t *testing.T) {
 				t.Fatalf("cronexpr: %v", err)
 			}
 			expr := strings.Join([]string{times, dom.quartz, months, dow.quartz, years}, " ")
-			spec, err := cronspec.Parse(expr, cronspec.Options{Dialect: cronspec.Quartz})
+			spec, err := cronspec.Parse(expr, cronspec.Options{Dialect: firjob.DialectQuartz})
 			start := time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)
 			if err != nil {
 				if fire := other.Next(start); !fire.IsZero() {

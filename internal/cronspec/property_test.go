@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/cronspec"
 )
 
@@ -38,8 +39,8 @@ func anySpec(t *rapid.T) *cronspec.Spec {
 	spec, err := cronspec.Parse(expr, cronspec.Options{
 		Timezone: rapid.SampledFrom([]string{"UTC", "America/New_York", "Europe/Berlin", "Australia/Lord_Howe",
 			"America/Sao_Paulo", "Asia/Shanghai", "Africa/Casablanca", "Pacific/Apia"}).Draw(t, "zone"),
-		Gap:         rapid.SampledFrom([]cronspec.Gap{cronspec.GapRunAfter, cronspec.GapSkip}).Draw(t, "gap"),
-		OverlapHour: rapid.SampledFrom([]cronspec.OverlapHour{cronspec.OverlapOnce, cronspec.OverlapTwice}).Draw(t, "overlap"),
+		Gap:         rapid.SampledFrom([]firjob.Gap{firjob.GapRunAfter, firjob.GapSkip}).Draw(t, "gap"),
+		OverlapHour: rapid.SampledFrom([]firjob.OverlapHour{firjob.OverlapOnce, firjob.OverlapTwice}).Draw(t, "overlap"),
 	})
 	if err != nil {
 		t.Fatalf("Parse(%q): %v", expr, err)
@@ -83,7 +84,7 @@ func FuzzParse(f *testing.F) {
 	for _, seed := range []string{"", "* * * * *", "*/5 0-23/2 1,15 JAN-MAR sun", "0 0 * * 5-7/2", "TZ=UTC", "CRON_TZ= ", "@every 1s",
 		"@daily ", "0 0 30 2 *", "0 0 29 2 *", ", , , , ,", "*-5 ?/3 1- -1 /", "0 0 L * 1#2", "0 0 * * SUN-SUN", "9/9999 * * * * 7",
 		"H H(22-4)/2 H * H(MON-FRI)", "0 0 12 LW,L-3W,15W * ? 2027-2199/3", "0 0 0 ? 2 FRI#5", "0 0 0 ? * 6L,L,SUN#1"} {
-		for _, dialect := range []string{cronspec.Unix, cronspec.Quartz} {
+		for _, dialect := range []string{firjob.DialectUnix, firjob.DialectQuartz} {
 			f.Add(seed, "UTC", dialect)
 			f.Add(seed, "Australia/Lord_Howe", dialect)
 		}
@@ -115,14 +116,14 @@ func FuzzParse(f *testing.F) {
 
 func BenchmarkNext(b *testing.B) {
 	benchmarks := []struct{ name, expr, zone, dialect string }{
-		{"each-second-utc", "* * * * * *", "UTC", cronspec.Unix},
-		{"each-5-minutes-utc", "*/5 * * * *", "UTC", cronspec.Unix},
-		{"daily-shanghai", "0 2 * * *", "Asia/Shanghai", cronspec.Unix},
-		{"daily-new-york", "30 2 * * *", "America/New_York", cronspec.Unix},
-		{"yearly-new-york", "0 0 1 1 *", "America/New_York", cronspec.Unix},
-		{"leap-day-new-york", "0 0 29 2 *", "America/New_York", cronspec.Unix},
-		{"quartz-each-5-minutes-utc", "0 0/5 * * * ?", "UTC", cronspec.Quartz},
-		{"quartz-last-friday-new-york", "0 30 2 ? * 6L", "America/New_York", cronspec.Quartz},
+		{"each-second-utc", "* * * * * *", "UTC", firjob.DialectUnix},
+		{"each-5-minutes-utc", "*/5 * * * *", "UTC", firjob.DialectUnix},
+		{"daily-shanghai", "0 2 * * *", "Asia/Shanghai", firjob.DialectUnix},
+		{"daily-new-york", "30 2 * * *", "America/New_York", firjob.DialectUnix},
+		{"yearly-new-york", "0 0 1 1 *", "America/New_York", firjob.DialectUnix},
+		{"leap-day-new-york", "0 0 29 2 *", "America/New_York", firjob.DialectUnix},
+		{"quartz-each-5-minutes-utc", "0 0/5 * * * ?", "UTC", firjob.DialectQuartz},
+		{"quartz-last-friday-new-york", "0 30 2 ? * 6L", "America/New_York", firjob.DialectQuartz},
 	}
 	for _, bb := range benchmarks {
 		b.Run(bb.name, func(b *testing.B) {

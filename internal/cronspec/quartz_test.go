@@ -7,12 +7,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/cronspec"
 )
 
 func quartz(t testing.TB, expr string) *cronspec.Spec {
 	t.Helper()
-	return parse(t, expr, cronspec.Options{Dialect: cronspec.Quartz})
+	return parse(t, expr, cronspec.Options{Dialect: firjob.DialectQuartz})
 }
 
 func TestQuartzNext(t *testing.T) {
@@ -118,7 +119,7 @@ func TestQuartzErrors(t *testing.T) {
 		{"0 0 12 ? 2 FRI#5 2027-2035", "never fires"},
 	}
 	for _, tt := range tests {
-		_, err := cronspec.Parse(tt.expr, cronspec.Options{Dialect: cronspec.Quartz})
+		_, err := cronspec.Parse(tt.expr, cronspec.Options{Dialect: firjob.DialectQuartz})
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("Parse(%q): error %v, want one with %q", tt.expr, err, tt.want)
 		}
@@ -189,7 +190,7 @@ func TestQuartzWarnings(t *testing.T) {
 func TestQuartzLastFireTwice(t *testing.T) {
 	t.Parallel()
 	const zone = "America/New_York"
-	spec := parse(t, "0 30 1 1 11 ? 2026", cronspec.Options{Dialect: cronspec.Quartz, Timezone: zone, OverlapHour: cronspec.OverlapTwice})
+	spec := parse(t, "0 30 1 1 11 ? 2026", cronspec.Options{Dialect: firjob.DialectQuartz, Timezone: zone, OverlapHour: firjob.OverlapTwice})
 	got := fires(spec, zone, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC))
 	if diff := cmp.Diff([]string{"01 01:30:00 -0400", "01 01:30:00 -0500"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -3,40 +3,17 @@ package cronspec
 import (
 	"fmt"
 	"time"
-)
 
-// Gap says what becomes of a time of day that a change of the clocks leaves out.
-type Gap string
-
-// The rules for a gap.
-const (
-	GapRunAfter Gap = "run_after" // fires once at the first instant after the gap; the default
-	GapSkip     Gap = "skip"      // does not fire on that day
-)
-
-// OverlapHour says what becomes of a time of day that a change of the clocks
-// brings twice.
-type OverlapHour string
-
-// The rules for a repeated hour.
-const (
-	OverlapOnce  OverlapHour = "once"  // fires the first time only; the default
-	OverlapTwice OverlapHour = "twice" // fires both times
-)
-
-// The dialects.
-const (
-	Unix   = "unix"   // crontab's: 5 fields, or 6 with the second first; the default
-	Quartz = "quartz" // Quartz's: 6 fields with the second first, or 7 with the year last
+	"github.com/firjob/firjob"
 )
 
 // Options completes an expression. The zero value is UTC and the defaults.
 type Options struct {
-	Dialect     string // Unix by default
+	Dialect     string // firjob.DialectUnix by default
 	Timezone    string // see Zone
 	Seed        uint64 // what "H" is drawn from
-	Gap         Gap
-	OverlapHour OverlapHour
+	Gap         firjob.Gap
+	OverlapHour firjob.OverlapHour
 }
 
 // Spec is a compiled expression. It does not change and may be used by any
@@ -44,8 +21,8 @@ type Options struct {
 type Spec struct {
 	pattern pattern
 	zone    *time.Location
-	gap     Gap
-	overlap OverlapHour
+	gap     firjob.Gap
+	overlap firjob.OverlapHour
 }
 
 // pattern is a set of wall-clock times, whatever the dialect it was written in.
@@ -74,20 +51,20 @@ func Parse(expr string, o Options) (*Spec, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Spec{pattern: p, zone: zone, gap: GapRunAfter, overlap: OverlapOnce}
+	s := &Spec{pattern: p, zone: zone, gap: firjob.GapRunAfter, overlap: firjob.OverlapOnce}
 	switch o.Gap {
-	case "", GapRunAfter:
-	case GapSkip:
-		s.gap = GapSkip
+	case "", firjob.GapRunAfter:
+	case firjob.GapSkip:
+		s.gap = firjob.GapSkip
 	default:
-		return nil, fmt.Errorf("gap %q is not known; want %q or %q", o.Gap, GapRunAfter, GapSkip)
+		return nil, fmt.Errorf("gap %q is not known; want %q or %q", o.Gap, firjob.GapRunAfter, firjob.GapSkip)
 	}
 	switch o.OverlapHour {
-	case "", OverlapOnce:
-	case OverlapTwice:
-		s.overlap = OverlapTwice
+	case "", firjob.OverlapOnce:
+	case firjob.OverlapTwice:
+		s.overlap = firjob.OverlapTwice
 	default:
-		return nil, fmt.Errorf("overlap_hour %q is not known; want %q or %q", o.OverlapHour, OverlapOnce, OverlapTwice)
+		return nil, fmt.Errorf("overlap_hour %q is not known; want %q or %q", o.OverlapHour, firjob.OverlapOnce, firjob.OverlapTwice)
 	}
 	return s, nil
 }
@@ -99,12 +76,12 @@ func parsePattern(expr string, o Options) (pattern, error) {
 		return nil, err
 	}
 	switch o.Dialect {
-	case "", Unix:
+	case "", firjob.DialectUnix:
 		return parseUnix(expr, o.Seed)
-	case Quartz:
+	case firjob.DialectQuartz:
 		return parseQuartz(expr, o.Seed)
 	}
-	return nil, fmt.Errorf("dialect %q is not known; want %q or %q", o.Dialect, Unix, Quartz)
+	return nil, fmt.Errorf("dialect %q is not known; want %q or %q", o.Dialect, firjob.DialectUnix, firjob.DialectQuartz)
 }
 
 // Next returns the first fire after the instant after: a whole second, in UTC.
@@ -142,7 +119,7 @@ func (s *Spec) Next(after time.Time) time.Time {
 // pastRepeat moves from to the end of the wall times that p shows for the
 // second time, if the first time was enough.
 func (s *Spec) pastRepeat(p Period, from time.Time) time.Time {
-	if p.Start.IsZero() || s.overlap == OverlapTwice || s.pattern.everyHour() {
+	if p.Start.IsZero() || s.overlap == firjob.OverlapTwice || s.pattern.everyHour() {
 		return from
 	}
 	fresh := PeriodAt(p.Start.Add(-time.Nanosecond), s.zone).Wall(p.Start)
@@ -152,7 +129,7 @@ func (s *Spec) pastRepeat(p Period, from time.Time) time.Time {
 	return from
 }
 
-func (s *Spec) runsAfterGap() bool { return s.gap == GapRunAfter && !s.pattern.everyHour() }
+func (s *Spec) runsAfterGap() bool { return s.gap == firjob.GapRunAfter && !s.pattern.everyHour() }
 
 // Text says the schedule in English, zone included.
 func (s *Spec) Text() string { return s.pattern.text() + ", in " + s.zone.String() }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/cronspec"
 )
 
@@ -41,8 +42,8 @@ func TestNextAroundClockChanges(t *testing.T) {
 		lordHowe = "Australia/Lord_Howe" // half an hour: 2026-10-04 02:00 → 02:30, 2026-04-05 02:00 → 01:30
 		saoPaulo = "America/Sao_Paulo"   // at midnight: 2018-11-04 00:00 → 01:00, 2018-02-18 00:00 → 23:00
 	)
-	skip := cronspec.Options{Gap: cronspec.GapSkip}
-	twice := cronspec.Options{OverlapHour: cronspec.OverlapTwice}
+	skip := cronspec.Options{Gap: firjob.GapSkip}
+	twice := cronspec.Options{OverlapHour: firjob.OverlapTwice}
 	tests := []struct {
 		name, expr, zone string
 		options          cronspec.Options
@@ -114,13 +115,13 @@ func TestNextOnMissingDay(t *testing.T) {
 		t.Errorf("run_after: got %v, want %v", got, midnight)
 	}
 	noon := time.Date(2012, 12, 29, 22, 0, 0, 0, time.UTC)
-	skip := cronspec.Options{Timezone: "Pacific/Apia", Gap: cronspec.GapSkip}
+	skip := cronspec.Options{Timezone: "Pacific/Apia", Gap: firjob.GapSkip}
 	if got := parse(t, "0 12 30 12 *", skip).Next(after); !got.Equal(noon) {
 		t.Errorf("skip: got %v, want %v", got, noon)
 	}
-	for gap, want := range map[cronspec.Gap]string{
-		cronspec.GapRunAfter: `on 2011-12-30 the clocks of Pacific/Apia skip the whole day: the fire of 12:00 happens at 00:00 on 2011-12-31 ("gap": "run_after")`,
-		cronspec.GapSkip:     `on 2011-12-30 the clocks of Pacific/Apia skip the whole day: the fire of 12:00 does not happen ("gap": "skip")`,
+	for gap, want := range map[firjob.Gap]string{
+		firjob.GapRunAfter: `on 2011-12-30 the clocks of Pacific/Apia skip the whole day: the fire of 12:00 happens at 00:00 on 2011-12-31 ("gap": "run_after")`,
+		firjob.GapSkip:     `on 2011-12-30 the clocks of Pacific/Apia skip the whole day: the fire of 12:00 does not happen ("gap": "skip")`,
 	} {
 		got := parse(t, "0 12 30 12 *", cronspec.Options{Timezone: "Pacific/Apia", Gap: gap}).Warnings(after)
 		if diff := cmp.Diff([]string{want}, got); diff != "" {
@@ -344,11 +345,11 @@ func TestWarnings(t *testing.T) {
 		{"0 9 * * *", cronspec.Options{Timezone: zone}, nil},
 		{"30 2 * * *", cronspec.Options{Timezone: zone}, []string{
 			`on 2027-03-14 the clocks of America/New_York skip from 02:00 to 03:00: the fire of 02:30 happens at 03:00 ("gap": "run_after")`}},
-		{"30 2 * * *", cronspec.Options{Timezone: zone, Gap: cronspec.GapSkip}, []string{
+		{"30 2 * * *", cronspec.Options{Timezone: zone, Gap: firjob.GapSkip}, []string{
 			`on 2027-03-14 the clocks of America/New_York skip from 02:00 to 03:00: the fire of 02:30 does not happen ("gap": "skip")`}},
 		{"30 1 * * *", cronspec.Options{Timezone: zone}, []string{
 			`on 2026-11-01 the clocks of America/New_York go back from 02:00 to 01:00: the fire of 01:30 happens the first time only ("overlap_hour": "once")`}},
-		{"30 1 * * *", cronspec.Options{Timezone: zone, OverlapHour: cronspec.OverlapTwice}, []string{
+		{"30 1 * * *", cronspec.Options{Timezone: zone, OverlapHour: firjob.OverlapTwice}, []string{
 			`on 2026-11-01 the clocks of America/New_York go back from 02:00 to 01:00: the fire of 01:30 happens both times ("overlap_hour": "twice")`}},
 		{"0 9 1 * MON", cronspec.Options{}, []string{
 			"day-of-month and day-of-week are both given: a day that fits either one is enough (OR)"}},

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/robfig/cron/v3"
+
+	"github.com/firjob/firjob"
 )
 
 // maxExpr bounds an expression, in bytes. A list of every second, minute and
@@ -105,7 +107,7 @@ func unixFields(expr string) ([]string, error) {
 		return fields, nil
 	}
 	return nil, fmt.Errorf("%q has %d fields; want 5 (minute hour day-of-month month day-of-week), or 6 with the second first; a year needs \"dialect\": %q",
-		expr, len(fields), Quartz)
+		expr, len(fields), firjob.DialectQuartz)
 }
 
 func descriptor(word string) ([]string, error) {
@@ -133,7 +135,7 @@ func hintQuartz(i int, text string, err error) error {
 	if _, quartzErr := readDays(u, text, drawing(0, i)); quartzErr != nil {
 		return err
 	}
-	return fmt.Errorf("%s %q: L, W and # need \"dialect\": %q, or list the days", u.name, text, Quartz)
+	return fmt.Errorf("%s %q: L, W and # need \"dialect\": %q, or list the days", u.name, text, firjob.DialectQuartz)
 }
 
 // rareYears is longer than any pause of an expression that fires at all: 29

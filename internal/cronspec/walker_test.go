@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/cronspec"
 )
 
@@ -190,13 +191,13 @@ func TestBothDialectsAgreeWithAWalker(t *testing.T) {
 			at := rapid.SampledFrom(places).Draw(t, "change")
 			d := anyDrawn(t)
 			o := cronspec.Options{Timezone: at.zone,
-				Gap:         rapid.SampledFrom([]cronspec.Gap{cronspec.GapRunAfter, cronspec.GapSkip}).Draw(t, "gap"),
-				OverlapHour: rapid.SampledFrom([]cronspec.OverlapHour{cronspec.OverlapOnce, cronspec.OverlapTwice}).Draw(t, "overlap"),
+				Gap:         rapid.SampledFrom([]firjob.Gap{firjob.GapRunAfter, firjob.GapSkip}).Draw(t, "gap"),
+				OverlapHour: rapid.SampledFrom([]firjob.OverlapHour{firjob.OverlapOnce, firjob.OverlapTwice}).Draw(t, "overlap"),
 			}
 			if d.unix != "" {
 				agree(t, d.unix, d.meaning, o, at.clock)
 			}
-			if o.Dialect = cronspec.Quartz; d.quartz != "" {
+			if o.Dialect = firjob.DialectQuartz; d.quartz != "" {
 				agree(t, d.quartz, d.meaning, o, at.clock)
 			}
 		}

@@ -3,6 +3,8 @@ package cronspec
 import (
 	"fmt"
 	"time"
+
+	"github.com/firjob/firjob"
 )
 
 // outlook is how far ahead Warnings looks for changes of the clocks: each rule
@@ -44,7 +46,7 @@ func (s *Spec) gapWarning(p, next Period) string {
 		return ""
 	}
 	fate := "does not happen"
-	if s.gap == GapRunAfter {
+	if s.gap == firjob.GapRunAfter {
 		fate = "happens at " + showAfter(to, from)
 	}
 	return fmt.Sprintf("on %s the clocks of %s skip %s: the fire of %s %s (\"gap\": %q)",
@@ -59,7 +61,7 @@ func (s *Spec) repeatWarning(p, next Period) string {
 		return ""
 	}
 	fate := "happens the first time only"
-	if s.overlap == OverlapTwice {
+	if s.overlap == firjob.OverlapTwice {
 		fate = "happens both times"
 	}
 	return fmt.Sprintf("on %s the clocks of %s go back from %s to %s: the fire of %s %s (\"overlap_hour\": %q)",

@@ -4,13 +4,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/cronspec"
 )
 
 func TestWhyNot(t *testing.T) {
 	t.Parallel()
 	const zone = "America/New_York"
-	skip := cronspec.Options{Timezone: zone, Gap: cronspec.GapSkip}
+	skip := cronspec.Options{Timezone: zone, Gap: firjob.GapSkip}
 	once := cronspec.Options{Timezone: zone}
 	tests := []struct {
 		expr    string
@@ -30,7 +31,7 @@ func TestWhyNot(t *testing.T) {
 		{"30 1 * * *", once, "2026-11-01T05:30:00Z", ""},
 		{"30 1 * * *", once, "2026-11-01T06:30:00Z",
 			`on 2026-11-01 the clocks of America/New_York show 01:30 for the second time ("overlap_hour": "once")`},
-		{"30 1 * * *", cronspec.Options{Timezone: zone, OverlapHour: cronspec.OverlapTwice}, "2026-11-01T06:30:00Z", ""},
+		{"30 1 * * *", cronspec.Options{Timezone: zone, OverlapHour: firjob.OverlapTwice}, "2026-11-01T06:30:00Z", ""},
 		{"30 1 * * *", cronspec.Options{}, "2026-11-01T06:30:00Z", cronspec.NotNamed},
 		{"30 * * * *", skip, "2026-03-08T07:30:00Z", ""},
 	}

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/calltemplate"
 )
 
 // Options configures a Caller. The zero value reaches what is public.
@@ -124,7 +125,7 @@ func (c *Caller) Do(ctx context.Context, r Request) (Response, error) {
 
 // build makes the request with its variables filled in.
 func (r Request) build(ctx context.Context) (*http.Request, error) {
-	call, err := r.Call.Expand(r.Task.CallValue)
+	call, err := calltemplate.Expand(r.Call, calltemplate.Variables(r.Task))
 	if err != nil {
 		return nil, err
 	}
