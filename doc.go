@@ -1,8 +1,8 @@
-// Package firjob holds the nouns of the scheduler and the rules that belong to
-// them: jobs and their schedules, executions and their states, executors, the
-// messages between a server and an executor. It does no I/O, so that every
-// other package, the executor's SDK included, can speak in its terms without
-// linking a driver.
+// Package firjob holds the nouns of the scheduler: jobs and their schedules,
+// executions and their states, executors, the messages between a server and an
+// executor, errors and ids. It does no I/O and links no driver, so that an executor
+// may import it. The rules that find fires and faults are in internal/timetable and
+// internal/validate, the values between the server's parts in internal/ports.
 //
 //	job ──fires──▶ execution ──attempt (token)──▶ executor
 //

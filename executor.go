@@ -1,6 +1,9 @@
 package firjob
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // ExecutorState is what an executor says of itself, or what somebody has set
 // through the API; the stricter of the two counts.
@@ -92,3 +95,19 @@ const (
 	// executors hold counts on it.
 	MaxNameAfter = time.Second
 )
+
+// Stricter returns the stricter of two states: draining before cordoned before
+// active. Both of the former take nothing new; draining says besides that the
+// executor is about to leave.
+func (s ExecutorState) Stricter(o ExecutorState) ExecutorState {
+	order := ExecutorStates()
+	if slices.Index(order, o) > slices.Index(order, s) {
+		return o
+	}
+	return s
+}
+
+// ExecutorStates lists every state of an executor, the stricter later.
+func ExecutorStates() []ExecutorState {
+	return []ExecutorState{ExecutorActive, ExecutorCordoned, ExecutorDraining}
+}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/naming"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/internal/validate"
 )
 
@@ -111,7 +112,7 @@ func (s *server) listApps(ctx context.Context, in *appQuery) (*answer[list[appBo
 	if err != nil {
 		return nil, err
 	}
-	apps, next, err := s.Store.Apps(ctx, firjob.AppFilter{Query: in.Query, After: after, PageSize: in.PageSize})
+	apps, next, err := s.Store.Apps(ctx, ports.AppFilter{Query: in.Query, After: after, PageSize: in.PageSize})
 	if err != nil {
 		return nil, fmt.Errorf("list apps: %w", err)
 	}

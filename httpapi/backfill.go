@@ -13,6 +13,7 @@ import (
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/jsontext"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/internal/validate"
 )
 
@@ -46,27 +47,27 @@ const (
 )
 
 type backfillBody struct {
-	ID         firjob.BackfillID `json:"id" example:"7"`
-	JobID      firjob.JobID      `json:"job_id" example:"42"`
-	From       instant           `json:"from"`
-	Until      instant           `json:"until"`
-	Order      string            `json:"order" enum:"oldest_first,newest_first"`
-	MaxRunning int               `json:"max_running"`
-	Params     json.RawMessage   `json:"params" doc:"null = the job's"`
-	State      string            `json:"state" enum:"running,finished,cancelled"`
-	Fires      int               `json:"fires" doc:"In the range"`
-	First      instant           `json:"first" doc:"The earliest of them"`
-	Last       instant           `json:"last" doc:"The latest of them"`
-	Recorded   int               `json:"recorded" doc:"Executions so far"`
-	Open       *int              `json:"open,omitempty" doc:"Of these: not ended; lists leave it out"`
-	Succeeded  *int              `json:"succeeded,omitempty" doc:"Of these; lists leave it out"`
-	Failed     *int              `json:"failed,omitempty" doc:"Of these: ended in any other way; lists leave it out"`
-	CreatedAt  instant           `json:"created_at"`
-	FinishedAt *instant          `json:"finished_at" nullable:"true"`
+	ID         ports.BackfillID `json:"id" example:"7"`
+	JobID      firjob.JobID     `json:"job_id" example:"42"`
+	From       instant          `json:"from"`
+	Until      instant          `json:"until"`
+	Order      string           `json:"order" enum:"oldest_first,newest_first"`
+	MaxRunning int              `json:"max_running"`
+	Params     json.RawMessage  `json:"params" doc:"null = the job's"`
+	State      string           `json:"state" enum:"running,finished,cancelled"`
+	Fires      int              `json:"fires" doc:"In the range"`
+	First      instant          `json:"first" doc:"The earliest of them"`
+	Last       instant          `json:"last" doc:"The latest of them"`
+	Recorded   int              `json:"recorded" doc:"Executions so far"`
+	Open       *int             `json:"open,omitempty" doc:"Of these: not ended; lists leave it out"`
+	Succeeded  *int             `json:"succeeded,omitempty" doc:"Of these; lists leave it out"`
+	Failed     *int             `json:"failed,omitempty" doc:"Of these: ended in any other way; lists leave it out"`
+	CreatedAt  instant          `json:"created_at"`
+	FinishedAt *instant         `json:"finished_at" nullable:"true"`
 }
 
 // bodyOfBackfill returns b without the counts of its executions.
-func bodyOfBackfill(b firjob.Backfill) backfillBody {
+func bodyOfBackfill(b ports.Backfill) backfillBody {
 	body := backfillBody{ID: b.ID, JobID: b.Job, From: instant(b.From), Until: instant(b.Until), Order: oldestFirst, MaxRunning: b.MaxRunning,
 		Params: b.Params, State: "running", Fires: b.Fires, First: instant(b.First), Last: instant(b.Last), Recorded: b.Recorded,
 		CreatedAt: instant(b.CreatedAt), FinishedAt: instantOf(b.FinishedAt)}
@@ -82,7 +83,7 @@ func bodyOfBackfill(b firjob.Backfill) backfillBody {
 	return body
 }
 
-func countedBackfill(b firjob.Backfill) backfillBody {
+func countedBackfill(b ports.Backfill) backfillBody {
 	body := bodyOfBackfill(b)
 	body.Open, body.Succeeded, body.Failed = &b.Open, &b.Succeeded, &b.Failed
 	return body
@@ -109,8 +110,8 @@ func (s *server) backfillJob(ctx context.Context, in *jobRequest) (*created[back
 	return &created[backfillBody]{Location: fmt.Sprintf("/api/v1/backfills/%d", b.ID), Body: countedBackfill(b)}, nil
 }
 
-func (in backfillInput) request(job firjob.JobID, f *faults) firjob.BackfillRequest {
-	r := firjob.BackfillRequest{Job: job, MaxRunning: 1}
+func (in backfillInput) request(job firjob.JobID, f *faults) ports.BackfillRequest {
+	r := ports.BackfillRequest{Job: job, MaxRunning: 1}
 	if at := timeOf(in.From, "from", f); at != nil {
 		r.From = *at
 	}
@@ -158,7 +159,7 @@ func (s *server) listBackfills(ctx context.Context, in *backfillsQuery) (*answer
 	if err != nil {
 		return nil, err
 	}
-	found, next, err := s.Store.Backfills(ctx, firjob.JobID(in.ID), firjob.BackfillID(before), in.PageSize)
+	found, next, err := s.Store.Backfills(ctx, firjob.JobID(in.ID), ports.BackfillID(before), in.PageSize)
 	if err != nil {
 		return nil, fmt.Errorf("list backfills of job %d: %w", in.ID, err)
 	}
@@ -170,7 +171,7 @@ func (s *server) listBackfills(ctx context.Context, in *backfillsQuery) (*answer
 }
 
 func (s *server) getBackfill(ctx context.Context, in *backfillPath) (*answer[backfillBody], error) {
-	b, err := s.Store.Backfill(ctx, firjob.BackfillID(in.ID))
+	b, err := s.Store.Backfill(ctx, ports.BackfillID(in.ID))
 	if err != nil {
 		return nil, fmt.Errorf("read backfill %d: %w", in.ID, err)
 	}
@@ -178,7 +179,7 @@ func (s *server) getBackfill(ctx context.Context, in *backfillPath) (*answer[bac
 }
 
 func (s *server) cancelBackfill(ctx context.Context, in *backfillPath) (*answer[backfillBody], error) {
-	b, followed, err := s.Store.CancelBackfill(ctx, firjob.BackfillID(in.ID))
+	b, followed, err := s.Store.CancelBackfill(ctx, ports.BackfillID(in.ID))
 	if err != nil {
 		return nil, fmt.Errorf("cancel backfill %d: %w", in.ID, err)
 	}

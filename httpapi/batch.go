@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/internal/validate"
 )
 
@@ -123,7 +124,7 @@ func (s *server) createJobs(ctx context.Context, in *struct {
 }
 
 // tellOfJobs tells the client and the scheduler of what was stored.
-func (s *server) tellOfJobs(ctx context.Context, b *batch, stored []firjob.StoredJob, places []int) {
+func (s *server) tellOfJobs(ctx context.Context, b *batch, stored []ports.StoredJob, places []int) {
 	var soon []firjob.JobID
 	now := time.Now()
 	warner := s.warner(now)
@@ -154,7 +155,7 @@ func (s *server) triggerMany(ctx context.Context, in *struct {
 		return nil, err
 	}
 	b := newBatch(s, ctx, "items", len(items), wantsMinimal(in.Prefer))
-	list, places := make([]firjob.TriggerRequest, 0, len(items)), make([]int, 0, len(items))
+	list, places := make([]ports.TriggerRequest, 0, len(items)), make([]int, 0, len(items))
 	for i, raw := range items {
 		f := &faults{}
 		item := decode[triggerItemInput](s, raw, f)
@@ -178,7 +179,7 @@ func (s *server) triggerMany(ctx context.Context, in *struct {
 }
 
 // tellOfTriggers tells the client and the scheduler of what was recorded.
-func (s *server) tellOfTriggers(ctx context.Context, b *batch, made []firjob.Triggered, places []int) {
+func (s *server) tellOfTriggers(ctx context.Context, b *batch, made []ports.Triggered, places []int) {
 	var due []firjob.Due
 	for i, t := range made {
 		if t.Err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/internal/validate"
 )
 
@@ -137,7 +138,7 @@ func bodyOfCalendar(c firjob.Calendar) calendarBody {
 	return b
 }
 
-func bodyOfUse(u firjob.CalendarUse) calendarBody {
+func bodyOfUse(u ports.CalendarUse) calendarBody {
 	b := bodyOfCalendar(u.Calendar)
 	b.Jobs = &u.Jobs
 	return b
@@ -163,7 +164,7 @@ func (s *server) createCalendar(ctx context.Context, in *struct{ RawBody []byte 
 		return nil, fmt.Errorf("create calendar: %w", err)
 	}
 	return &createdTagged[calendarBody]{Location: "/api/v1/calendars/" + url.PathEscape(c.Name), ETag: entityTag(c.Version),
-		Body: bodyOfUse(firjob.CalendarUse{Calendar: c})}, nil
+		Body: bodyOfUse(ports.CalendarUse{Calendar: c})}, nil
 }
 
 type calendarQuery struct {
@@ -177,7 +178,7 @@ func (s *server) listCalendars(ctx context.Context, in *calendarQuery) (*answer[
 	if err != nil {
 		return nil, err
 	}
-	found, next, err := s.Store.CalendarList(ctx, firjob.CalendarFilter{Query: in.Query, After: after, PageSize: in.PageSize})
+	found, next, err := s.Store.CalendarList(ctx, ports.CalendarFilter{Query: in.Query, After: after, PageSize: in.PageSize})
 	if err != nil {
 		return nil, fmt.Errorf("list calendars: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 func (s *server) routeDeadLetters() {
@@ -45,7 +46,7 @@ type deadLetterBody struct {
 }
 
 func (s *server) listDeadLetters(ctx context.Context, in *deadLetterQuery) (*answer[list[deadLetterBody]], error) {
-	filter := firjob.DeadLetterFilter{App: in.App, Job: firjob.JobID(in.Job), Since: in.Since, Until: in.Until,
+	filter := ports.DeadLetterFilter{App: in.App, Job: firjob.JobID(in.Job), Since: in.Since, Until: in.Until,
 		Handled: in.Handled, PageSize: in.PageSize}
 	var err error
 	if filter.States, err = wordsOf("state", in.State, parseDead); err != nil {
@@ -113,7 +114,7 @@ func (s *server) dismiss(ctx context.Context, in *deadLetterRequest) (*answer[de
 }
 
 func (s *server) handleDeadLetters(ctx context.Context, in *deadLetterRequest,
-	do func(context.Context, firjob.DeadLetterBatch) ([]firjob.DeadLetterDone, error)) (*answer[deadLettersBody], error) {
+	do func(context.Context, ports.DeadLetterBatch) ([]ports.DeadLetterDone, error)) (*answer[deadLettersBody], error) {
 	body, err := parseBody(in.RawBody)
 	if err != nil {
 		return nil, err
@@ -153,13 +154,13 @@ func (s *server) batchError(ctx context.Context, err error) *batchError {
 }
 
 // batch returns what in names and notes its faults in f.
-func (in deadLetterInput) batch(f *faults) firjob.DeadLetterBatch {
-	b := firjob.DeadLetterBatch{Limit: 1000}
+func (in deadLetterInput) batch(f *faults) ports.DeadLetterBatch {
+	b := ports.DeadLetterBatch{Limit: 1000}
 	switch {
 	case len(in.IDs) > 0 && in.Filter != nil:
 		f.add("filter", nil, "contradicts ids: give one of the two")
-	case len(in.IDs) > firjob.MaxDeadLetterBatch:
-		f.add("ids", nil, fmt.Sprintf("has %d items; want at most %d", len(in.IDs), firjob.MaxDeadLetterBatch))
+	case len(in.IDs) > ports.MaxDeadLetterBatch:
+		f.add("ids", nil, fmt.Sprintf("has %d items; want at most %d", len(in.IDs), ports.MaxDeadLetterBatch))
 	case len(in.IDs) == 0 && in.Filter == nil:
 		f.add("ids", nil, `is missing: name dead letters, or give a filter, of which {} selects all`)
 	case len(in.IDs) > 0 && in.Limit != nil:
@@ -167,8 +168,8 @@ func (in deadLetterInput) batch(f *faults) firjob.DeadLetterBatch {
 	case in.Limit != nil:
 		b.Limit = *in.Limit
 	}
-	if b.Limit < 1 || b.Limit > firjob.MaxDeadLetterBatch {
-		f.add("limit", b.Limit, fmt.Sprintf("must be 1 to %d", firjob.MaxDeadLetterBatch))
+	if b.Limit < 1 || b.Limit > ports.MaxDeadLetterBatch {
+		f.add("limit", b.Limit, fmt.Sprintf("must be 1 to %d", ports.MaxDeadLetterBatch))
 	}
 	for i, text := range in.IDs {
 		id, err := firjob.ParseExecutionID(text)
@@ -183,8 +184,8 @@ func (in deadLetterInput) batch(f *faults) firjob.DeadLetterBatch {
 	return b
 }
 
-func (in deadLetterFilterInput) filter(f *faults) firjob.DeadLetterFilter {
-	var filter firjob.DeadLetterFilter
+func (in deadLetterFilterInput) filter(f *faults) ports.DeadLetterFilter {
+	var filter ports.DeadLetterFilter
 	set(&filter.App, in.App)
 	if in.Job != nil {
 		filter.Job = firjob.JobID(*in.Job)

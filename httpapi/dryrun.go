@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // queryDryRun is the parameter of every request that changes something.
@@ -35,7 +36,7 @@ func (s *server) dryRun(next http.Handler) http.Handler {
 		r.URL.RawQuery = query.Encode()
 		if said[0] == "true" {
 			w.Header().Set(headerDryRun, "true")
-			r = r.WithContext(firjob.WithWrite(r.Context(), firjob.Write{DryRun: true}))
+			r = r.WithContext(ports.WithWrite(r.Context(), ports.Write{DryRun: true}))
 		}
 		next.ServeHTTP(w, r)
 		return nil
@@ -51,28 +52,28 @@ type silent struct{ Scheduler }
 
 // JobChanged passes on what was not a dry run.
 func (s silent) JobChanged(ctx context.Context, ids ...firjob.JobID) {
-	if !firjob.WriteOf(ctx).DryRun && len(ids) > 0 {
+	if !ports.WriteOf(ctx).DryRun && len(ids) > 0 {
 		s.Scheduler.JobChanged(ctx, ids...)
 	}
 }
 
 // Announce passes on what was not a dry run.
 func (s silent) Announce(ctx context.Context, due ...firjob.Due) {
-	if !firjob.WriteOf(ctx).DryRun && len(due) > 0 {
+	if !ports.WriteOf(ctx).DryRun && len(due) > 0 {
 		s.Scheduler.Announce(ctx, due...)
 	}
 }
 
 // Cancel passes on what was not a dry run.
 func (s silent) Cancel(ctx context.Context, app string, attempts ...firjob.AttemptRef) {
-	if !firjob.WriteOf(ctx).DryRun {
+	if !ports.WriteOf(ctx).DryRun {
 		s.Scheduler.Cancel(ctx, app, attempts...)
 	}
 }
 
 // ExecutorMarked passes on what was not a dry run.
 func (s silent) ExecutorMarked(ctx context.Context, mark firjob.Mark) {
-	if !firjob.WriteOf(ctx).DryRun {
+	if !ports.WriteOf(ctx).DryRun {
 		s.Scheduler.ExecutorMarked(ctx, mark)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 func (s *server) routeExecutions() {
@@ -67,8 +68,8 @@ func (s *server) listExecutions(ctx context.Context, in *executionQuery) (*answe
 	return out, nil
 }
 
-func (q *executionQuery) filter() (firjob.ExecutionFilter, error) {
-	filter := firjob.ExecutionFilter{Job: firjob.JobID(q.Job), App: q.App, Executor: q.Executor, PageSize: q.PageSize}
+func (q *executionQuery) filter() (ports.ExecutionFilter, error) {
+	filter := ports.ExecutionFilter{Job: firjob.JobID(q.Job), App: q.App, Executor: q.Executor, PageSize: q.PageSize}
 	var err error
 	if filter.Before, err = executionOfToken(q.PageToken); err != nil {
 		return filter, err
@@ -147,7 +148,7 @@ func (s *server) cancelExecution(ctx context.Context, in *executionPath) (*answe
 }
 
 // follow tells the scheduler what a change has led to.
-func (s *server) follow(ctx context.Context, f firjob.Followed) {
+func (s *server) follow(ctx context.Context, f ports.Followed) {
 	if len(f.Announce) > 0 {
 		s.Scheduler.Announce(ctx, f.Announce...)
 	}

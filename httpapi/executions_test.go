@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 func TestTrigger(t *testing.T) {
@@ -94,12 +95,12 @@ func TestExecutionsAreFiltered(t *testing.T) {
 	if page.Items == nil || page.Next == "" {
 		t.Errorf("got %+v, want an empty list and a token", page)
 	}
-	if want := (firjob.ExecutionFilter{PageSize: 50}); !cmp.Equal(want, s.store.filter) {
+	if want := (ports.ExecutionFilter{PageSize: 50}); !cmp.Equal(want, s.store.filter) {
 		t.Errorf("got the filter %+v, want %+v", s.store.filter, want)
 	}
 	s.call("GET", "/api/v1/executions?job=9&app=billing&state=failed,lost&state=failed&state=missed&page_size=500"+
 		"&since=2027-01-01T02:03:04.567Z&until=2027-01-01T11:00:00%2B08:00&page_token="+page.Next, "").want(http.StatusOK)
-	want := firjob.ExecutionFilter{Job: 9, App: "billing", States: []firjob.State{"failed", "lost", "missed"}, PageSize: 500,
+	want := ports.ExecutionFilter{Job: 9, App: "billing", States: []firjob.State{"failed", "lost", "missed"}, PageSize: 500,
 		Since: someday, Until: time.Date(2027, 1, 1, 3, 0, 0, 0, time.UTC), Before: firjob.Fire(9, someday)}
 	if diff := cmp.Diff(want, s.store.filter); diff != "" {
 		t.Errorf("the filter differs (-want +got):\n%s", diff)
@@ -111,7 +112,7 @@ func TestExecutionsByPrefix(t *testing.T) {
 	t.Parallel()
 	s := newSurface(t)
 	id := func(text string) firjob.ExecutionID { return firjob.ExecutionID(uuid.MustParse(text)) }
-	for prefix, want := range map[string]firjob.ExecutionFilter{
+	for prefix, want := range map[string]ports.ExecutionFilter{
 		"019a-": {From: id("019a0000-0000-0000-0000-000000000000"), Before: id("019b0000-0000-0000-0000-000000000000")},
 		"019":   {From: id("01900000-0000-0000-0000-000000000000"), Before: id("01a00000-0000-0000-0000-000000000000")},
 		"0FF":   {From: id("0ff00000-0000-0000-0000-000000000000"), Before: id("10000000-0000-0000-0000-000000000000")},
@@ -135,7 +136,7 @@ func TestFiltersBeyondAllTimeAreCut(t *testing.T) {
 	t.Parallel()
 	s := newSurface(t)
 	s.call("GET", "/api/v1/executions?since=1900-01-01T00:00:00Z&until=9999-12-31T23:59:59-23:00", "").want(http.StatusOK)
-	want := firjob.ExecutionFilter{PageSize: 50, Since: time.UnixMilli(0).UTC(), Until: firjob.LatestAt()}
+	want := ports.ExecutionFilter{PageSize: 50, Since: time.UnixMilli(0).UTC(), Until: firjob.LatestAt()}
 	if diff := cmp.Diff(want, s.store.filter); diff != "" {
 		t.Errorf("the filter differs (-want +got):\n%s", diff)
 	}
@@ -196,7 +197,7 @@ func TestWhatFollowsFromAChange(t *testing.T) {
 			s := newSurface(t)
 			s.job(goodJob)
 			s.store.executions[e.ID] = e
-			s.store.followed = firjob.Followed{Announce: []firjob.Due{{ID: next, At: someday}}, Plan: []firjob.JobID{1}}
+			s.store.followed = ports.Followed{Announce: []firjob.Due{{ID: next, At: someday}}, Plan: []firjob.JobID{1}}
 			s.scheduler.made = nil
 			if r := s.call(tt.method, tt.path, tt.body); r.status >= 300 {
 				t.Fatalf("got the status %d: %s", r.status, r.body)

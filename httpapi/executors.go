@@ -9,6 +9,7 @@ import (
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/naming"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/internal/validate"
 )
 
@@ -60,7 +61,7 @@ type executorQuery struct {
 }
 
 func (s *server) listExecutors(ctx context.Context, in *executorQuery) (*answer[list[executorBody]], error) {
-	filter := firjob.ExecutorFilter{State: firjob.ExecutorState(in.State), Labels: make(map[string]string)}
+	filter := ports.ExecutorFilter{State: firjob.ExecutorState(in.State), Labels: make(map[string]string)}
 	for _, label := range in.Label {
 		name, value, ok := strings.Cut(label, "=")
 		if other, twice := filter.Labels[name]; !ok || twice && other != value {
@@ -82,7 +83,7 @@ func (s *server) listExecutors(ctx context.Context, in *executorQuery) (*answer[
 	return out, nil
 }
 
-func bodyOfExecutor(e firjob.ExecutorView) executorBody {
+func bodyOfExecutor(e ports.ExecutorView) executorBody {
 	body := executorBody{App: e.App, Address: e.Address, Incarnation: e.Incarnation, Version: e.Version, Labels: e.Labels,
 		Capacity: e.Capacity, Queue: e.Queue, Running: e.Running, State: e.Counts, OwnState: e.State, Live: e.Live, Mute: e.Mute, Breaker: "closed",
 		SeenBy: e.SeenBy}

@@ -7,23 +7,24 @@ import (
 	"testing"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
-func view(address string, counts firjob.ExecutorState, labels map[string]string) firjob.ExecutorView {
-	return firjob.ExecutorView{Live: true, Counts: counts, Executor: firjob.Executor{App: "billing", Address: address,
+func view(address string, counts firjob.ExecutorState, labels map[string]string) ports.ExecutorView {
+	return ports.ExecutorView{Live: true, Counts: counts, Executor: firjob.Executor{App: "billing", Address: address,
 		Incarnation: "i-" + address, Capacity: 4, State: firjob.ExecutorActive, Labels: labels, StartedAt: someday, LastBeat: someday}}
 }
 
 // someExecutors are one of each kind.
-func someExecutors() []firjob.ExecutorView {
+func someExecutors() []ports.ExecutorView {
 	cordoned := view("b:1", firjob.ExecutorCordoned, map[string]string{"zone": "eu"})
 	cordoned.Mark = &firjob.Mark{State: firjob.ExecutorCordoned, Reason: "disk", CreatedAt: someday}
 	broken := view("c:1", firjob.ExecutorActive, map[string]string{"zone": "us"})
-	broken.Contact = firjob.Contact{BreakerOpen: true, LastError: "executor c:1 answered with status 500", LastErrorAt: someday}
+	broken.Contact = ports.Contact{BreakerOpen: true, LastError: "executor c:1 answered with status 500", LastErrorAt: someday}
 	broken.SeenBy = "server-1"
-	absent := firjob.ExecutorView{Executor: firjob.Executor{App: "billing", Address: "d:1"}, Counts: firjob.ExecutorDraining,
+	absent := ports.ExecutorView{Executor: firjob.Executor{App: "billing", Address: "d:1"}, Counts: firjob.ExecutorDraining,
 		Mark: &firjob.Mark{State: firjob.ExecutorDraining, CreatedAt: someday}}
-	return []firjob.ExecutorView{view("a:1", firjob.ExecutorActive, map[string]string{"zone": "eu", "gpu": "a,b=c"}), cordoned, broken, absent}
+	return []ports.ExecutorView{view("a:1", firjob.ExecutorActive, map[string]string{"zone": "eu", "gpu": "a,b=c"}), cordoned, broken, absent}
 }
 
 func TestExecutorsAreFiltered(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 func (s *server) routeExplain() {
@@ -40,7 +41,7 @@ type stepBody struct {
 }
 
 func (s *server) explainJob(ctx context.Context, in *explainQuery) (*answer[explanationBody], error) {
-	r := firjob.ExplainRequest{Job: firjob.JobID(in.ID), Precision: time.Second,
+	r := ports.ExplainRequest{Job: firjob.JobID(in.ID), Precision: time.Second,
 		Horizon: s.Scheduler.Horizon(), Retention: s.Scheduler.Retention()}
 	at, err := time.Parse(time.RFC3339, in.At)
 	if err != nil {
@@ -67,7 +68,7 @@ func (s *server) explainExecution(ctx context.Context, in *executionPath) (*answ
 	return &answer[explanationBody]{bodyOfExplanation(x)}, nil
 }
 
-func bodyOfExplanation(x firjob.Explanation) explanationBody {
+func bodyOfExplanation(x ports.Explanation) explanationBody {
 	b := explanationBody{At: instant(x.At), Verdict: x.Verdict, Steps: []stepBody{}, Before: instantOf(x.Before), After: instantOf(x.After)}
 	for _, step := range x.Steps {
 		b.Steps = append(b.Steps, stepBody{instantOf(step.At), step.Rule, step.Text})

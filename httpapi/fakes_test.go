@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/internal/timetable"
 )
 
@@ -21,13 +22,13 @@ type memory struct {
 	executions map[firjob.ExecutionID]firjob.Execution
 	keys       map[string]firjob.ExecutionID
 	calendars  []firjob.Calendar
-	answers    map[string]firjob.Answer // by key and operation, behind the fingerprint
-	limited    map[string]firjob.App    // apps that were edited
-	waiters    []firjob.Waiter          // of every queue
-	waiting    firjob.QueueFilter       // of the last call
-	followed   firjob.Followed          // of every change
-	filter     firjob.ExecutionFilter   // of the last call
-	jobFilter  firjob.JobFilter
+	answers    map[string]ports.Answer // by key and operation, behind the fingerprint
+	limited    map[string]firjob.App   // apps that were edited
+	waiters    []ports.Waiter          // of every queue
+	waiting    ports.QueueFilter       // of the last call
+	followed   ports.Followed          // of every change
+	filter     ports.ExecutionFilter   // of the last call
+	jobFilter  ports.JobFilter
 	down       error // returned by every method while set
 	log        journal
 }
@@ -53,7 +54,7 @@ func (m *memory) CreateApp(_ context.Context, name string, authHash, _ []byte) (
 	return firjob.App{Name: name, CreatedAt: someday}, m.down
 }
 
-func (m *memory) Apps(context.Context, firjob.AppFilter) ([]firjob.App, string, error) {
+func (m *memory) Apps(context.Context, ports.AppFilter) ([]firjob.App, string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var list []firjob.App
@@ -129,7 +130,7 @@ func (m *memory) Job(_ context.Context, id firjob.JobID) (firjob.Job, time.Time,
 	return j, someday, nil
 }
 
-func (m *memory) Jobs(_ context.Context, filter firjob.JobFilter) ([]firjob.Job, firjob.JobID, error) {
+func (m *memory) Jobs(_ context.Context, filter ports.JobFilter) ([]firjob.Job, firjob.JobID, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.jobFilter = filter
@@ -143,54 +144,54 @@ func (m *memory) Jobs(_ context.Context, filter firjob.JobFilter) ([]firjob.Job,
 	return list, 0, m.down
 }
 
-func (m *memory) LastEnds(_ context.Context, jobs []firjob.JobID) (map[firjob.JobID]firjob.LastEnd, error) {
+func (m *memory) LastEnds(_ context.Context, jobs []firjob.JobID) (map[firjob.JobID]ports.LastEnd, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	ends := map[firjob.JobID]firjob.LastEnd{}
+	ends := map[firjob.JobID]ports.LastEnd{}
 	for _, id := range jobs {
 		for _, e := range m.executions {
 			if e.JobID == id && e.FinishedAt != nil {
-				ends[id] = firjob.LastEnd{ID: e.ID, State: e.State, Reason: e.Reason, FinishedAt: *e.FinishedAt}
+				ends[id] = ports.LastEnd{ID: e.ID, State: e.State, Reason: e.Reason, FinishedAt: *e.FinishedAt}
 			}
 		}
 	}
 	return ends, m.down
 }
 
-func (m *memory) UpdateJob(_ context.Context, id firjob.JobID, change func(now time.Time, j *firjob.Job) error) (firjob.Job, firjob.Followed, error) {
+func (m *memory) UpdateJob(_ context.Context, id firjob.JobID, change func(now time.Time, j *firjob.Job) error) (firjob.Job, ports.Followed, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	j, ok := m.jobs[id]
 	if !ok {
-		return j, firjob.Followed{}, firjob.Errorf(firjob.CodeNotFound, "there is no job %d", id)
+		return j, ports.Followed{}, firjob.Errorf(firjob.CodeNotFound, "there is no job %d", id)
 	}
 	old, now := j, time.Now()
 	if err := change(now, &j); err != nil {
-		return firjob.Job{}, firjob.Followed{}, err
+		return firjob.Job{}, ports.Followed{}, err
 	}
 	next, err := timetable.FireAfterEdit(j, old, now, someday)
 	if err != nil {
-		return firjob.Job{}, firjob.Followed{}, err
+		return firjob.Job{}, ports.Followed{}, err
 	}
 	j.Version++
 	m.store(j, next)
 	return m.jobs[id], m.followed, nil
 }
 
-func (m *memory) DeleteJob(_ context.Context, id firjob.JobID, check func(firjob.Job) error) (firjob.Followed, error) {
+func (m *memory) DeleteJob(_ context.Context, id firjob.JobID, check func(firjob.Job) error) (ports.Followed, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if _, ok := m.jobs[id]; !ok {
-		return firjob.Followed{}, firjob.Errorf(firjob.CodeNotFound, "there is no job %d", id)
+		return ports.Followed{}, firjob.Errorf(firjob.CodeNotFound, "there is no job %d", id)
 	}
 	if err := check(m.jobs[id]); err != nil {
-		return firjob.Followed{}, err
+		return ports.Followed{}, err
 	}
 	delete(m.jobs, id)
 	return m.followed, nil
 }
 
-func (m *memory) Trigger(_ context.Context, t firjob.TriggerRequest) (firjob.Execution, bool, error) {
+func (m *memory) Trigger(_ context.Context, t ports.TriggerRequest) (firjob.Execution, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if id, ok := m.keys[t.Key]; ok && t.Key != "" {
@@ -228,15 +229,15 @@ func (m *memory) RetryExecution(_ context.Context, id firjob.ExecutionID) (firjo
 		ScheduledAt: someday, DueAt: someday, State: firjob.StatePlanned, RetryOf: &id}, nil
 }
 
-func (m *memory) CancelExecution(_ context.Context, id firjob.ExecutionID) (firjob.Execution, firjob.Followed, error) {
+func (m *memory) CancelExecution(_ context.Context, id firjob.ExecutionID) (firjob.Execution, ports.Followed, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e, ok := m.executions[id]
 	if !ok {
-		return e, firjob.Followed{}, firjob.Errorf(firjob.CodeNotFound, "there is no execution %v", id)
+		return e, ports.Followed{}, firjob.Errorf(firjob.CodeNotFound, "there is no execution %v", id)
 	}
 	if e.State.Final() {
-		return e, firjob.Followed{}, firjob.Errorf(firjob.CodeConflict, "execution %v has ended", id)
+		return e, ports.Followed{}, firjob.Errorf(firjob.CodeConflict, "execution %v has ended", id)
 	}
 	return e, m.followed, nil
 }
@@ -251,15 +252,15 @@ func (m *memory) Execution(_ context.Context, id firjob.ExecutionID) (firjob.Exe
 	return e, nil
 }
 
-func (m *memory) Executions(_ context.Context, filter firjob.ExecutionFilter) ([]firjob.Execution, firjob.ExecutionID, error) {
+func (m *memory) Executions(_ context.Context, filter ports.ExecutionFilter) ([]firjob.Execution, firjob.ExecutionID, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.filter = filter
 	return nil, firjob.Fire(9, someday), m.down
 }
 
-func (m *memory) Stats(context.Context, time.Time) (firjob.Stats, error) {
-	return firjob.Stats{ByState: map[firjob.State]int64{firjob.StateFailed: 2}}, m.down
+func (m *memory) Stats(context.Context, time.Time) (ports.Stats, error) {
+	return ports.Stats{ByState: map[firjob.State]int64{firjob.StateFailed: 2}}, m.down
 }
 
 func (m *memory) Ready(context.Context) error {
@@ -284,10 +285,10 @@ type calls struct {
 	start    firjob.Start    // the last one
 	report   firjob.Report   // the last one
 	away     error           // of Start and Report
-	status   firjob.Status
+	status   ports.Status
 	panics   bool
 
-	executors []firjob.ExecutorView // nil: a plain one
+	executors []ports.ExecutorView // nil: a plain one
 }
 
 func (c *calls) note(format string, args ...any) {
@@ -328,19 +329,19 @@ func (c *calls) Finish(_ context.Context, cb firjob.Callback) ([]firjob.Receipt,
 	return c.receipts, nil
 }
 
-func (c *calls) Executors(_ context.Context, app string, filter firjob.ExecutorFilter) ([]firjob.ExecutorView, error) {
+func (c *calls) Executors(_ context.Context, app string, filter ports.ExecutorFilter) ([]ports.ExecutorView, error) {
 	if c.executors == nil {
-		return []firjob.ExecutorView{{Executor: firjob.Executor{App: app, Address: "10.0.0.7:9999", Incarnation: "a", Capacity: 4,
+		return []ports.ExecutorView{{Executor: firjob.Executor{App: app, Address: "10.0.0.7:9999", Incarnation: "a", Capacity: 4,
 			State: firjob.ExecutorActive, StartedAt: someday, LastBeat: someday}, Counts: firjob.ExecutorActive, Live: true}}, nil
 	}
-	return slices.DeleteFunc(slices.Clone(c.executors), func(v firjob.ExecutorView) bool { return !filter.Selects(v) }), nil
+	return slices.DeleteFunc(slices.Clone(c.executors), func(v ports.ExecutorView) bool { return !filter.Selects(v) }), nil
 }
 
 func (c *calls) ExecutorMarked(_ context.Context, m firjob.Mark) {
 	c.note("mark %s %s %s %q", m.App, m.Address, m.State, m.Reason)
 }
 
-func (c *calls) Status(context.Context) (firjob.Status, error) {
+func (c *calls) Status(context.Context) (ports.Status, error) {
 	if c.panics {
 		panic("secret of the panic")
 	}

@@ -5,12 +5,13 @@ import (
 	"slices"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // The parts of memory that belong to batches, calendars and idempotency keys.
 
-func (m *memory) CreateJobs(ctx context.Context, jobs []firjob.Job, atomic bool) ([]firjob.StoredJob, error) {
-	stored := make([]firjob.StoredJob, len(jobs))
+func (m *memory) CreateJobs(ctx context.Context, jobs []firjob.Job, atomic bool) ([]ports.StoredJob, error) {
+	stored := make([]ports.StoredJob, len(jobs))
 	for i, j := range jobs {
 		stored[i].Job, stored[i].Err = m.CreateJob(ctx, j)
 		if m.down != nil {
@@ -20,8 +21,8 @@ func (m *memory) CreateJobs(ctx context.Context, jobs []firjob.Job, atomic bool)
 	return stored, nil
 }
 
-func (m *memory) TriggerMany(ctx context.Context, job firjob.JobID, list []firjob.TriggerRequest) ([]firjob.Triggered, error) {
-	made := make([]firjob.Triggered, len(list))
+func (m *memory) TriggerMany(ctx context.Context, job firjob.JobID, list []ports.TriggerRequest) ([]ports.Triggered, error) {
+	made := make([]ports.Triggered, len(list))
 	for i, t := range list {
 		made[i].Execution, made[i].Due, made[i].Err = m.Trigger(ctx, t)
 		if firjob.CodeOf(made[i].Err) == firjob.CodeNotFound {
@@ -51,14 +52,14 @@ func (m *memory) calendar(name string) (*firjob.Calendar, error) {
 	return nil, firjob.Errorf(firjob.CodeNotFound, "there is no calendar %q", name)
 }
 
-func (m *memory) Calendar(_ context.Context, name string) (firjob.CalendarUse, error) {
+func (m *memory) Calendar(_ context.Context, name string) (ports.CalendarUse, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c, err := m.calendar(name)
 	if err != nil {
-		return firjob.CalendarUse{}, err
+		return ports.CalendarUse{}, err
 	}
-	return firjob.CalendarUse{Calendar: *c, Jobs: 7}, nil
+	return ports.CalendarUse{Calendar: *c, Jobs: 7}, nil
 }
 
 func (m *memory) Calendars(_ context.Context, names []string) ([]firjob.Calendar, error) {
@@ -75,7 +76,7 @@ func (m *memory) Calendars(_ context.Context, names []string) ([]firjob.Calendar
 	return list, m.down
 }
 
-func (m *memory) CalendarList(_ context.Context, filter firjob.CalendarFilter) (list []firjob.CalendarUse, next string, err error) {
+func (m *memory) CalendarList(_ context.Context, filter ports.CalendarFilter) (list []ports.CalendarUse, next string, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, c := range m.calendars {
@@ -85,7 +86,7 @@ func (m *memory) CalendarList(_ context.Context, filter firjob.CalendarFilter) (
 		if len(list) == filter.PageSize {
 			return list, list[len(list)-1].Name, m.down
 		}
-		list = append(list, firjob.CalendarUse{Calendar: c})
+		list = append(list, ports.CalendarUse{Calendar: c})
 	}
 	return list, "", m.down
 }
@@ -112,20 +113,20 @@ func (m *memory) CalendarVersions(_ context.Context, name string, before, pageSi
 	return list, 0, nil
 }
 
-func (m *memory) UpdateCalendar(_ context.Context, name string, change func(c *firjob.Calendar) error) (firjob.CalendarUse, firjob.Followed, error) {
+func (m *memory) UpdateCalendar(_ context.Context, name string, change func(c *firjob.Calendar) error) (ports.CalendarUse, ports.Followed, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c, err := m.calendar(name)
 	if err != nil {
-		return firjob.CalendarUse{}, firjob.Followed{}, err
+		return ports.CalendarUse{}, ports.Followed{}, err
 	}
 	edited := *c
 	if err := change(&edited); err != nil {
-		return firjob.CalendarUse{}, firjob.Followed{}, err
+		return ports.CalendarUse{}, ports.Followed{}, err
 	}
 	edited.Version++
 	*c = edited
-	return firjob.CalendarUse{Calendar: edited, Jobs: 2}, firjob.Followed{Plan: []firjob.JobID{3, 4}}, nil
+	return ports.CalendarUse{Calendar: edited, Jobs: 2}, ports.Followed{Plan: []firjob.JobID{3, 4}}, nil
 }
 
 func (m *memory) DeleteCalendar(_ context.Context, name string, check func(firjob.Calendar) error) error {
@@ -144,7 +145,7 @@ func (m *memory) DeleteCalendar(_ context.Context, name string, check func(firjo
 
 // Replay and SaveAnswer keep every answer: what was carried out, only the real
 // store can tell.
-func (m *memory) Replay(_ context.Context, w firjob.Write) (*firjob.Answer, error) {
+func (m *memory) Replay(_ context.Context, w ports.Write) (*ports.Answer, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	a, ok := m.answers[w.Key+" "+w.Operation]
@@ -158,11 +159,11 @@ func (m *memory) Replay(_ context.Context, w firjob.Write) (*firjob.Answer, erro
 	return &a, nil
 }
 
-func (m *memory) SaveAnswer(_ context.Context, w firjob.Write, a firjob.Answer) error {
+func (m *memory) SaveAnswer(_ context.Context, w ports.Write, a ports.Answer) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.answers == nil {
-		m.answers = map[string]firjob.Answer{}
+		m.answers = map[string]ports.Answer{}
 	}
 	a.Body = append(w.Fingerprint[:len(w.Fingerprint):len(w.Fingerprint)], a.Body...)
 	m.answers[w.Key+" "+w.Operation] = a

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 const mimeEvents = "text/event-stream"
@@ -32,7 +33,7 @@ const (
 // followLog streams a log as Server-Sent Events (WHATWG HTML, section 9.2). All
 // of it is read from the store, so that a client that comes back with the id of
 // the last line it saw goes on at any replica.
-func (s *server) followLog(w http.ResponseWriter, r *http.Request, id firjob.ExecutionID, filter firjob.LogFilter) error {
+func (s *server) followLog(w http.ResponseWriter, r *http.Request, id firjob.ExecutionID, filter ports.LogFilter) error {
 	select {
 	case s.followers <- struct{}{}:
 		defer func() { <-s.followers }()
@@ -53,7 +54,7 @@ func (s *server) followLog(w http.ResponseWriter, r *http.Request, id firjob.Exe
 type follower struct {
 	store    Store
 	id       firjob.ExecutionID
-	filter   firjob.LogFilter
+	filter   ports.LogFilter
 	out      *eventStream
 	stopping <-chan struct{}
 
@@ -64,7 +65,7 @@ type follower struct {
 
 // run streams from a first page on, until the end of the execution, of the
 // client or of the server.
-func (f *follower) run(ctx context.Context, page firjob.LogPage) {
+func (f *follower) run(ctx context.Context, page ports.LogPage) {
 	tick := time.NewTicker(pollLog)
 	defer tick.Stop()
 	now := make(chan time.Time)
@@ -88,18 +89,18 @@ func (f *follower) run(ctx context.Context, page firjob.LogPage) {
 }
 
 // look reads what has come. While the store is away there is nothing new.
-func (f *follower) look(ctx context.Context) firjob.LogPage {
+func (f *follower) look(ctx context.Context) ports.LogPage {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	page, err := f.store.Logs(ctx, f.id, f.filter)
 	if err != nil {
-		return firjob.LogPage{Next: f.filter.After, Cut: f.cut}
+		return ports.LogPage{Next: f.filter.After, Cut: f.cut}
 	}
 	return page
 }
 
 // tell writes what a page has of news. It returns false when that was the last.
-func (f *follower) tell(page firjob.LogPage) bool {
+func (f *follower) tell(page ports.LogPage) bool {
 	if page.Cut > f.cut {
 		f.cut = page.Cut
 		f.out.event("", "cut", map[string]int64{"lines": page.Cut})

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // readyTimeout bounds the look at the stores: a probe gives up soon, too.
@@ -62,14 +63,14 @@ func (s *server) checkPostgres(ctx context.Context) healthCheck {
 	return healthCheck{Name: "postgres", OK: true, Note: "can be used"}
 }
 
-func checkRedis(status firjob.Status, err error) healthCheck {
+func checkRedis(status ports.Status, err error) healthCheck {
 	if err != nil || status.Degraded {
 		return healthCheck{Name: "redis", Note: "degraded: out of reach, claims come straight from Postgres"}
 	}
 	return healthCheck{Name: "redis", OK: true, Note: "can be used"}
 }
 
-func checkDraining(status firjob.Status) healthCheck {
+func checkDraining(status ports.Status) healthCheck {
 	if status.Draining {
 		return healthCheck{Name: "replica", Note: "draining"}
 	}

@@ -20,8 +20,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/httpapi"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/internal/tzdata"
 )
 
@@ -29,14 +29,14 @@ func TestReady(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		postgres error
-		status   firjob.Status
+		status   ports.Status
 		want     int
 		text     string
 	}{
-		"ready":         {nil, firjob.Status{}, 200, `"ready"`},
-		"without Redis": {nil, firjob.Status{Degraded: true}, 200, "degraded"},
-		"no Postgres":   {errors.New("password=hunter2"), firjob.Status{}, 503, "postgres"},
-		"draining":      {nil, firjob.Status{Draining: true}, 503, "draining"},
+		"ready":         {nil, ports.Status{}, 200, `"ready"`},
+		"without Redis": {nil, ports.Status{Degraded: true}, 200, "degraded"},
+		"no Postgres":   {errors.New("password=hunter2"), ports.Status{}, 503, "postgres"},
+		"draining":      {nil, ports.Status{Draining: true}, 503, "draining"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -66,7 +66,7 @@ func TestVersionAndStats(t *testing.T) {
 	if version.Version != "v1.2.3" || version.Go != runtime.Version() || version.TZData != tzdata.Version {
 		t.Errorf("got %+v, want v1.2.3 and what the toolchain says: %s; time zones %s", version, runtime.Version(), tzdata.Version)
 	}
-	s.scheduler.status = firjob.Status{Replica: "r1", Replicas: []string{"r1", "r2"}, Due: 3, Leased: 1}
+	s.scheduler.status = ports.Status{Replica: "r1", Replicas: []string{"r1", "r2"}, Due: 3, Leased: 1}
 	golden(t, "testdata/stats.json", s.call("GET", "/api/v1/stats?since=2027-01-01T00:00:00Z", "").want(http.StatusOK).indented())
 }
 

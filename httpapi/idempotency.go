@@ -12,6 +12,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // A POST with an Idempotency-Key is carried out once. The key is recorded in the
@@ -33,14 +34,14 @@ func (s *server) idempotent(next http.Handler) http.Handler {
 	return s.handle(func(w http.ResponseWriter, r *http.Request) error {
 		op := s.operations[r.Method+" "+chi.RouteContext(r.Context()).RoutePattern()]
 		key := r.Header.Get(headerKey)
-		if r.Method != http.MethodPost || key == "" || op.ownKeys || firjob.WriteOf(r.Context()).DryRun {
+		if r.Method != http.MethodPost || key == "" || op.ownKeys || ports.WriteOf(r.Context()).DryRun {
 			next.ServeHTTP(w, r)
 			return nil
 		}
 		if len(key) > maxKey {
 			return faulty("header."+headerKey, nil, fmt.Sprintf("has %d bytes; want at most %d", len(key), maxKey))
 		}
-		write := firjob.Write{Key: key, Operation: r.Method + " " + r.URL.Path}
+		write := ports.Write{Key: key, Operation: r.Method + " " + r.URL.Path}
 		var err error
 		if write.Fingerprint, err = fingerprint(r, op.bodyLimit()); err != nil {
 			return err
@@ -87,9 +88,9 @@ func fingerprint(r *http.Request, limit int64) ([]byte, error) {
 }
 
 // carryOut serves the first request with a key and keeps its answer.
-func (s *server) carryOut(w http.ResponseWriter, r *http.Request, next http.Handler, write firjob.Write, op operation) {
+func (s *server) carryOut(w http.ResponseWriter, r *http.Request, next http.Handler, write ports.Write, op operation) {
 	made := &recorded{header: http.Header{}}
-	next.ServeHTTP(made, r.WithContext(firjob.WithWrite(r.Context(), write)))
+	next.ServeHTTP(made, r.WithContext(ports.WithWrite(r.Context(), write)))
 	made.WriteHeader(http.StatusOK) // unless it has a status
 	if made.status/100 == 2 && made.body.Len() <= maxAnswer && !op.secret {
 		// It was carried out, also for a client that went away.
@@ -125,8 +126,8 @@ func (a *recorded) Write(p []byte) (int, error) {
 // replayedHeaders are those that an answer is kept with.
 var replayedHeaders = []string{"Location", "Etag", "Content-Type", "Preference-Applied"}
 
-func (a *recorded) answer() firjob.Answer {
-	kept := firjob.Answer{Status: a.status, Headers: map[string]string{}, Body: a.body.Bytes()}
+func (a *recorded) answer() ports.Answer {
+	kept := ports.Answer{Status: a.status, Headers: map[string]string{}, Body: a.body.Bytes()}
 	for _, name := range replayedHeaders {
 		if value := a.header.Get(name); value != "" {
 			kept.Headers[name] = value
@@ -135,7 +136,7 @@ func (a *recorded) answer() firjob.Answer {
 	return kept
 }
 
-func replay(w http.ResponseWriter, a *firjob.Answer) {
+func replay(w http.ResponseWriter, a *ports.Answer) {
 	for name, value := range a.Headers {
 		w.Header().Set(name, value)
 	}

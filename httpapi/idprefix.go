@@ -6,11 +6,12 @@ import (
 	"strings"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // filterPrefix adds the range of ids that begin with prefix: ids sort as their
 // text does, so that one range of the primary key holds them all.
-func filterPrefix(filter *firjob.ExecutionFilter, prefix string) error {
+func filterPrefix(filter *ports.ExecutionFilter, prefix string) error {
 	if prefix == "" {
 		return nil
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/internal/validate"
 )
 
@@ -130,7 +131,7 @@ type jobQuery struct {
 }
 
 func (s *server) listJobs(ctx context.Context, in *jobQuery) (*answer[list[jobBody]], error) {
-	filter := firjob.JobFilter{App: in.App, Name: in.Name, Query: in.Query, Kind: firjob.ScheduleKind(in.Kind), Route: firjob.Route(in.Route),
+	filter := ports.JobFilter{App: in.App, Name: in.Name, Query: in.Query, Kind: firjob.ScheduleKind(in.Kind), Route: firjob.Route(in.Route),
 		Calendar: in.Calendar, Parent: firjob.JobID(in.Parent), PageSize: in.PageSize}
 	if in.Enabled != "" {
 		filter.Enabled = new(in.Enabled == "true")

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files and docs/openapi.json")
@@ -351,7 +352,7 @@ func TestPagesOfJobs(t *testing.T) {
 	if want := []string{"job-0", "job-1", "job-2", "job-3", "job-4"}; !slices.Equal(names, want) {
 		t.Errorf("got %v, want %v", names, want)
 	}
-	want := firjob.JobFilter{App: "billing", Name: "nightly", Query: "jo", Enabled: new(true), Kind: "cron", Route: "sticky", Calendar: "holidays", Parent: 7,
+	want := ports.JobFilter{App: "billing", Name: "nightly", Query: "jo", Enabled: new(true), Kind: "cron", Route: "sticky", Calendar: "holidays", Parent: 7,
 		After: 4, PageSize: 2}
 	if diff := cmp.Diff(want, s.store.jobFilter); diff != "" {
 		t.Errorf("the last filter differs (-want +got):\n%s", diff)

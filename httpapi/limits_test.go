@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // The parts of memory that belong to limits and queues.
@@ -44,16 +45,16 @@ func (m *memory) UpdateApp(ctx context.Context, name string, change func(*firjob
 	return app, nil
 }
 
-func (m *memory) Queue(ctx context.Context, f firjob.QueueFilter) ([]firjob.Waiter, map[firjob.Why]int, error) {
+func (m *memory) Queue(ctx context.Context, f ports.QueueFilter) ([]ports.Waiter, map[ports.Why]int, error) {
 	if _, err := m.App(ctx, f.App); err != nil {
 		return nil, nil, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.waiting = f
-	var counts map[firjob.Why]int
+	var counts map[ports.Why]int
 	for _, w := range m.waiters {
-		counts = map[firjob.Why]int{w.Why: len(m.waiters)}
+		counts = map[ports.Why]int{w.Why: len(m.waiters)}
 	}
 	return m.waiters, counts, nil
 }
@@ -126,10 +127,10 @@ func TestQueueOfAnApp(t *testing.T) {
 	if diff := cmp.Diff(`{"items":[],"counts":{}}`, strings.TrimSpace(empty.body)); diff != "" {
 		t.Errorf("nobody waits (-want +got):\n%s", diff)
 	}
-	s.store.waiters = []firjob.Waiter{{
+	s.store.waiters = []ports.Waiter{{
 		Execution: firjob.Execution{ID: firjob.Fire(7, someday), JobID: 7, App: "billing", State: firjob.StatePlanned, Waiting: true,
 			Reason: "waits for a place in app billing (max_running 10)", ScheduledAt: someday},
-		Since: someday.Add(time.Second), Why: firjob.WhyAppLimit,
+		Since: someday.Add(time.Second), Why: ports.WhyAppLimit,
 	}}
 	r := s.call(http.MethodGet, "/api/v1/apps/billing/queue?why=app_running&page_size=3", "")
 	r.want(http.StatusOK)
@@ -139,7 +140,7 @@ func TestQueueOfAnApp(t *testing.T) {
 			t.Errorf("got %s, want %s in it", r.body, part)
 		}
 	}
-	if want := (firjob.QueueFilter{App: "billing", Why: firjob.WhyAppLimit, PageSize: 3}); s.store.waiting != want {
+	if want := (ports.QueueFilter{App: "billing", Why: ports.WhyAppLimit, PageSize: 3}); s.store.waiting != want {
 		t.Errorf("asked the store for %+v, want %+v", s.store.waiting, want)
 	}
 	s.call(http.MethodGet, "/api/v1/apps/nobody/queue", "").want(http.StatusNotFound)

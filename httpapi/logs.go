@@ -16,6 +16,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // Lines of a page of a log.
@@ -40,7 +41,7 @@ type logEntryBody struct {
 	Line    int64           `json:"line" doc:"Number within the attempt, from 1" example:"1"`
 }
 
-func lineOf(e firjob.LogEntry) logEntryBody {
+func lineOf(e ports.LogEntry) logEntryBody {
 	return logEntryBody{At: instant(e.At), Level: e.Level, Text: e.Text, Attrs: e.Attrs, Attempt: e.Attempt, Line: e.Cursor.Line}
 }
 
@@ -53,7 +54,7 @@ type logBody struct {
 
 // logQuery is what a request for a log asks for.
 type logQuery struct {
-	filter       firjob.LogFilter
+	filter       ports.LogFilter
 	follow, text bool
 }
 
@@ -90,7 +91,7 @@ func (s *server) serveLog(w http.ResponseWriter, r *http.Request) error {
 // readLogQuery reads the parameters and lists every fault of theirs.
 func readLogQuery(r *http.Request) (logQuery, error) {
 	p := logParams{query: r.URL.Query()}
-	q := logQuery{filter: firjob.LogFilter{
+	q := logQuery{filter: ports.LogFilter{
 		Limit:   p.number("page_size", defaultLines, 1, maxLines),
 		Attempt: p.number("attempt", 0, 1, 1<<15-1),
 		After:   p.cursor("page_token"),
@@ -103,7 +104,7 @@ func readLogQuery(r *http.Request) (logQuery, error) {
 	}
 	q.follow = p.truth("follow") || strings.Contains(r.Header.Get("Accept"), mimeEvents)
 	q.text = p.oneOf("format", "json", "text") == "text"
-	if since := p.cursor("since"); since != (firjob.LogCursor{}) {
+	if since := p.cursor("since"); since != (ports.LogCursor{}) {
 		q.filter.After = since
 	}
 	if last := r.Header.Get("Last-Event-ID"); last != "" && q.follow {
@@ -162,10 +163,10 @@ func (p *logParams) oneOf(name string, words ...string) string {
 	return text
 }
 
-func (p *logParams) cursor(name string) firjob.LogCursor {
+func (p *logParams) cursor(name string) ports.LogCursor {
 	text := p.query.Get(name)
 	if text == "" {
-		return firjob.LogCursor{}
+		return ports.LogCursor{}
 	}
 	c, err := parseCursor(text)
 	if err != nil {
@@ -190,24 +191,24 @@ func (p *logParams) err() error {
 }
 
 // cursorText writes a place in a log: the attempt's token, then the line.
-func cursorText(c firjob.LogCursor) string { return fmt.Sprintf("%d-%d", c.Token, c.Line) }
+func cursorText(c ports.LogCursor) string { return fmt.Sprintf("%d-%d", c.Token, c.Line) }
 
-func parseCursor(text string) (firjob.LogCursor, error) {
+func parseCursor(text string) (ports.LogCursor, error) {
 	token, line, _ := strings.Cut(text, "-")
-	var c firjob.LogCursor
+	var c ports.LogCursor
 	var err error
 	if c.Token, err = strconv.ParseInt(token, 10, 64); err == nil {
 		c.Line, err = strconv.ParseInt(line, 10, 64)
 	}
 	if err != nil || c.Token < 0 || c.Line < 0 || c.Line > maxLineNumber {
-		return firjob.LogCursor{}, fmt.Errorf("must be the place of a line, such as 4711-12")
+		return ports.LogCursor{}, fmt.Errorf("must be the place of a line, such as 4711-12")
 	}
 	return c, nil
 }
 
 // downloadLog writes the lines from a first page on as text. An error of the
 // connection has nobody to go to.
-func (s *server) downloadLog(w http.ResponseWriter, r *http.Request, id firjob.ExecutionID, filter firjob.LogFilter, page firjob.LogPage) error {
+func (s *server) downloadLog(w http.ResponseWriter, r *http.Request, id firjob.ExecutionID, filter ports.LogFilter, page ports.LogPage) error {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Content-Disposition", `attachment; filename="`+id.String()+`.log"`)
 	if page.Cut > 0 {
@@ -224,7 +225,7 @@ func (s *server) downloadLog(w http.ResponseWriter, r *http.Request, id firjob.E
 	return nil
 }
 
-func writeLines(w io.Writer, lines []firjob.LogEntry) {
+func writeLines(w io.Writer, lines []ports.LogEntry) {
 	for _, e := range lines {
 		attrs := ""
 		if len(e.Attrs) > 0 {

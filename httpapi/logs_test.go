@@ -16,13 +16,14 @@ import (
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/httpapi"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // journal is the one log that memory keeps.
 type journal struct {
 	mu    sync.Mutex
-	pages map[firjob.ExecutionID]firjob.LogPage
-	asked firjob.LogFilter
+	pages map[firjob.ExecutionID]ports.LogPage
+	asked ports.LogFilter
 }
 
 // write adds n lines of the first attempt, whose token is 7, and sets the state.
@@ -31,18 +32,18 @@ func (j *journal) write(id firjob.ExecutionID, n int, state firjob.State) {
 	defer j.mu.Unlock()
 	page := j.pages[id]
 	for range n {
-		at := firjob.LogCursor{Token: 7, Line: int64(len(page.Lines) + 1)}
-		page.Lines = append(page.Lines, firjob.LogEntry{Cursor: at, Attempt: 1,
+		at := ports.LogCursor{Token: 7, Line: int64(len(page.Lines) + 1)}
+		page.Lines = append(page.Lines, ports.LogEntry{Cursor: at, Attempt: 1,
 			LogLine: firjob.LogLine{At: someday, Level: "INFO", Text: fmt.Sprintf("line %d\nof two", at.Line), Attrs: json.RawMessage(`{"n":1}`)}})
 	}
 	page.State = state
 	if j.pages == nil {
-		j.pages = map[firjob.ExecutionID]firjob.LogPage{}
+		j.pages = map[firjob.ExecutionID]ports.LogPage{}
 	}
 	j.pages[id] = page
 }
 
-func (j *journal) set(id firjob.ExecutionID, change func(*firjob.LogPage)) {
+func (j *journal) set(id firjob.ExecutionID, change func(*ports.LogPage)) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	page := j.pages[id]
@@ -51,7 +52,7 @@ func (j *journal) set(id firjob.ExecutionID, change func(*firjob.LogPage)) {
 }
 
 // Logs does as the store does.
-func (m *memory) Logs(ctx context.Context, id firjob.ExecutionID, filter firjob.LogFilter) (firjob.LogPage, error) {
+func (m *memory) Logs(ctx context.Context, id firjob.ExecutionID, filter ports.LogFilter) (ports.LogPage, error) {
 	m.log.mu.Lock()
 	defer m.log.mu.Unlock()
 	m.log.asked = filter
@@ -82,7 +83,7 @@ func TestLogPages(t *testing.T) {
 	t.Parallel()
 	s := newSurface(t)
 	s.store.log.write(logged, 5, firjob.StateRunning)
-	s.store.log.set(logged, func(p *firjob.LogPage) { p.Cut = 3 })
+	s.store.log.set(logged, func(p *ports.LogPage) { p.Cut = 3 })
 	var page struct {
 		Items []struct {
 			At, Level, Text string
@@ -99,7 +100,7 @@ func TestLogPages(t *testing.T) {
 	if l := page.Items[0]; l.At != "2027-01-01T02:03:04.567Z" || l.Level != "INFO" || l.Text != "line 1\nof two" || string(l.Attrs) != `{"n":1}` || l.Attempt != 1 || l.Line != 1 {
 		t.Errorf("the first line is %+v", l)
 	}
-	want := firjob.LogFilter{Limit: 3, Attempt: 1, Level: 4, MinLevel: true}
+	want := ports.LogFilter{Limit: 3, Attempt: 1, Level: 4, MinLevel: true}
 	if diff := cmp.Diff(want, s.store.log.asked); diff != "" {
 		t.Errorf("the store was asked for (-want +got):\n%s", diff)
 	}
@@ -140,7 +141,7 @@ func TestLogDownload(t *testing.T) {
 	t.Parallel()
 	s := newSurface(t)
 	s.store.log.write(logged, 3, firjob.StateSucceeded)
-	s.store.log.set(logged, func(p *firjob.LogPage) { p.Cut = 9 })
+	s.store.log.set(logged, func(p *ports.LogPage) { p.Cut = 9 })
 	got := s.call("GET", logPath("?format=text&page_size=2"), "").want(200)
 	want := `… 9 earlier lines are no longer kept
 2027-01-01T02:03:04.567Z 1:1 INFO  line 1
@@ -233,12 +234,12 @@ func TestFollow(t *testing.T) {
 	l.want("retry: 1000", lineEvent(1), lineEvent(2))
 	s.store.log.write(logged, 1, firjob.StateRunning)
 	l.want(lineEvent(3))
-	s.store.log.set(logged, func(p *firjob.LogPage) {
+	s.store.log.set(logged, func(p *ports.LogPage) {
 		p.Cut, p.Progress = 2, &firjob.Progress{Percent: 40, Note: "half-way", At: someday}
 	})
 	l.want("event: cut\ndata: {\"lines\":2}",
 		"event: progress\ndata: {\"percent\":40,\"note\":\"half-way\",\"at\":\"2027-01-01T02:03:04.567Z\"}")
-	s.store.log.set(logged, func(p *firjob.LogPage) { p.State, p.Reason = firjob.StateFailed, "no paper" })
+	s.store.log.set(logged, func(p *ports.LogPage) { p.State, p.Reason = firjob.StateFailed, "no paper" })
 	s.store.log.write(logged, 1, firjob.StateFailed) // the last words come after the end
 	l.want(lineEvent(4), "event: end\ndata: {\"state\":\"failed\",\"reason\":\"no paper\"}", "")
 }

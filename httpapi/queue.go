@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 func (s *server) routeQueue() {
@@ -22,19 +22,19 @@ type queueQuery struct {
 }
 
 type waitersBody struct {
-	Items  []waiterBody       `json:"items" nullable:"false"`
-	Counts map[firjob.Why]int `json:"counts" doc:"How many wait, by reason; reasons of nobody are absent"`
+	Items  []waiterBody      `json:"items" nullable:"false"`
+	Counts map[ports.Why]int `json:"counts" doc:"How many wait, by reason; reasons of nobody are absent"`
 }
 
 // waiterBody is an execution and what it waits for.
 type waiterBody struct {
 	executionBody
-	Since instant    `json:"since" doc:"Since when: its scheduled time, or the end of the attempt before"`
-	Why   firjob.Why `json:"why" enum:"overlap,app_running,app_rate,retry,executor,claim" doc:"overlap: other executions of its job; app_running, app_rate: the app's max_running, max_per_second; retry: the pause after a failed attempt; executor: one that takes it; claim: a server that claims it"`
+	Since instant   `json:"since" doc:"Since when: its scheduled time, or the end of the attempt before"`
+	Why   ports.Why `json:"why" enum:"overlap,app_running,app_rate,retry,executor,claim" doc:"overlap: other executions of its job; app_running, app_rate: the app's max_running, max_per_second; retry: the pause after a failed attempt; executor: one that takes it; claim: a server that claims it"`
 }
 
 func (s *server) listQueue(ctx context.Context, in *queueQuery) (*answer[waitersBody], error) {
-	list, counts, err := s.Store.Queue(ctx, firjob.QueueFilter{App: in.App, Why: firjob.Why(in.Why), PageSize: in.PageSize})
+	list, counts, err := s.Store.Queue(ctx, ports.QueueFilter{App: in.App, Why: ports.Why(in.Why), PageSize: in.PageSize})
 	if err != nil {
 		return nil, fmt.Errorf("list what waits for app %q: %w", in.App, err)
 	}

@@ -10,63 +10,64 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // recovery is the part of memory that knows of dead letters, backfills and
 // explanations: it notes what it is asked and answers what it is told to.
 type recovery struct {
-	deadFilter  firjob.DeadLetterFilter
-	batch       firjob.DeadLetterBatch
-	dead        []firjob.DeadLetter
-	done        []firjob.DeadLetterDone
-	request     firjob.BackfillRequest
-	backfill    firjob.Backfill
-	before      firjob.BackfillID
-	followed    firjob.Followed
-	explained   firjob.ExplainRequest
-	explanation firjob.Explanation
+	deadFilter  ports.DeadLetterFilter
+	batch       ports.DeadLetterBatch
+	dead        []ports.DeadLetter
+	done        []ports.DeadLetterDone
+	request     ports.BackfillRequest
+	backfill    ports.Backfill
+	before      ports.BackfillID
+	followed    ports.Followed
+	explained   ports.ExplainRequest
+	explanation ports.Explanation
 	refuses     error
 }
 
-func (r *recovery) DeadLetters(_ context.Context, f firjob.DeadLetterFilter) ([]firjob.DeadLetter, firjob.ExecutionID, error) {
+func (r *recovery) DeadLetters(_ context.Context, f ports.DeadLetterFilter) ([]ports.DeadLetter, firjob.ExecutionID, error) {
 	r.deadFilter = f
 	return r.dead, firjob.Fire(9, someday), r.refuses
 }
 
-func (r *recovery) Redrive(_ context.Context, b firjob.DeadLetterBatch) ([]firjob.DeadLetterDone, error) {
+func (r *recovery) Redrive(_ context.Context, b ports.DeadLetterBatch) ([]ports.DeadLetterDone, error) {
 	r.batch = b
 	return r.done, r.refuses
 }
 
-func (r *recovery) Dismiss(_ context.Context, b firjob.DeadLetterBatch) ([]firjob.DeadLetterDone, error) {
+func (r *recovery) Dismiss(_ context.Context, b ports.DeadLetterBatch) ([]ports.DeadLetterDone, error) {
 	r.batch = b
 	return r.done, r.refuses
 }
 
-func (r *recovery) CreateBackfill(_ context.Context, b firjob.BackfillRequest, _ time.Duration) (firjob.Backfill, firjob.Followed, error) {
+func (r *recovery) CreateBackfill(_ context.Context, b ports.BackfillRequest, _ time.Duration) (ports.Backfill, ports.Followed, error) {
 	r.request = b
 	return r.backfill, r.followed, r.refuses
 }
 
-func (r *recovery) Backfill(context.Context, firjob.BackfillID) (firjob.Backfill, error) {
+func (r *recovery) Backfill(context.Context, ports.BackfillID) (ports.Backfill, error) {
 	return r.backfill, r.refuses
 }
 
-func (r *recovery) Backfills(_ context.Context, _ firjob.JobID, before firjob.BackfillID, _ int) ([]firjob.Backfill, firjob.BackfillID, error) {
+func (r *recovery) Backfills(_ context.Context, _ firjob.JobID, before ports.BackfillID, _ int) ([]ports.Backfill, ports.BackfillID, error) {
 	r.before = before
-	return []firjob.Backfill{r.backfill}, 4, r.refuses
+	return []ports.Backfill{r.backfill}, 4, r.refuses
 }
 
-func (r *recovery) CancelBackfill(context.Context, firjob.BackfillID) (firjob.Backfill, firjob.Followed, error) {
+func (r *recovery) CancelBackfill(context.Context, ports.BackfillID) (ports.Backfill, ports.Followed, error) {
 	return r.backfill, r.followed, r.refuses
 }
 
-func (r *recovery) Explain(_ context.Context, e firjob.ExplainRequest) (firjob.Explanation, error) {
+func (r *recovery) Explain(_ context.Context, e ports.ExplainRequest) (ports.Explanation, error) {
 	r.explained = e
 	return r.explanation, r.refuses
 }
 
-func (r *recovery) ExplainExecution(context.Context, firjob.ExecutionID, time.Duration) (firjob.Explanation, error) {
+func (r *recovery) ExplainExecution(context.Context, firjob.ExecutionID, time.Duration) (ports.Explanation, error) {
 	return r.explanation, r.refuses
 }
 
@@ -75,10 +76,10 @@ func (c *calls) Retention() time.Duration { return 30 * 24 * time.Hour }
 func TestDeadLetters(t *testing.T) {
 	t.Parallel()
 	s := newSurface(t)
-	s.store.dead = []firjob.DeadLetter{{Execution: execution(firjob.StateFailed), FailedAt: someday.Add(time.Second), RedrivenAs: new(firjob.Fire(42, someday.Add(time.Hour)))}}
+	s.store.dead = []ports.DeadLetter{{Execution: execution(firjob.StateFailed), FailedAt: someday.Add(time.Second), RedrivenAs: new(firjob.Fire(42, someday.Add(time.Hour)))}}
 	r := s.call("GET", "/api/v1/dead-letters?app=billing&job=42&state=failed,lost&since=2027-01-01T00:00:00Z&handled=true&page_size=7", "").want(http.StatusOK)
 	golden(t, "testdata/dead-letters.json", r.indented())
-	want := firjob.DeadLetterFilter{App: "billing", Job: 42, States: []firjob.State{firjob.StateFailed, firjob.StateLost},
+	want := ports.DeadLetterFilter{App: "billing", Job: 42, States: []firjob.State{firjob.StateFailed, firjob.StateLost},
 		Since: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC), Handled: true, PageSize: 7}
 	if diff := cmp.Diff(want, s.store.deadFilter); diff != "" {
 		t.Errorf("filter (-want +got):\n%s", diff)
@@ -92,7 +93,7 @@ func TestRedriveAndDismiss(t *testing.T) {
 	t.Parallel()
 	s := newSurface(t)
 	a, b, again := firjob.Fire(42, someday), firjob.Fire(43, someday), firjob.NewExecutionID(42, someday, firjob.KindManual, 5)
-	s.store.done = []firjob.DeadLetterDone{{ID: a, RedrivenAs: &firjob.Due{ID: again, At: someday}},
+	s.store.done = []ports.DeadLetterDone{{ID: a, RedrivenAs: &firjob.Due{ID: again, At: someday}},
 		{ID: b, Err: firjob.Errorf(firjob.CodeConflict, "it was redriven already")}}
 	body := `{"ids":["` + a.String() + `","` + b.String() + `"]}`
 	r := s.call("POST", "/api/v1/dead-letters:redrive", body).want(http.StatusOK)
@@ -109,9 +110,9 @@ func TestRedriveAndDismiss(t *testing.T) {
 		t.Errorf("after a dry run the scheduler was asked %v", s.scheduler.made)
 	}
 
-	s.store.done = []firjob.DeadLetterDone{{ID: a}}
+	s.store.done = []ports.DeadLetterDone{{ID: a}}
 	s.call("POST", "/api/v1/dead-letters:dismiss", `{"filter":{"app":"billing","job":42,"state":["lost"],"until":"2027-01-01T00:00:00Z"},"limit":5}`).want(http.StatusOK)
-	want := firjob.DeadLetterBatch{Limit: 5, Filter: firjob.DeadLetterFilter{App: "billing", Job: 42, States: []firjob.State{firjob.StateLost},
+	want := ports.DeadLetterBatch{Limit: 5, Filter: ports.DeadLetterFilter{App: "billing", Job: 42, States: []firjob.State{firjob.StateLost},
 		Until: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)}}
 	if diff := cmp.Diff(want, s.store.batch); diff != "" {
 		t.Errorf("batch (-want +got):\n%s", diff)
@@ -144,8 +145,8 @@ func TestDeadLetterFaults(t *testing.T) {
 	}
 }
 
-func aBackfill() firjob.Backfill {
-	return firjob.Backfill{ID: 7, BackfillRequest: firjob.BackfillRequest{Job: 42, From: someday, Until: someday.Add(time.Hour), MaxRunning: 3},
+func aBackfill() ports.Backfill {
+	return ports.Backfill{ID: 7, BackfillRequest: ports.BackfillRequest{Job: 42, From: someday, Until: someday.Add(time.Hour), MaxRunning: 3},
 		Fires: 60, First: someday, Last: someday.Add(59 * time.Minute), Recorded: 5, Open: 2, Succeeded: 2, Failed: 1, CreatedAt: someday}
 }
 
@@ -154,14 +155,14 @@ func TestBackfill(t *testing.T) {
 	s := newSurface(t)
 	first := firjob.NewExecutionID(42, someday, firjob.KindBackfill, 7)
 	s.store.recovery.backfill = aBackfill()
-	s.store.recovery.followed = firjob.Followed{Announce: []firjob.Due{{ID: first, At: someday}}}
+	s.store.recovery.followed = ports.Followed{Announce: []firjob.Due{{ID: first, At: someday}}}
 	r := s.call("POST", "/api/v1/jobs/42/backfill", `{"from":"2026-12-01T00:00:00Z","until":"2026-12-02T00:00:00+01:00","order":"newest_first","max_running":3,"params":{"a": 1}}`).
 		want(http.StatusCreated)
 	golden(t, "testdata/backfill.json", r.indented())
 	if got := r.header.Get("Location"); got != "/api/v1/backfills/7" {
 		t.Errorf("Location: %q", got)
 	}
-	want := firjob.BackfillRequest{Job: 42, From: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC), Until: time.Date(2026, 12, 1, 23, 0, 0, 0, time.UTC),
+	want := ports.BackfillRequest{Job: 42, From: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC), Until: time.Date(2026, 12, 1, 23, 0, 0, 0, time.UTC),
 		Newest: true, MaxRunning: 3, Params: []byte(`{"a":1}`)}
 	if diff := cmp.Diff(want, s.store.request); diff != "" {
 		t.Errorf("request (-want +got):\n%s", diff)
@@ -212,7 +213,7 @@ func TestCancelBackfill(t *testing.T) {
 	b.Cancelled, b.FinishedAt = true, new(someday)
 	s.store.recovery.backfill = b
 	attempt := firjob.AttemptRef{ID: firjob.Fire(42, someday), Token: 9}
-	s.store.recovery.followed = firjob.Followed{Cancel: []firjob.Cancel{{App: "billing", Attempt: attempt}}}
+	s.store.recovery.followed = ports.Followed{Cancel: []ports.Cancel{{App: "billing", Attempt: attempt}}}
 	var got struct{ State string }
 	s.call("POST", "/api/v1/backfills/7/cancel", "").want(http.StatusOK).into(&got)
 	if got.State != "cancelled" {
@@ -227,9 +228,9 @@ func TestExplain(t *testing.T) {
 	t.Parallel()
 	s := newSurface(t)
 	e := execution(firjob.StateSucceeded)
-	s.store.explanation = firjob.Explanation{At: someday, Verdict: "It ran.", Execution: &e, Before: new(someday.Add(-time.Hour)),
-		Steps: []firjob.Step{{Rule: "planned", Text: "version 1 planned it"}, {At: new(someday), Rule: "claimed", Text: "replica r1 claimed it"}}}
-	for at, want := range map[string]firjob.ExplainRequest{
+	s.store.explanation = ports.Explanation{At: someday, Verdict: "It ran.", Execution: &e, Before: new(someday.Add(-time.Hour)),
+		Steps: []ports.Step{{Rule: "planned", Text: "version 1 planned it"}, {At: new(someday), Rule: "claimed", Text: "replica r1 claimed it"}}}
+	for at, want := range map[string]ports.ExplainRequest{
 		"2027-01-01T02:03:04Z":        {At: someday.Truncate(time.Second), Precision: time.Second},
 		"2027-01-01T10:03:04%2B08:00": {At: someday.Truncate(time.Second), Precision: time.Second},
 		"2027-01-01T02:03:04.567Z":    {At: someday, Precision: time.Millisecond},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // maxTree bounds how many executions a tree shows.
@@ -38,7 +39,7 @@ func (s *server) getTree(ctx context.Context, in *executionPath) (*answer[treeBo
 	return &answer[treeBody]{treeBody{Root: root, Cut: cut, branchBody: bodyOfTree(tree)}}, nil
 }
 
-func bodyOfTree(t firjob.Tree) branchBody {
+func bodyOfTree(t ports.Tree) branchBody {
 	b := branchBody{Execution: bodyOfExecution(t.Execution), Children: []branchBody{}, NotRun: []notRunBody{}}
 	for _, child := range t.Children {
 		b.Children = append(b.Children, bodyOfTree(child))

@@ -11,20 +11,21 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // Tree hangs the executions below each other by their parents.
-func (m *memory) Tree(ctx context.Context, id firjob.ExecutionID, limit int) (firjob.Tree, firjob.ExecutionID, bool, error) {
+func (m *memory) Tree(ctx context.Context, id firjob.ExecutionID, limit int) (ports.Tree, firjob.ExecutionID, bool, error) {
 	e, err := m.Execution(ctx, id)
 	if err != nil {
-		return firjob.Tree{}, id, false, err
+		return ports.Tree{}, id, false, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	tree := firjob.Tree{Execution: e, NotRun: []firjob.NotRun{{JobID: 9, Job: "alarm", Reason: "runs on failure; the parent succeeded"}}}
+	tree := ports.Tree{Execution: e, NotRun: []ports.NotRun{{JobID: 9, Job: "alarm", Reason: "runs on failure; the parent succeeded"}}}
 	for _, child := range m.executions {
 		if child.Parent != nil && *child.Parent == id {
-			tree.Children = append(tree.Children, firjob.Tree{Execution: child})
+			tree.Children = append(tree.Children, ports.Tree{Execution: child})
 		}
 	}
 	if e.Root != nil {
@@ -149,7 +150,7 @@ func TestCancelABroadcast(t *testing.T) {
 	s.store.executions[e.ID] = e
 	shards := []firjob.AttemptRef{{ID: e.ID.Shard(0), Token: 3}, {ID: e.ID.Shard(4), Token: 9}}
 	for _, a := range shards {
-		s.store.followed.Cancel = append(s.store.followed.Cancel, firjob.Cancel{App: "billing", Attempt: a})
+		s.store.followed.Cancel = append(s.store.followed.Cancel, ports.Cancel{App: "billing", Attempt: a})
 	}
 	s.call("POST", "/api/v1/executions/"+e.ID.String()+"/cancel", "").want(http.StatusOK)
 	want := []string{"cancel billing " + shards[0].ID.String() + " 3", "cancel billing " + shards[1].ID.String() + " 9"}
@@ -163,7 +164,7 @@ func TestExecutionsAreFilteredByKindExecutorAndRoot(t *testing.T) {
 	s := newSurface(t)
 	root := firjob.Fire(42, someday)
 	s.call("GET", "/api/v1/executions?kind=child,manual&kind=child&executor=10.0.0.7:9999&root="+root.String(), "").want(http.StatusOK)
-	want := firjob.ExecutionFilter{Kinds: []firjob.Kind{firjob.KindChild, firjob.KindManual}, Executor: "10.0.0.7:9999", Root: root, PageSize: 50}
+	want := ports.ExecutionFilter{Kinds: []firjob.Kind{firjob.KindChild, firjob.KindManual}, Executor: "10.0.0.7:9999", Root: root, PageSize: 50}
 	if diff := cmp.Diff(want, s.store.filter); diff != "" {
 		t.Errorf("the filter differs (-want +got):\n%s", diff)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/jsontext"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/internal/validate"
 )
 
@@ -60,8 +61,8 @@ func (s *server) triggerJob(ctx context.Context, in *triggerRequest) (*created[e
 }
 
 // triggerOf returns what the store is asked for; faults of the input are in f.
-func (s *server) triggerOf(job firjob.JobID, input triggerInput, f *faults) firjob.TriggerRequest {
-	t := firjob.TriggerRequest{Job: job, Horizon: s.Scheduler.Horizon()}
+func (s *server) triggerOf(job firjob.JobID, input triggerInput, f *faults) ports.TriggerRequest {
+	t := ports.TriggerRequest{Job: job, Horizon: s.Scheduler.Horizon()}
 	if string(input.Params) != "null" {
 		t.Params = input.Params
 	}

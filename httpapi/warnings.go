@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/internal/timetable"
 )
 
@@ -14,11 +15,11 @@ import (
 type warner struct {
 	server    *server
 	now       time.Time
-	executors map[string][]firjob.ExecutorView
+	executors map[string][]ports.ExecutorView
 }
 
 func (s *server) warner(now time.Time) *warner {
-	return &warner{s, now, map[string][]firjob.ExecutorView{}}
+	return &warner{s, now, map[string][]ports.ExecutorView{}}
 }
 
 // of returns the warnings of a stored job, nil if there is none.
@@ -53,7 +54,7 @@ func (w *warner) nobody(ctx context.Context, j firjob.Job) string {
 	live, known := w.executors[j.App]
 	if !known {
 		var err error
-		if live, err = w.server.Scheduler.Executors(ctx, j.App, firjob.ExecutorFilter{}); err != nil {
+		if live, err = w.server.Scheduler.Executors(ctx, j.App, ports.ExecutorFilter{}); err != nil {
 			return "" // the job is stored, whatever is known of executors
 		}
 		w.executors[j.App] = live

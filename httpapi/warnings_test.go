@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 type warnedJob struct{ Warnings []string }
@@ -56,13 +57,13 @@ func TestAJobThatNoExecutorCanTakeIsWarnedOf(t *testing.T) {
 	nobody := "no executor of app billing is alive: executions wait until one starts"
 	unfit := "no live executor of app billing has the labels of the selector: executions wait until one has"
 	for i, tt := range []struct {
-		executors []firjob.ExecutorView
+		executors []ports.ExecutorView
 		want      []string
 	}{
-		{[]firjob.ExecutorView{}, []string{nobody}},
-		{[]firjob.ExecutorView{{Live: false}}, []string{nobody}}, // only marked
-		{[]firjob.ExecutorView{{Live: true}}, []string{unfit}},
-		{[]firjob.ExecutorView{{Live: true, Executor: firjob.Executor{Labels: map[string]string{"gpu": "yes"}}}}, nil},
+		{[]ports.ExecutorView{}, []string{nobody}},
+		{[]ports.ExecutorView{{Live: false}}, []string{nobody}}, // only marked
+		{[]ports.ExecutorView{{Live: true}}, []string{unfit}},
+		{[]ports.ExecutorView{{Live: true, Executor: firjob.Executor{Labels: map[string]string{"gpu": "yes"}}}}, nil},
 	} {
 		s.scheduler.executors = tt.executors
 		var got warnedJob

@@ -13,6 +13,7 @@ import (
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/httpapi"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // instantly is a store that takes everything at once, so that what is measured is
@@ -27,22 +28,22 @@ func (instantly) CreateJob(_ context.Context, j firjob.Job) (firjob.Job, error) 
 	return j, nil
 }
 
-func (s instantly) CreateJobs(ctx context.Context, jobs []firjob.Job, _ bool) ([]firjob.StoredJob, error) {
-	stored := make([]firjob.StoredJob, len(jobs))
+func (s instantly) CreateJobs(ctx context.Context, jobs []firjob.Job, _ bool) ([]ports.StoredJob, error) {
+	stored := make([]ports.StoredJob, len(jobs))
 	for i, j := range jobs {
 		stored[i].Job, stored[i].Err = s.CreateJob(ctx, j)
 	}
 	return stored, nil
 }
 
-func (instantly) Trigger(_ context.Context, t firjob.TriggerRequest) (firjob.Execution, bool, error) {
+func (instantly) Trigger(_ context.Context, t ports.TriggerRequest) (firjob.Execution, bool, error) {
 	at := time.Now()
 	return firjob.Execution{ID: firjob.NewExecutionID(t.Job, at, firjob.KindManual, 1), JobID: t.Job, Job: "nightly-report", App: "billing",
 		Handler: "report", Kind: firjob.KindManual, ScheduledAt: at, DueAt: at, State: firjob.StatePlanned, Params: t.Params}, true, nil
 }
 
-func (s instantly) TriggerMany(ctx context.Context, _ firjob.JobID, list []firjob.TriggerRequest) ([]firjob.Triggered, error) {
-	made := make([]firjob.Triggered, len(list))
+func (s instantly) TriggerMany(ctx context.Context, _ firjob.JobID, list []ports.TriggerRequest) ([]ports.Triggered, error) {
+	made := make([]ports.Triggered, len(list))
 	for i, t := range list {
 		made[i].Execution, made[i].Due, made[i].Err = s.Trigger(ctx, t)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // auditedShards bounds how many shards one look at the index samples.
@@ -19,7 +20,7 @@ const auditedShards = 16
 // each call where there are many, the n earliest of what is due and of what is
 // leased, and n others in a row. Members that are no execution ids are left out.
 // It changes nothing.
-func (c *Client) Entries(ctx context.Context, n int) ([]firjob.IndexEntry, error) {
+func (c *Client) Entries(ctx context.Context, n int) ([]ports.IndexEntry, error) {
 	shards := rand.Perm(c.shards)[:min(c.shards, auditedShards)]
 	sets := make([]indexSet, 0, 2*len(shards))
 	for _, shard := range shards {
@@ -42,7 +43,7 @@ func (c *Client) Entries(ctx context.Context, n int) ([]firjob.IndexEntry, error
 		return nil, c.failed(err, "sample the queue in redis")
 	}
 	now, err := c.Now(ctx)
-	var entries []firjob.IndexEntry
+	var entries []ports.IndexEntry
 	for _, s := range sets {
 		entries = s.append(entries, now)
 	}
@@ -72,12 +73,12 @@ func (s *indexSet) sample(ctx context.Context, p redis.Pipeliner, n int64) {
 	}
 }
 
-func (s *indexSet) append(entries []firjob.IndexEntry, now time.Time) []firjob.IndexEntry {
+func (s *indexSet) append(entries []ports.IndexEntry, now time.Time) []ports.IndexEntry {
 	for _, read := range s.reads {
 		for _, z := range read.Val() {
 			text, _ := z.Member.(string)
 			if id, err := firjob.ParseExecutionID(text); err == nil {
-				entries = append(entries, firjob.IndexEntry{ID: id, Leased: s.leased, Past: pastMillis(now, z.Score)})
+				entries = append(entries, ports.IndexEntry{ID: id, Leased: s.leased, Past: pastMillis(now, z.Score)})
 			}
 		}
 	}
@@ -91,7 +92,7 @@ func pastMillis(now time.Time, score float64) time.Duration {
 }
 
 // Find returns those of the executions that the delay queue holds. It changes nothing.
-func (c *Client) Find(ctx context.Context, ids []firjob.ExecutionID) ([]firjob.IndexEntry, error) {
+func (c *Client) Find(ctx context.Context, ids []firjob.ExecutionID) ([]ports.IndexEntry, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
@@ -115,7 +116,7 @@ func (c *Client) Find(ctx context.Context, ids []firjob.ExecutionID) ([]firjob.I
 		return nil, c.failed(err, "find %d executions in redis", len(ids))
 	}
 	now, err := c.Now(ctx)
-	var entries []firjob.IndexEntry
+	var entries []ports.IndexEntry
 	for _, l := range looks {
 		entries = l.append(entries, now)
 	}
@@ -139,11 +140,11 @@ func (l lookup) command() []any {
 	return command
 }
 
-func (l lookup) append(entries []firjob.IndexEntry, now time.Time) []firjob.IndexEntry {
+func (l lookup) append(entries []ports.IndexEntry, now time.Time) []ports.IndexEntry {
 	scores, _ := l.scores.Val().([]any)
 	for i, s := range scores[:min(len(scores), len(l.ids))] {
 		if score, ok := asScore(s); ok {
-			entries = append(entries, firjob.IndexEntry{ID: l.ids[i], Leased: l.leased, Past: pastMillis(now, score)})
+			entries = append(entries, ports.IndexEntry{ID: l.ids[i], Leased: l.leased, Past: pastMillis(now, score)})
 		}
 	}
 	return entries

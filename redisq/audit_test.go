@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/redisq"
 )
 
@@ -61,7 +62,7 @@ func entriesOfMany(t *testing.T, h harness) {
 	await(t, "a look at every entry", func() bool {
 		got, err := h.Entries(t.Context(), 5)
 		must(t, err)
-		if len(got) < 6 || len(got) > 10 || !slices.ContainsFunc(got, func(e firjob.IndexEntry) bool { return e.ID == due[0].ID }) {
+		if len(got) < 6 || len(got) > 10 || !slices.ContainsFunc(got, func(e ports.IndexEntry) bool { return e.ID == due[0].ID }) {
 			t.Fatalf("got %d entries, want 6 to 10 and the earliest among them", len(got))
 		}
 		for _, e := range got {

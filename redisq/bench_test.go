@@ -7,6 +7,7 @@ import (
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/localstack/stacktest"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // BenchmarkQueue takes batches of 512 through the queue, spread over the shards
@@ -36,7 +37,7 @@ func benchmarkQueue(b *testing.B, h harness, jobs int) {
 			due[i] = firjob.Due{ID: firjob.NewExecutionID(firjob.JobID(i%jobs), at, firjob.KindManual, uint32(i)), At: at}
 		}
 		step(&announcing, func() error { return h.Announce(ctx, due) })
-		var got firjob.Batch
+		var got ports.Batch
 		step(&claiming, func() (err error) { got, err = h.Claim(ctx, allShards(), batch, 0, time.Minute); return })
 		if len(got.IDs) != batch {
 			b.Fatal(fmt.Errorf("claimed %d of %d", len(got.IDs), batch))

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // Claim moves up to n executions of each shard, 512 at most, that are due
@@ -16,8 +17,8 @@ import (
 // cluster one node may be away. What a lost reply held comes back when its
 // lease ends. Any number of replicas may claim at a time; while leases hold, no
 // two of them get the same id.
-func (c *Client) Claim(ctx context.Context, shards []int, n int, lead, lease time.Duration) (firjob.Batch, error) {
-	batch := firjob.Batch{Next: -1}
+func (c *Client) Claim(ctx context.Context, shards []int, n int, lead, lease time.Duration) (ports.Batch, error) {
+	batch := ports.Batch{Next: -1}
 	calls, err := c.shardCalls(c.lua.Claim, shards, min(n, batchCap), lead.Milliseconds(), lease.Milliseconds())
 	if err != nil {
 		return batch, err
@@ -35,7 +36,7 @@ func (c *Client) Claim(ctx context.Context, shards []int, n int, lead, lease tim
 
 // collect adds one shard's reply to the batch and returns the members that are
 // no executions of that shard.
-func (c *Client) collect(batch *firjob.Batch, k call) strangers {
+func (c *Client) collect(batch *ports.Batch, k call) strangers {
 	strange := strangers{key: c.keys.lease(k.shard)}
 	r := k.reply()
 	if len(r) < 3 {

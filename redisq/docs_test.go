@@ -12,6 +12,7 @@ import (
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/localstack/stacktest"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/redisq"
 )
 
@@ -64,7 +65,7 @@ func inUse(t *testing.T, c *redisq.Client) {
 	must(t, c.Beat(ctx, executor("billing", "10.0.0.7:9999", "a", at)))
 	_, _, _, err = c.BeatReplica(ctx, "r1", time.Minute, time.Second)
 	must(t, err)
-	_, err = c.Turns(ctx, map[firjob.Ring]int{{App: "billing"}: 1})
+	_, err = c.Turns(ctx, map[ports.Ring]int{{App: "billing"}: 1})
 	must(t, err)
 	_, err = c.Choose(ctx, choicesOf(job, "10.0.0.7:9999"))
 	must(t, err)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // keys names every key. The part in braces is the hash tag: keys that share it
@@ -45,7 +46,7 @@ func (k keys) executor(app, address string) string {
 
 // turn is a number: how many turns were taken among the executors of an app, or
 // among those of them that a selector names. Tag {app}.
-func (k keys) turn(ring firjob.Ring) string {
+func (k keys) turn(ring ports.Ring) string {
 	key := k.prefix + ":turn:{" + ring.App + "}"
 	if ring.Selector != "" {
 		key += ":" + ring.Selector

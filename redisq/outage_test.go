@@ -15,6 +15,7 @@ import (
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/localstack/stacktest"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/redisq"
 )
 
@@ -37,7 +38,7 @@ func every(ctx context.Context, c *redisq.Client) map[string]error {
 	_, _, errs["Depth"] = c.Depth(ctx)
 	_, errs["Executors"] = c.Executors(ctx, []string{"billing"}, time.Minute)
 	_, _, _, errs["BeatReplica"] = c.BeatReplica(ctx, "r", time.Minute, time.Second)
-	_, errs["Turns"] = c.Turns(ctx, map[firjob.Ring]int{{App: "billing"}: 1, {App: "billing", Selector: "zone=eu"}: 1})
+	_, errs["Turns"] = c.Turns(ctx, map[ports.Ring]int{{App: "billing"}: 1, {App: "billing", Selector: "zone=eu"}: 1})
 	_, errs["Choose"] = c.Choose(ctx, choicesOf(42, "a:1"))
 	_, errs["Entries"] = c.Entries(ctx, 10)
 	_, errs["Find"] = c.Find(ctx, []firjob.ExecutionID{d.ID})
@@ -202,7 +203,7 @@ func (h harness) wantWhole(t *testing.T) {
 	}
 }
 
-func drain(wakes <-chan firjob.Wake) {
+func drain(wakes <-chan ports.Wake) {
 	for len(wakes) > 0 {
 		<-wakes
 	}

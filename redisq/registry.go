@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // startForm has a fixed width, so that the beat script can compare two starts
@@ -74,7 +75,7 @@ func (c *Client) executorKeys(e firjob.ExecutorKey) []string {
 // app by app, with LastBeat by Redis's clock and Age since then. Hashes live a
 // minute after the last beat, so that a maxAge beyond that means a minute. On
 // error nothing is returned.
-func (c *Client) Executors(ctx context.Context, apps []string, maxAge time.Duration) ([]firjob.Alive, error) {
+func (c *Client) Executors(ctx context.Context, apps []string, maxAge time.Duration) ([]ports.Alive, error) {
 	beats, err := c.beats(ctx, apps, maxAge)
 	if err != nil || len(beats) == 0 {
 		return nil, c.failed(err, "list executors in redis")
@@ -93,7 +94,7 @@ func (c *Client) Executors(ctx context.Context, apps []string, maxAge time.Durat
 
 // beats lists who beat within maxAge; the rest of each executor is still to be
 // read.
-func (c *Client) beats(ctx context.Context, apps []string, maxAge time.Duration) ([]firjob.Alive, error) {
+func (c *Client) beats(ctx context.Context, apps []string, maxAge time.Duration) ([]ports.Alive, error) {
 	calls := make([]call, len(apps))
 	for i, app := range apps {
 		if err := checkApp(app); err != nil {
@@ -104,12 +105,12 @@ func (c *Client) beats(ctx context.Context, apps []string, maxAge time.Duration)
 	if err := c.run(ctx, calls); err != nil {
 		return nil, err
 	}
-	var list []firjob.Alive
+	var list []ports.Alive
 	for i, k := range calls {
 		r := k.reply()
 		for j := 1; j+1 < len(r); j += 2 {
 			ms, _ := r.score(j + 1)
-			list = append(list, firjob.Alive{
+			list = append(list, ports.Alive{
 				Executor: firjob.Executor{App: apps[i], Address: r.text(j), LastBeat: time.UnixMilli(int64(ms)).UTC()},
 				Age:      max(0, time.Duration(r.number(0)-int64(ms))*time.Millisecond),
 			})
@@ -121,7 +122,7 @@ func (c *Client) beats(ctx context.Context, apps []string, maxAge time.Duration)
 // readExecutors completes the beats by their hashes. One without a hash has
 // left in between; one whose hash is not of our writing is removed, hash and
 // all, so that its next beat writes it anew.
-func (c *Client) readExecutors(ctx context.Context, beats []firjob.Alive, hashes []*redis.MapStringStringCmd) []firjob.Alive {
+func (c *Client) readExecutors(ctx context.Context, beats []ports.Alive, hashes []*redis.MapStringStringCmd) []ports.Alive {
 	whole := beats[:0]
 	var strange []strangers
 	for i, b := range beats {

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/lua"
 )
 
@@ -21,7 +22,7 @@ const turnsOfSelector = 24 * time.Hour
 // the number of the first of them. Over all replicas each number is given once;
 // they begin at 0 again when the key is gone. On error the map holds what the
 // nodes that answered gave.
-func (c *Client) Turns(ctx context.Context, counts map[firjob.Ring]int) (map[firjob.Ring]uint64, error) {
+func (c *Client) Turns(ctx context.Context, counts map[ports.Ring]int) (map[ports.Ring]uint64, error) {
 	for ring := range counts {
 		if err := checkApp(ring.App); err != nil {
 			return nil, fmt.Errorf("take turns: %w", err)
@@ -29,7 +30,7 @@ func (c *Client) Turns(ctx context.Context, counts map[firjob.Ring]int) (map[fir
 	}
 	firsts, broken, err := c.takeTurns(ctx, counts)
 	if len(broken) > 0 && c.beginAnew(ctx, broken) {
-		var more map[firjob.Ring]uint64
+		var more map[ports.Ring]uint64
 		more, _, err = c.takeTurns(ctx, broken)
 		maps.Copy(firsts, more)
 	}
@@ -38,10 +39,10 @@ func (c *Client) Turns(ctx context.Context, counts map[firjob.Ring]int) (map[fir
 
 // takeTurns also returns the rings whose key holds no number that can be
 // counted on.
-func (c *Client) takeTurns(ctx context.Context, counts map[firjob.Ring]int) (firsts map[firjob.Ring]uint64, broken map[firjob.Ring]int, err error) {
-	var after map[firjob.Ring]*redis.IntCmd
+func (c *Client) takeTurns(ctx context.Context, counts map[ports.Ring]int) (firsts map[ports.Ring]uint64, broken map[ports.Ring]int, err error) {
+	var after map[ports.Ring]*redis.IntCmd
 	err = c.exec(ctx, func(p redis.Pipeliner) {
-		after = make(map[firjob.Ring]*redis.IntCmd, len(counts))
+		after = make(map[ports.Ring]*redis.IntCmd, len(counts))
 		for ring, n := range counts {
 			key := c.keys.turn(ring)
 			after[ring] = p.IncrBy(ctx, key, int64(n))
@@ -50,7 +51,7 @@ func (c *Client) takeTurns(ctx context.Context, counts map[firjob.Ring]int) (fir
 			}
 		}
 	})
-	firsts, broken = make(map[firjob.Ring]uint64, len(counts)), make(map[firjob.Ring]int)
+	firsts, broken = make(map[ports.Ring]uint64, len(counts)), make(map[ports.Ring]int)
 	for ring, cmd := range after {
 		first := cmd.Val() - int64(counts[ring])
 		switch {
@@ -70,7 +71,7 @@ func noNumber(err error) bool {
 
 // beginAnew removes counts that are not of our writing and reports whether they
 // are gone.
-func (c *Client) beginAnew(ctx context.Context, rings map[firjob.Ring]int) bool {
+func (c *Client) beginAnew(ctx context.Context, rings map[ports.Ring]int) bool {
 	err := c.exec(ctx, func(p redis.Pipeliner) {
 		for ring := range rings {
 			p.Del(ctx, c.keys.turn(ring))
@@ -87,7 +88,7 @@ func (c *Client) beginAnew(ctx context.Context, rings map[firjob.Ring]int) bool 
 // Choose picks an address for each choice by what is remembered of its job, and
 // remembers that it was picked. The picks are in the order of the choices. On
 // error those that may or may not have been made are "".
-func (c *Client) Choose(ctx context.Context, choices []firjob.Choice) ([]string, error) {
+func (c *Client) Choose(ctx context.Context, choices []ports.Choice) ([]string, error) {
 	calls := make([]call, len(choices))
 	for i, choice := range choices {
 		script, key, err := c.memoryOf(choice)
@@ -105,7 +106,7 @@ func (c *Client) Choose(ctx context.Context, choices []firjob.Choice) ([]string,
 }
 
 // memoryOf returns what picks for a choice and where it remembers.
-func (c *Client) memoryOf(choice firjob.Choice) (lua.Script, string, error) {
+func (c *Client) memoryOf(choice ports.Choice) (lua.Script, string, error) {
 	if err := checkApp(choice.App); err != nil {
 		return lua.Script{}, "", err
 	}

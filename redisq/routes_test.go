@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/redisq"
 )
 
@@ -36,17 +37,17 @@ func TestRoutes(t *testing.T) {
 }
 
 // choicesOf asks all three routes that remember.
-func choicesOf(job firjob.JobID, among ...string) []firjob.Choice {
-	var list []firjob.Choice
+func choicesOf(job firjob.JobID, among ...string) []ports.Choice {
+	var list []ports.Choice
 	for _, route := range []firjob.Route{firjob.RouteLeastRecent, firjob.RouteLeastFrequent, firjob.RouteSticky} {
-		list = append(list, firjob.Choice{App: "billing", Job: job, Route: route, Among: among})
+		list = append(list, ports.Choice{App: "billing", Job: job, Route: route, Among: among})
 	}
 	return list
 }
 
 func (h harness) choose(t *testing.T, route firjob.Route, job firjob.JobID, among ...string) string {
 	t.Helper()
-	picks, err := h.Choose(t.Context(), []firjob.Choice{{App: "billing", Job: job, Route: route, Among: among}})
+	picks, err := h.Choose(t.Context(), []ports.Choice{{App: "billing", Job: job, Route: route, Among: among}})
 	must(t, err)
 	return picks[0]
 }
@@ -55,7 +56,7 @@ func (h harness) choose(t *testing.T, route firjob.Route, job firjob.JobID, amon
 // each once.
 func turnsDense(t *testing.T, h harness) {
 	const replicas, batches = 3, 40
-	ring := firjob.Ring{App: "billing"}
+	ring := ports.Ring{App: "billing"}
 	var mu sync.Mutex
 	seen := map[uint64]int{}
 	g, ctx := errgroup.WithContext(t.Context())
@@ -64,7 +65,7 @@ func turnsDense(t *testing.T, h harness) {
 		g.Go(func() error {
 			for i := range batches {
 				n := 1 + (r+i)%7
-				firsts, err := replica.Turns(ctx, map[firjob.Ring]int{ring: n})
+				firsts, err := replica.Turns(ctx, map[ports.Ring]int{ring: n})
 				if err != nil {
 					return err
 				}
@@ -87,12 +88,12 @@ func turnsDense(t *testing.T, h harness) {
 
 func ringsApart(t *testing.T, h harness) {
 	ctx := t.Context()
-	all, eu, other := firjob.Ring{App: "billing"}, firjob.Ring{App: "billing", Selector: "zone=eu {x}"}, firjob.Ring{App: "e-mail"}
-	_, err := h.Turns(ctx, map[firjob.Ring]int{all: 5, eu: 2})
+	all, eu, other := ports.Ring{App: "billing"}, ports.Ring{App: "billing", Selector: "zone=eu {x}"}, ports.Ring{App: "e-mail"}
+	_, err := h.Turns(ctx, map[ports.Ring]int{all: 5, eu: 2})
 	must(t, err)
-	got, err := h.Turns(ctx, map[firjob.Ring]int{all: 1, eu: 1, other: 1})
+	got, err := h.Turns(ctx, map[ports.Ring]int{all: 1, eu: 1, other: 1})
 	must(t, err)
-	if diff := cmp.Diff(map[firjob.Ring]uint64{all: 5, eu: 2, other: 0}, got); diff != "" {
+	if diff := cmp.Diff(map[ports.Ring]uint64{all: 5, eu: 2, other: 0}, got); diff != "" {
 		t.Errorf("first turns (-want +got):\n%s", diff)
 	}
 	if ttl := h.raw.PTTL(ctx, h.key("turn:{billing}")).Val(); ttl > 0 {
@@ -101,17 +102,17 @@ func ringsApart(t *testing.T, h harness) {
 	if ttl := h.raw.PTTL(ctx, h.key("turn:{billing}:zone=eu {x}")).Val(); ttl <= 0 || ttl > 24*time.Hour {
 		t.Errorf("the turns of a selector live %v, want up to a day", ttl)
 	}
-	if _, err := h.Turns(ctx, map[firjob.Ring]int{{App: "a}b"}: 1}); err == nil {
+	if _, err := h.Turns(ctx, map[ports.Ring]int{{App: "a}b"}: 1}); err == nil {
 		t.Error("turns of app a}b: no error")
 	}
 }
 
 func turnsBeginAnew(t *testing.T, h harness) {
 	ctx := t.Context()
-	bad, good := firjob.Ring{App: "billing"}, firjob.Ring{App: "e-mail"}
+	bad, good := ports.Ring{App: "billing"}, ports.Ring{App: "e-mail"}
 	for _, value := range []string{"many", "9223372036854775807", "-70"} {
 		must(t, h.raw.Set(ctx, h.key("turn:{billing}"), value, 0).Err())
-		got, err := h.Turns(ctx, map[firjob.Ring]int{bad: 3, good: 1})
+		got, err := h.Turns(ctx, map[ports.Ring]int{bad: 3, good: 1})
 		must(t, err)
 		if first, ok := got[bad]; !ok || first != 0 || len(got) != 2 {
 			t.Errorf("turns counted by %q: %v, want 0 and those of the other", value, got)
@@ -119,7 +120,7 @@ func turnsBeginAnew(t *testing.T, h harness) {
 	}
 	must(t, h.raw.Del(ctx, h.key("turn:{billing}")).Err())
 	must(t, h.raw.ZAdd(ctx, h.key("turn:{billing}"), redis.Z{Member: "x"}).Err())
-	if got, err := h.Turns(ctx, map[firjob.Ring]int{bad: 3}); err != nil || got[bad] != 0 {
+	if got, err := h.Turns(ctx, map[ports.Ring]int{bad: 3}); err != nil || got[bad] != 0 {
 		t.Errorf("turns counted by a set: %v, %v; want 0", got, err)
 	}
 }
@@ -169,7 +170,7 @@ func lfuExact(t *testing.T, h harness) {
 		replica := open(t, redisq.Options{URL: h.url, Prefix: h.prefix, Shards: shards})
 		g.Go(func() error {
 			for range picks / 3 {
-				ask := slices.Repeat([]firjob.Choice{{App: "billing", Job: 42, Route: firjob.RouteLeastFrequent, Among: among}}, 4)
+				ask := slices.Repeat([]ports.Choice{{App: "billing", Job: 42, Route: firjob.RouteLeastFrequent, Among: among}}, 4)
 				list, err := replica.Choose(ctx, ask)
 				if err != nil {
 					return err
@@ -246,7 +247,7 @@ func memoriesLiveADay(t *testing.T, h harness) {
 }
 
 func choicesInOrder(t *testing.T, h harness) {
-	var choices []firjob.Choice
+	var choices []ports.Choice
 	var want []string
 	for i := range 100 {
 		address := fmt.Sprintf("10.0.0.%d:1", i)
@@ -262,12 +263,12 @@ func choicesInOrder(t *testing.T, h harness) {
 }
 
 func choicesRefused(t *testing.T, h harness) {
-	for name, choice := range map[string]firjob.Choice{
+	for name, choice := range map[string]ports.Choice{
 		"route": {App: "billing", Route: firjob.RouteRandom, Among: []string{"a:1"}},
 		"app":   {App: "a}b", Route: firjob.RouteSticky, Among: []string{"a:1"}},
 		"none":  {App: "billing", Route: firjob.RouteSticky},
 	} {
-		if picks, err := h.Choose(t.Context(), []firjob.Choice{choice}); err == nil {
+		if picks, err := h.Choose(t.Context(), []ports.Choice{choice}); err == nil {
 			t.Errorf("%s: picked %v, want an error", name, picks)
 		}
 	}

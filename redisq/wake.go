@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // Wakes delivers a signal for each change that gave a shard an earlier head.
@@ -15,18 +15,18 @@ import (
 // subscribes in the background, again whenever the connection was lost. Signals
 // that come while there is none are lost, and so are those that find the
 // channel's 256 places taken: that costs punctuality only.
-func (c *Client) Wakes(ctx context.Context) <-chan firjob.Wake {
+func (c *Client) Wakes(ctx context.Context) <-chan ports.Wake {
 	return subscribe(ctx, c, c.keys.wake(), c.parseWake)
 }
 
-func (c *Client) parseWake(payload string) (firjob.Wake, error) {
+func (c *Client) parseWake(payload string) (ports.Wake, error) {
 	first, second, _ := strings.Cut(payload, " ")
 	shard, err := strconv.Atoi(first)
 	ms, errMS := strconv.ParseInt(second, 10, 64)
 	if err != nil || errMS != nil || shard < 0 || shard >= c.shards {
-		return firjob.Wake{}, fmt.Errorf("%q is not \"shard due\" with a shard below %d", clip(payload), c.shards)
+		return ports.Wake{}, fmt.Errorf("%q is not \"shard due\" with a shard below %d", clip(payload), c.shards)
 	}
-	return firjob.Wake{Shard: shard, At: time.UnixMilli(ms)}, nil
+	return ports.Wake{Shard: shard, At: time.UnixMilli(ms)}, nil
 }
 
 // wakeEarlier tells the replicas of each shard whose head became earlier by the

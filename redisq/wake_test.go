@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/redisq"
 )
 
@@ -22,7 +23,7 @@ func TestWakes(t *testing.T) {
 }
 
 // wakes subscribes and waits until Redis knows it.
-func (h harness) wakes(t *testing.T, ctx context.Context) <-chan firjob.Wake {
+func (h harness) wakes(t *testing.T, ctx context.Context) <-chan ports.Wake {
 	t.Helper()
 	ch := h.Wakes(ctx)
 	h.awaitSubscriber(t, 1)
@@ -42,7 +43,7 @@ func (h harness) subscribers(t *testing.T) int64 {
 	return n
 }
 
-func wantWake(t *testing.T, ch <-chan firjob.Wake, want firjob.Due) {
+func wantWake(t *testing.T, ch <-chan ports.Wake, want firjob.Due) {
 	t.Helper()
 	select {
 	case got, open := <-ch:

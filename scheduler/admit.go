@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // Cadence of the admission.
@@ -21,12 +21,12 @@ const (
 // the death of a replica costs a second at the most.
 type admission struct {
 	store    Store
-	follow   func(context.Context, firjob.Followed)
+	follow   func(context.Context, ports.Followed)
 	troubles *troubles
 	waits    chan struct{} // somebody began to wait
 }
 
-func newAdmission(store Store, follow func(context.Context, firjob.Followed), troubles *troubles) *admission {
+func newAdmission(store Store, follow func(context.Context, ports.Followed), troubles *troubles) *admission {
 	return &admission{store: store, follow: follow, troubles: troubles, waits: make(chan struct{}, 1)}
 }
 

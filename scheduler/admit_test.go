@@ -11,15 +11,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // porter is a store that lets in, as the test says.
 type porter struct {
 	Store // only Admit is used
-	admit func() (firjob.Followed, time.Duration, error)
+	admit func() (ports.Followed, time.Duration, error)
 }
 
-func (p porter) Admit(context.Context) (firjob.Followed, time.Duration, error) { return p.admit() }
+func (p porter) Admit(context.Context) (ports.Followed, time.Duration, error) { return p.admit() }
 
 func TestAdmissionLooksWhenItIsWorthWhile(t *testing.T) {
 	t.Parallel()
@@ -42,11 +43,11 @@ func TestAdmissionLooksWhenItIsWorthWhile(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
 				var looks []time.Duration
-				store := porter{admit: func() (firjob.Followed, time.Duration, error) {
+				store := porter{admit: func() (ports.Followed, time.Duration, error) {
 					looks = append(looks, time.Since(began))
-					return firjob.Followed{}, c.next, c.err
+					return ports.Followed{}, c.next, c.err
 				}}
-				a := newAdmission(store, func(context.Context, firjob.Followed) {}, newTroubles(slog.New(slog.DiscardHandler), time.Now))
+				a := newAdmission(store, func(context.Context, ports.Followed) {}, newTroubles(slog.New(slog.DiscardHandler), time.Now))
 				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 				defer cancel()
 				if c.parkAt > 0 {
@@ -71,10 +72,10 @@ func TestAdmissionLooksWhenItIsWorthWhile(t *testing.T) {
 
 func TestAdmissionTellsWhatFollows(t *testing.T) {
 	t.Parallel()
-	want := firjob.Followed{Ended: []firjob.ExecutionID{firjob.Fire(1, time.UnixMilli(0))}}
-	var got firjob.Followed
-	a := newAdmission(porter{admit: func() (firjob.Followed, time.Duration, error) { return want, 0, errors.New("half of it") }},
-		func(_ context.Context, f firjob.Followed) { got = f }, newTroubles(slog.New(slog.DiscardHandler), time.Now))
+	want := ports.Followed{Ended: []firjob.ExecutionID{firjob.Fire(1, time.UnixMilli(0))}}
+	var got ports.Followed
+	a := newAdmission(porter{admit: func() (ports.Followed, time.Duration, error) { return want, 0, errors.New("half of it") }},
+		func(_ context.Context, f ports.Followed) { got = f }, newTroubles(slog.New(slog.DiscardHandler), time.Now))
 	a.pass(t.Context())
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("what follows (-want +got):\n%s", diff)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 const (
@@ -58,8 +59,8 @@ func (s *Scheduler) Retention() time.Duration { return s.options.Retention }
 func (s *Scheduler) Drain() { s.draining.Store(true) }
 
 // Status tells how this replica sees the cluster.
-func (s *Scheduler) Status(ctx context.Context) (firjob.Status, error) {
-	status := firjob.Status{
+func (s *Scheduler) Status(ctx context.Context) (ports.Status, error) {
+	status := ports.Status{
 		Replica:  s.options.Replica,
 		Replicas: s.peers.replicas(),
 		Degraded: s.queue.degraded.Load(),

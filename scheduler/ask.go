@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // askTimeout bounds one round of asking, of askAtATime executors at a time.
@@ -55,15 +56,15 @@ func (s *Scheduler) askOne(ctx context.Context, e firjob.Executor) error {
 		return errors.New("the key of its app is not known yet")
 	}
 	refs, err := s.sender.Holding(ctx, e, key, s.clock.Now())
-	if refused := new(firjob.Refused); errors.As(err, &refused) {
+	if refused := new(ports.Refused); errors.As(err, &refused) {
 		return nil // what was sent to a process that has ended is lost
 	}
 	if err != nil || len(refs) == 0 {
 		return err
 	}
-	held := make([]firjob.Held, len(refs))
+	held := make([]ports.Held, len(refs))
 	for i, ref := range refs {
-		held[i] = firjob.Held{Executor: e.Key(), Attempt: ref}
+		held[i] = ports.Held{Executor: e.Key(), Attempt: ref}
 	}
 	_, err = s.holdConfirmed(ctx, held)
 	return err

@@ -16,6 +16,7 @@ import (
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/groupcommit"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // asked is executors that say what they hold, a store that notes it, and a registry.
@@ -23,13 +24,13 @@ type asked struct {
 	Sender
 	askedStore
 	says     map[string]func(context.Context) ([]firjob.AttemptRef, error) // by address
-	young    []firjob.Alive                                                // known to the registry alone
+	young    []ports.Alive                                                 // known to the registry alone
 	registry error
 }
 
 type askedStore struct {
 	Store
-	noted  []firjob.Held
+	noted  []ports.Held
 	holdOK error
 }
 
@@ -39,7 +40,7 @@ type askedRegistry struct {
 	*asked
 }
 
-func (r askedRegistry) Executors(_ context.Context, apps []string, _ time.Duration) ([]firjob.Alive, error) {
+func (r askedRegistry) Executors(_ context.Context, apps []string, _ time.Duration) ([]ports.Alive, error) {
 	if diff := cmp.Diff([]string{"app"}, apps); diff != "" {
 		return nil, errors.New("asked for other apps: " + diff)
 	}
@@ -50,9 +51,9 @@ func (a *asked) Holding(ctx context.Context, to firjob.Executor, _ []byte, _ tim
 	return a.says[to.Address](ctx)
 }
 
-func (a *askedStore) Hold(_ context.Context, held []firjob.Held, _ time.Duration) (firjob.HoldResult, error) {
+func (a *askedStore) Hold(_ context.Context, held []ports.Held, _ time.Duration) (ports.HoldResult, error) {
 	a.noted = append(a.noted, held...)
-	return firjob.HoldResult{}, a.holdOK
+	return ports.HoldResult{}, a.holdOK
 }
 
 // scheduler returns a Scheduler whose view has executors at the addresses.
@@ -81,7 +82,7 @@ func TestExecutorsAreAskedWhatTheyHold(t *testing.T) {
 	holds := func(context.Context) ([]firjob.AttemptRef, error) { return []firjob.AttemptRef{ref}, nil }
 	nothing := func(context.Context) ([]firjob.AttemptRef, error) { return nil, nil }
 	ended := func(context.Context) ([]firjob.AttemptRef, error) {
-		return nil, &firjob.Refused{Reason: "nobody listens"}
+		return nil, &ports.Refused{Reason: "nobody listens"}
 	}
 	fails := func(context.Context) ([]firjob.AttemptRef, error) { return nil, errors.New("does not say") }
 	hangs := func(ctx context.Context) ([]firjob.AttemptRef, error) { <-ctx.Done(); return nil, ctx.Err() }
@@ -103,20 +104,20 @@ func TestExecutorsAreAskedWhatTheyHold(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := &asked{says: map[string]func(context.Context) ([]firjob.AttemptRef, error){"a:1": holds, "b:1": c.other, "c:1": holds}, registry: c.registry}
 				a.holdOK = c.holdOK
-				a.young = []firjob.Alive{{Executor: firjob.Executor{App: "app", Address: "c:1", Incarnation: "i-c:1"}}}
+				a.young = []ports.Alive{{Executor: firjob.Executor{App: "app", Address: "c:1", Incarnation: "i-c:1"}}}
 				s := a.scheduler(t, "a:1", "b:1")
 				defer s.holds.Close()
 				if got := s.askExecutors(t.Context(), []string{"app"}); got != c.want {
 					t.Errorf("all have said what they hold: %v, want %v", got, c.want)
 				}
-				var want []firjob.Held
+				var want []ports.Held
 				for _, address := range []string{"a:1", "c:1"} {
-					want = append(want, firjob.Held{Executor: firjob.ExecutorKey{App: "app", Address: address, Incarnation: "i-" + address}, Attempt: ref})
+					want = append(want, ports.Held{Executor: firjob.ExecutorKey{App: "app", Address: address, Incarnation: "i-" + address}, Attempt: ref})
 				}
 				if c.registry != nil {
 					want = nil
 				}
-				slices.SortFunc(a.noted, func(a, b firjob.Held) int { return strings.Compare(a.Executor.Address, b.Executor.Address) })
+				slices.SortFunc(a.noted, func(a, b ports.Held) int { return strings.Compare(a.Executor.Address, b.Executor.Address) })
 				if diff := cmp.Diff(want, a.noted); diff != "" {
 					t.Errorf("noted (-want +got):\n%s", diff)
 				}

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // backfills carries backfills on: those that this replica has made room in, at
@@ -14,20 +14,20 @@ import (
 // died. One loop does it, so that a burst of ends continues each backfill once.
 type backfills struct {
 	store    Store
-	follow   func(context.Context, firjob.Followed)
+	follow   func(context.Context, ports.Followed)
 	troubles *troubles
 	wake     chan struct{} // holds one
 
 	mu     sync.Mutex
-	nudged map[firjob.BackfillID]bool
+	nudged map[ports.BackfillID]bool
 }
 
-func newBackfills(store Store, follow func(context.Context, firjob.Followed), troubles *troubles) *backfills {
-	return &backfills{store: store, follow: follow, troubles: troubles, wake: make(chan struct{}, 1), nudged: map[firjob.BackfillID]bool{}}
+func newBackfills(store Store, follow func(context.Context, ports.Followed), troubles *troubles) *backfills {
+	return &backfills{store: store, follow: follow, troubles: troubles, wake: make(chan struct{}, 1), nudged: map[ports.BackfillID]bool{}}
 }
 
 // nudge lets the loop continue backfills.
-func (b *backfills) nudge(ids []firjob.BackfillID) {
+func (b *backfills) nudge(ids []ports.BackfillID) {
 	if len(ids) == 0 {
 		return
 	}
@@ -69,7 +69,7 @@ func (b *backfills) sweep(ctx context.Context) {
 
 // advance continues each of the backfills. One that cannot be is tried again by
 // the next sweep.
-func (b *backfills) advance(ctx context.Context, ids []firjob.BackfillID) {
+func (b *backfills) advance(ctx context.Context, ids []ports.BackfillID) {
 	for _, id := range ids {
 		if ctx.Err() != nil {
 			return

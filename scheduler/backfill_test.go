@@ -13,36 +13,37 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // ledger is a store that knows of backfills only.
 type ledger struct {
 	Store
 	mu        sync.Mutex
-	open      []firjob.BackfillID
-	continued map[firjob.BackfillID]int
+	open      []ports.BackfillID
+	continued map[ports.BackfillID]int
 	down      error
 	hold      time.Duration // how long one takes
 }
 
-func (l *ledger) OpenBackfills(context.Context, int) ([]firjob.BackfillID, error) {
+func (l *ledger) OpenBackfills(context.Context, int) ([]ports.BackfillID, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.open, l.down
 }
 
-func (l *ledger) ContinueBackfill(_ context.Context, id firjob.BackfillID) (firjob.Followed, error) {
+func (l *ledger) ContinueBackfill(_ context.Context, id ports.BackfillID) (ports.Followed, error) {
 	time.Sleep(l.hold) // of the bubble
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.down != nil {
-		return firjob.Followed{}, l.down
+		return ports.Followed{}, l.down
 	}
 	l.continued[id]++
-	return firjob.Followed{Announce: []firjob.Due{{ID: firjob.NewExecutionID(1, time.Now(), firjob.KindBackfill, uint32(id))}}}, nil
+	return ports.Followed{Announce: []firjob.Due{{ID: firjob.NewExecutionID(1, time.Now(), firjob.KindBackfill, uint32(id))}}}, nil
 }
 
-func (l *ledger) want(t *testing.T, want map[firjob.BackfillID]int) {
+func (l *ledger) want(t *testing.T, want map[ports.BackfillID]int) {
 	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -54,9 +55,9 @@ func (l *ledger) want(t *testing.T, want map[firjob.BackfillID]int) {
 func TestBackfillsAreContinued(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		store := &ledger{open: []firjob.BackfillID{1, 2}, continued: map[firjob.BackfillID]int{}, hold: time.Millisecond}
+		store := &ledger{open: []ports.BackfillID{1, 2}, continued: map[ports.BackfillID]int{}, hold: time.Millisecond}
 		var announced int
-		b := newBackfills(store, func(_ context.Context, f firjob.Followed) { announced += len(f.Announce) },
+		b := newBackfills(store, func(_ context.Context, f ports.Followed) { announced += len(f.Announce) },
 			newTroubles(slog.New(slog.DiscardHandler), time.Now))
 		ctx, cancel := context.WithCancel(t.Context())
 		var loop sync.WaitGroup
@@ -65,7 +66,7 @@ func TestBackfillsAreContinued(t *testing.T) {
 		// A burst of ends continues a backfill now, and once more for what came
 		// while that took place.
 		for range 100 {
-			b.nudge([]firjob.BackfillID{2})
+			b.nudge([]ports.BackfillID{2})
 			b.nudge(nil)
 		}
 		time.Sleep(time.Second)
@@ -79,20 +80,20 @@ func TestBackfillsAreContinued(t *testing.T) {
 		b.sweep(ctx)
 		time.Sleep(time.Second)
 		synctest.Wait()
-		store.want(t, map[firjob.BackfillID]int{1: 1, 2: 1})
+		store.want(t, map[ports.BackfillID]int{1: 1, 2: 1})
 
 		// What fails is left to the next sweep.
 		store.down = errors.New("down")
 		b.sweep(ctx)
-		b.nudge([]firjob.BackfillID{1})
+		b.nudge([]ports.BackfillID{1})
 		time.Sleep(time.Second)
 		synctest.Wait()
-		store.want(t, map[firjob.BackfillID]int{1: 1, 2: 1})
+		store.want(t, map[ports.BackfillID]int{1: 1, 2: 1})
 		store.down = nil
 		b.sweep(ctx)
 		time.Sleep(time.Second)
 		synctest.Wait()
-		store.want(t, map[firjob.BackfillID]int{1: 2, 2: 2})
+		store.want(t, map[ports.BackfillID]int{1: 2, 2: 2})
 		cancel()
 		loop.Wait()
 		if announced < 5 {

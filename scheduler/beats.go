@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // beatTimeout bounds the Redis part of a beat; without it a Redis that hangs
@@ -33,13 +34,13 @@ func (s *Scheduler) Beat(ctx context.Context, beat firjob.Beat) (firjob.BeatRepl
 		reply.Now = s.clock.Now()
 		return reply, nil
 	}
-	held := make([]firjob.Held, len(beat.Holding))
+	held := make([]ports.Held, len(beat.Holding))
 	waiting := make(map[firjob.AttemptRef]bool, len(beat.Waiting))
 	for _, a := range beat.Waiting {
 		waiting[a] = true
 	}
 	for i, a := range beat.Holding {
-		held[i] = firjob.Held{Executor: executor.Key(), Attempt: a, Waiting: waiting[a]}
+		held[i] = ports.Held{Executor: executor.Key(), Attempt: a, Waiting: waiting[a]}
 	}
 	answers, confirmed, err := s.holdOrTrust(ctx, held)
 	reply.Unconfirmed = !confirmed
@@ -73,7 +74,7 @@ const storeAway = 3 * clockInterval
 // replica that alone is cut off from Postgres says so in vain: the next beat
 // goes to another one, which knows better. It also says that nothing is
 // confirmed, by which exclusive attempts are not renewed.
-func (s *Scheduler) holdOrTrust(ctx context.Context, held []firjob.Held) (answers []heldAnswer, confirmed bool, err error) {
+func (s *Scheduler) holdOrTrust(ctx context.Context, held []ports.Held) (answers []heldAnswer, confirmed bool, err error) {
 	bounded, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	answers, err = s.holds.Do(bounded, held)
@@ -87,7 +88,7 @@ func (s *Scheduler) holdOrTrust(ctx context.Context, held []firjob.Held) (answer
 // holdConfirmed renews the leases of attempts, as of calls that this replica makes.
 // It trusts nothing: a replica that is cut off from Postgres is the last to hear
 // that another one has given its calls up.
-func (s *Scheduler) holdConfirmed(ctx context.Context, held []firjob.Held) ([]heldAnswer, error) {
+func (s *Scheduler) holdConfirmed(ctx context.Context, held []ports.Held) ([]heldAnswer, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	return s.holds.Do(ctx, held)
@@ -126,12 +127,12 @@ const (
 )
 
 // renew renews the leases of a batch of held attempts.
-func (s *Scheduler) renew(ctx context.Context, held []firjob.Held) ([]heldAnswer, error) {
+func (s *Scheduler) renew(ctx context.Context, held []ports.Held) ([]heldAnswer, error) {
 	result, err := s.store.Hold(ctx, held, s.options.LeaseTTL)
 	if err != nil {
 		return nil, err
 	}
-	said := make(map[firjob.Held]heldAnswer, len(result.Cancel)+len(result.Stale))
+	said := make(map[ports.Held]heldAnswer, len(result.Cancel)+len(result.Stale))
 	for _, h := range result.Cancel {
 		said[h] = heldCancel
 	}
@@ -163,8 +164,8 @@ func (s *Scheduler) Leave(ctx context.Context, key firjob.ExecutorKey) error {
 
 // Executors returns those of the live executors of an app, and of the addresses
 // at which there is none but a mark, that the filter selects.
-func (s *Scheduler) Executors(_ context.Context, app string, filter firjob.ExecutorFilter) ([]firjob.ExecutorView, error) {
-	list := slices.DeleteFunc(s.executors.view(app), func(v firjob.ExecutorView) bool { return !filter.Selects(v) })
+func (s *Scheduler) Executors(_ context.Context, app string, filter ports.ExecutorFilter) ([]ports.ExecutorView, error) {
+	list := slices.DeleteFunc(s.executors.view(app), func(v ports.ExecutorView) bool { return !filter.Selects(v) })
 	for i := range list {
 		list[i].SeenBy = s.options.Replica
 	}

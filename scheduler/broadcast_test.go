@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // station is a line whose store takes broadcasts.
@@ -30,13 +31,13 @@ func newStation(t *testing.T, addresses ...string) *station {
 	t.Helper()
 	s := &station{line: newLine(t, addresses...)}
 	s.sending.store = s
-	s.sending.follow = func(_ context.Context, f firjob.Followed) {
+	s.sending.follow = func(_ context.Context, f ports.Followed) {
 		s.locked(func() { s.told = append(s.told, f.Announce...) })
 	}
 	return s
 }
 
-func (s *station) Broadcast(_ context.Context, attempt firjob.AttemptRef, targets []string) (firjob.Followed, error) {
+func (s *station) Broadcast(_ context.Context, attempt firjob.AttemptRef, targets []string) (ports.Followed, error) {
 	s.locked(func() {
 		s.attempts, s.targets = append(s.attempts, attempt), append(s.targets, targets)
 		s.running++
@@ -44,7 +45,7 @@ func (s *station) Broadcast(_ context.Context, attempt firjob.AttemptRef, target
 	})
 	time.Sleep(s.takes)
 	s.locked(func() { s.running-- })
-	return firjob.Followed{Announce: s.announce}, s.down
+	return ports.Followed{Announce: s.announce}, s.down
 }
 
 // broadcasts returns n flights that are to be spread.
@@ -53,7 +54,7 @@ func (s *station) broadcasts(n int, selector map[string]string) []*flight {
 	for _, f := range list {
 		f.Route = firjob.RouteBroadcast
 		if selector != nil {
-			f.Dispatch = &firjob.Dispatch{Selector: selector}
+			f.Dispatch = &ports.Dispatch{Selector: selector}
 		}
 	}
 	return list
@@ -170,16 +171,16 @@ func TestFollowCancels(t *testing.T) {
 		return firjob.ExecutorKey{App: "app", Address: address, Incarnation: "i-" + address}
 	}
 	var attempts []firjob.AttemptRef
-	cancel := []firjob.Cancel{{App: "another"}}
+	cancel := []ports.Cancel{{App: "another"}}
 	for i := range 5 {
 		a := firjob.AttemptRef{ID: firjob.Fire(firjob.JobID(i+1), l.clock.Now()), Token: int64(i + 1)}
 		attempts = append(attempts, a)
-		cancel = append(cancel, firjob.Cancel{App: "app", Attempt: a})
+		cancel = append(cancel, ports.Cancel{App: "app", Attempt: a})
 	}
-	store := &holdersStore{held: []firjob.Held{{Executor: at("b:1"), Attempt: attempts[2]},
+	store := &holdersStore{held: []ports.Held{{Executor: at("b:1"), Attempt: attempts[2]},
 		{Executor: at("unseen:1"), Attempt: attempts[3]}, {Executor: at(callAddress), Attempt: attempts[4]}}}
 	s := &Scheduler{store: store, executors: l.executors, sender: asked, clock: l.clock, log: l.log}
-	s.follow(t.Context(), firjob.Followed{Cancel: cancel})
+	s.follow(t.Context(), ports.Followed{Cancel: cancel})
 	s.background.close()
 	want := map[string][]firjob.AttemptRef{
 		"a:1": attempts[:2], "b:1": {attempts[2], attempts[0], attempts[1]}, "unseen:1": {attempts[3]},
@@ -206,11 +207,11 @@ func TestCancelWithoutTheStoreAsksEveryone(t *testing.T) {
 // holdersStore says who holds attempts.
 type holdersStore struct {
 	Store
-	held []firjob.Held
+	held []ports.Held
 	err  error
 }
 
-func (h *holdersStore) Holders(context.Context, string, []firjob.AttemptRef) ([]firjob.Held, error) {
+func (h *holdersStore) Holders(context.Context, string, []firjob.AttemptRef) ([]ports.Held, error) {
 	return h.held, h.err
 }
 
@@ -232,7 +233,7 @@ func TestABatchIsBoundedByItsInputs(t *testing.T) {
 	t.Parallel()
 	flights := make([]*flight, 40)
 	for i := range flights {
-		flights[i] = &flight{Claimed: firjob.Claimed{Trigger: firjob.Trigger{Inputs: make([]byte, firjob.MaxInputs)}}}
+		flights[i] = &flight{Claimed: ports.Claimed{Trigger: firjob.Trigger{Inputs: make([]byte, firjob.MaxInputs)}}}
 	}
 	if n := fitting(flights); n*firjob.MaxInputs > maxPostBytes || n == 0 {
 		t.Errorf("%d triggers of %d bytes go into one request, want at most %d bytes", n, firjob.MaxInputs, maxPostBytes)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/groupcommit"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/scheduler/outbound"
 )
 
@@ -35,7 +36,7 @@ type calls struct {
 	replica string
 	lease   time.Duration
 	clock   *storeClock
-	hold    func(ctx context.Context, held []firjob.Held) ([]heldAnswer, error)
+	hold    func(ctx context.Context, held []ports.Held) ([]heldAnswer, error)
 	finish  func(ctx context.Context, callback firjob.Callback) ([]firjob.Receipt, error)
 	lose    func(ctx context.Context, attempts []firjob.AttemptRef, reason string)
 	log     *slog.Logger
@@ -138,7 +139,7 @@ func timeoutOf(f *flight) (timeout time.Duration, whose string) {
 // ends. Like an executor it uses four fifths of what it was promised, counted
 // from before it asked, and looks often enough for several tries in that time.
 func (c *calls) keep(life context.Context, f *flight, stop, end context.CancelCauseFunc) {
-	held := []firjob.Held{{Executor: c.executor(f), Attempt: f.ref()}}
+	held := []ports.Held{{Executor: c.executor(f), Attempt: f.ref()}}
 	fence := f.leaseEnd.Add(-c.lease / 5)
 	for {
 		asked := c.clock.local()

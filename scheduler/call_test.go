@@ -16,6 +16,7 @@ import (
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/jsontext"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/scheduler/outbound"
 )
 
@@ -25,7 +26,7 @@ type callLine struct {
 	mu      sync.Mutex
 	do      func(ctx context.Context, r outbound.Request) (outbound.Response, error)
 	heldSay func() (heldAnswer, error)
-	held    []firjob.Held
+	held    []ports.Held
 	asked   int // requests
 	results []firjob.Result
 	by      []firjob.ExecutorKey
@@ -46,7 +47,7 @@ func (l *callLine) Do(ctx context.Context, r outbound.Request) (outbound.Respons
 	return l.do(ctx, r)
 }
 
-func (l *callLine) holdAttempts(_ context.Context, held []firjob.Held) ([]heldAnswer, error) {
+func (l *callLine) holdAttempts(_ context.Context, held []ports.Held) ([]heldAnswer, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.held = append(l.held, held...)
@@ -74,7 +75,7 @@ func (l *callLine) httpFlights(n int, change func(*firjob.HTTPCall)) []*flight {
 		if change != nil {
 			change(call)
 		}
-		f.Dispatch = &firjob.Dispatch{HTTP: call}
+		f.Dispatch = &ports.Dispatch{HTTP: call}
 	}
 	return list
 }
@@ -203,7 +204,7 @@ func TestLongCallsAreHeld(t *testing.T) {
 		if len(l.held) < 25 {
 			t.Errorf("the attempt was named %d times in 50 s, want about 30", len(l.held))
 		}
-		if diff := cmp.Diff(firjob.Held{Executor: firjob.ExecutorKey{App: "app", Address: "server", Incarnation: "r1"},
+		if diff := cmp.Diff(ports.Held{Executor: firjob.ExecutorKey{App: "app", Address: "server", Incarnation: "r1"},
 			Attempt: firjob.AttemptRef{ID: l.results[0].ID, Token: 1}}, l.held[0]); diff != "" {
 			t.Errorf("what was held (-want +got):\n%s", diff)
 		}

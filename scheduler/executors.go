@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // Timing of the view of the executors.
@@ -160,7 +161,7 @@ func (x *executors) refresh(ctx context.Context) {
 
 // reread reads the executors of apps and enters them. It returns what it read,
 // whether that came from the snapshot, and whether it went well.
-func (x *executors) reread(ctx context.Context, apps []string) (list []firjob.Alive, degraded, ok bool) {
+func (x *executors) reread(ctx context.Context, apps []string) (list []ports.Alive, degraded, ok bool) {
 	x.reading.Lock()
 	defer x.reading.Unlock()
 	list, degraded, err := x.read(ctx, apps)
@@ -191,7 +192,7 @@ func (x *executors) refreshKeys(ctx context.Context, maxAge time.Duration) error
 
 // read returns the executors of apps that Redis knows or, while it is away, those
 // of all apps that Postgres knows.
-func (x *executors) read(ctx context.Context, apps []string) (list []firjob.Alive, degraded bool, err error) {
+func (x *executors) read(ctx context.Context, apps []string) (list []ports.Alive, degraded bool, err error) {
 	if !x.Queue.degraded.Load() {
 		list, err = x.Registry.Executors(ctx, apps, firjob.DeadAfter)
 		if err == nil {
@@ -205,7 +206,7 @@ func (x *executors) read(ctx context.Context, apps []string) (list []firjob.Aliv
 	}
 	saved, err := x.Store.Executors(ctx, degradedDeadAfter)
 	for _, e := range saved {
-		list = append(list, firjob.Alive{Executor: e, Age: now.Sub(e.LastBeat)})
+		list = append(list, ports.Alive{Executor: e, Age: now.Sub(e.LastBeat)})
 	}
 	return list, true, err
 }
@@ -222,7 +223,7 @@ func (x *executors) appNames() []string {
 
 // merge enters what was read. On a change of source everybody is taken to have
 // been seen just now, since ages of the two sources do not compare.
-func (x *executors) merge(list []firjob.Alive, degraded bool) {
+func (x *executors) merge(list []ports.Alive, degraded bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	now := x.Clock.local()
@@ -298,7 +299,7 @@ func (x *executors) verdict(ctx context.Context, e doubt, deadAfter time.Duratio
 		x.mu.Unlock()
 		return ""
 	}
-	if refused := new(firjob.Refused); errors.As(err, &refused) {
+	if refused := new(ports.Refused); errors.As(err, &refused) {
 		return "the executor is gone: " + refused.Error()
 	}
 	if e.silent < deadAfter {

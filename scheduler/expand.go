@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/internal/timetable"
 )
 
@@ -34,8 +35,8 @@ func (e expansion) deadline() time.Time { return e.now.Add(-e.misfire.Grace.Std(
 //	…next──────────deadline────now──────until…
 //	  │ late: misfire │ grace   │ coming │
 //	  │ policy        │ always  │        │
-func (e expansion) plan(next time.Time) firjob.Plan {
-	var p firjob.Plan
+func (e expansion) plan(next time.Time) ports.Plan {
+	var p ports.Plan
 	if deadline := e.deadline(); next.Before(deadline) {
 		p.Fires, p.Missed = e.late(next)
 		next = e.times.Next(deadline.Add(-time.Nanosecond))
@@ -57,7 +58,7 @@ func (e expansion) plan(next time.Time) firjob.Plan {
 }
 
 // late applies the misfire policy to the fires from first to the deadline.
-func (e expansion) late(first time.Time) (run []time.Time, missed *firjob.Missed) {
+func (e expansion) late(first time.Time) (run []time.Time, missed *ports.Missed) {
 	keep := 0
 	switch e.misfire.Policy {
 	case firjob.MisfireFireOnce:
@@ -77,8 +78,8 @@ func (e expansion) late(first time.Time) (run []time.Time, missed *firjob.Missed
 }
 
 // missedRange describes the fires from first to before end.
-func (e expansion) missedRange(first, end time.Time) *firjob.Missed {
-	m := &firjob.Missed{From: first}
+func (e expansion) missedRange(first, end time.Time) *ports.Missed {
+	m := &ports.Missed{From: first}
 	for f := first; !f.IsZero() && f.Before(end) && m.Count < maxCounted; f = e.times.Next(f) {
 		m.Until = f
 		m.Count++
@@ -109,7 +110,7 @@ func (e expansion) rule() string {
 }
 
 // withMissed adds the fire at to the end of m.
-func (e expansion) withMissed(m *firjob.Missed, at time.Time) *firjob.Missed {
+func (e expansion) withMissed(m *ports.Missed, at time.Time) *ports.Missed {
 	if m == nil {
 		return e.missedRange(at, at.Add(time.Nanosecond))
 	}
@@ -118,10 +119,10 @@ func (e expansion) withMissed(m *firjob.Missed, at time.Time) *firjob.Missed {
 
 // planDelay plans the one fire of a job that counts from its last end. What
 // comes after it is decided when that execution ends, or now if it is missed.
-func (e expansion) planDelay(job firjob.Job, next time.Time) (firjob.Plan, error) {
+func (e expansion) planDelay(job firjob.Job, next time.Time) (ports.Plan, error) {
 	if !next.Before(e.deadline()) || e.misfire.Policy != firjob.MisfireSkip {
-		return firjob.Plan{Fires: []time.Time{next}}, nil
+		return ports.Plan{Fires: []time.Time{next}}, nil
 	}
 	after, err := timetable.DelayedFire(job, e.now, e.now)
-	return firjob.Plan{Missed: e.missedRange(next, next.Add(time.Nanosecond)), Next: after}, err
+	return ports.Plan{Missed: e.missedRange(next, next.Add(time.Nanosecond)), Next: after}, err
 }

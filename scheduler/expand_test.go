@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/internal/timetable"
 )
 
@@ -64,7 +65,7 @@ func TestExpansion(t *testing.T) {
 	}
 }
 
-func checkMissed(t *testing.T, got *firjob.Missed, want []int) {
+func checkMissed(t *testing.T, got *ports.Missed, want []int) {
 	t.Helper()
 	switch {
 	case want == nil && got != nil:
@@ -210,7 +211,7 @@ func TestExpansionLosesNothing(t *testing.T) {
 	})
 }
 
-func checkLate(t *rapid.T, e expansion, plan firjob.Plan, fires []time.Time) {
+func checkLate(t *rapid.T, e expansion, plan ports.Plan, fires []time.Time) {
 	late, inGrace := 0, 0
 	for _, f := range fires {
 		if f.Before(e.deadline()) {
@@ -260,7 +261,7 @@ func drawTimetable(t *rapid.T) *timetable.Timetable {
 	return times
 }
 
-func missedCount(p firjob.Plan) int {
+func missedCount(p ports.Plan) int {
 	if p.Missed == nil {
 		return 0
 	}

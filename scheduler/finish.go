@@ -6,6 +6,7 @@ import (
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/groupcommit"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // Numbers of the group commits.
@@ -26,14 +27,14 @@ const (
 // share a transaction.
 func (s *Scheduler) Finish(ctx context.Context, callback firjob.Callback) ([]firjob.Receipt, error) {
 	from := firjob.ExecutorKey{App: callback.App, Address: callback.Address, Incarnation: callback.Incarnation}
-	items := make([]firjob.FinishItem, len(callback.Results))
+	items := make([]ports.FinishItem, len(callback.Results))
 	for i, r := range callback.Results {
-		items[i] = firjob.FinishItem{Executor: from, Result: r}
+		items[i] = ports.FinishItem{Executor: from, Result: r}
 	}
 	return s.finishes.Do(ctx, items)
 }
 
-func (s *Scheduler) finish(ctx context.Context, items []firjob.FinishItem) ([]firjob.Receipt, error) {
+func (s *Scheduler) finish(ctx context.Context, items []ports.FinishItem) ([]firjob.Receipt, error) {
 	result, err := s.store.Finish(ctx, items)
 	if err != nil {
 		return nil, err
@@ -56,7 +57,7 @@ func (s *Scheduler) finish(ctx context.Context, items []firjob.FinishItem) ([]fi
 
 // follow does what a committed change leads to outside of the store, beside
 // the caller. All of it is advice: the sweep would find it, only later.
-func (s *Scheduler) follow(ctx context.Context, f firjob.Followed) {
+func (s *Scheduler) follow(ctx context.Context, f ports.Followed) {
 	s.backfills.nudge(f.Backfills)
 	if f.Admit {
 		s.admission.nudge()
@@ -94,7 +95,7 @@ func (s *Scheduler) lose(ctx context.Context, attempts []firjob.AttemptRef, reas
 	s.lost(ctx, followed)
 }
 
-func (s *Scheduler) lost(ctx context.Context, followed firjob.Followed) {
+func (s *Scheduler) lost(ctx context.Context, followed ports.Followed) {
 	s.metrics.lost.Add(float64(followed.Lost))
 	if n := len(followed.Announce) + len(followed.Ended); n > 0 {
 		s.log.InfoContext(ctx, "attempts ended without an answer", "again", len(followed.Announce), "ended", len(followed.Ended))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/failpoint"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // Numbers of the claim.
@@ -46,7 +47,7 @@ type fire struct {
 	replica  string
 	lease    time.Duration
 	enter    func(context.Context, []*flight) // into the hold
-	follow   func(context.Context, firjob.Followed)
+	follow   func(context.Context, ports.Followed)
 	metrics  *metrics
 	troubles *troubles
 	repairs  *repairs
@@ -73,7 +74,7 @@ func (f *fire) run(ctx context.Context) {
 // pause waits until the next claim is worth while: for d, or less when a shard
 // of ours has a new earlier head. A wake may bring the end of the pause forward
 // and never puts it off.
-func (f *fire) pause(ctx context.Context, d time.Duration, wakes <-chan firjob.Wake) <-chan firjob.Wake {
+func (f *fire) pause(ctx context.Context, d time.Duration, wakes <-chan ports.Wake) <-chan ports.Wake {
 	end := f.clock.local().Add(d)
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -224,7 +225,7 @@ func (f *fire) commit(ctx context.Context, ids []firjob.ExecutionID) *sync.WaitG
 func (f *fire) commitBatch(ctx context.Context, ids []firjob.ExecutionID) {
 	failpoint.Crash(failpoint.AfterPop, len(ids))
 	began := f.clock.local()
-	by := firjob.ClaimBy{Replica: f.replica, Call: strconv.FormatInt(f.claims.Add(1), 36), Lease: f.lease}
+	by := ports.ClaimBy{Replica: f.replica, Call: strconv.FormatInt(f.claims.Add(1), 36), Lease: f.lease}
 	result, err := f.store.Claim(ctx, ids, by)
 	if !f.troubles.report(ctx, "commit a claim; it is undone and made again", err) {
 		f.undo(ctx, by, ids)
@@ -245,7 +246,7 @@ func (f *fire) commitBatch(ctx context.Context, ids []firjob.ExecutionID) {
 }
 
 // compare notes how far the queue's clock is ahead of the store's.
-func (f *fire) compare(batch firjob.Batch) {
+func (f *fire) compare(batch ports.Batch) {
 	if !batch.Now.IsZero() {
 		f.ahead.Store(int64(max(0, batch.Now.Sub(f.clock.Now()))))
 	}
@@ -273,7 +274,7 @@ func (f *fire) idle() bool { return f.flights.Load() < maxFlights && len(f.slots
 // undo it, if it did, then give the ids back to the queue, since until then no
 // claim gets them. When Postgres does not come back in time, leases of both stores end by
 // themselves.
-func (f *fire) undo(ctx context.Context, by firjob.ClaimBy, ids []firjob.ExecutionID) {
+func (f *fire) undo(ctx context.Context, by ports.ClaimBy, ids []firjob.ExecutionID) {
 	ctx, cancel := context.WithTimeout(ctx, f.lease/2)
 	defer cancel()
 	for f.store.Unclaim(ctx, by, ids) != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // orphans is a queue with nothing for replica a, and a store with executions that
@@ -28,15 +29,15 @@ type orphans struct {
 	at      time.Time // of the latest claim
 }
 
-func (o *orphans) Wakes(context.Context) <-chan firjob.Wake { return make(chan firjob.Wake) }
+func (o *orphans) Wakes(context.Context) <-chan ports.Wake { return make(chan ports.Wake) }
 
-func (o *orphans) Claim(_ context.Context, _ []int, _ int, lead, _ time.Duration) (firjob.Batch, error) {
+func (o *orphans) Claim(_ context.Context, _ []int, _ int, lead, _ time.Duration) (ports.Batch, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if lead < 0 {
 		o.looked = append(o.looked, time.Since(o.started))
 	}
-	return firjob.Batch{Next: -1}, nil
+	return ports.Batch{Next: -1}, nil
 }
 
 func (o *orphans) Overdue(_ context.Context, _ time.Duration, limit int) ([]firjob.Due, error) {
@@ -47,11 +48,11 @@ func (o *orphans) Overdue(_ context.Context, _ time.Duration, limit int) ([]firj
 // orphanStore keeps the two Claim methods apart.
 type orphanStore struct{ *orphans }
 
-func (o orphanStore) Claim(_ context.Context, ids []firjob.ExecutionID, _ firjob.ClaimBy) (firjob.ClaimResult, error) {
+func (o orphanStore) Claim(_ context.Context, ids []firjob.ExecutionID, _ ports.ClaimBy) (ports.ClaimResult, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.claimed, o.at = append(o.claimed, ids...), time.Now()
-	return firjob.ClaimResult{}, nil
+	return ports.ClaimResult{}, nil
 }
 
 func (o *orphans) Ack(context.Context, []firjob.ExecutionID) error { return nil }
@@ -66,7 +67,7 @@ func newOrphans(live ...string) (*orphans, *fire) {
 	p.share(live)
 	p.gained = make(chan struct{}, 1)
 	return o, &fire{store: orphanStore{o}, queue: &guardedQueue{Queue: o, metrics: m, log: log}, clock: clock, peers: p, replica: "a",
-		lease: 10 * time.Second, enter: func(context.Context, []*flight) {}, follow: func(context.Context, firjob.Followed) {},
+		lease: 10 * time.Second, enter: func(context.Context, []*flight) {}, follow: func(context.Context, ports.Followed) {},
 		metrics: m, troubles: newTroubles(log, time.Now), repairs: newRepairs(m.repairs, log, time.Now), slots: make(chan struct{}, committers)}
 }
 
@@ -169,9 +170,9 @@ func TestWakesShortenAPauseToTheEarliest(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				_, f := newOrphans("a")
 				began := time.Now()
-				wakes := make(chan firjob.Wake, len(c.wakes))
+				wakes := make(chan ports.Wake, len(c.wakes))
 				for _, w := range c.wakes {
-					time.AfterFunc(w.after, func() { wakes <- firjob.Wake{At: began.Add(w.due)} })
+					time.AfterFunc(w.after, func() { wakes <- ports.Wake{At: began.Add(w.due)} })
 				}
 				f.pause(t.Context(), c.pause, wakes)
 				// The estimate of the store's clock lags behind by its drift.
@@ -200,8 +201,8 @@ func TestEarlyExecutionsAreDueAgainAtTheirInstant(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				_, f := newOrphans("a")
 				now := time.Now()
-				f.compare(firjob.Batch{Now: now.Add(c.ahead)})
-				f.compare(firjob.Batch{}) // nobody answered
+				f.compare(ports.Batch{Now: now.Add(c.ahead)})
+				f.compare(ports.Batch{}) // nobody answered
 				got := f.corrected([]firjob.Due{{At: now.Add(c.due)}})
 				if wait := got[0].At.Sub(now); wait != c.want {
 					t.Errorf("due again after %v, want %v", wait, c.want)

@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // flight is an attempt that this replica has claimed, from the claim until an
 // executor has answered for it. One goroutine at a time owns it: the hold, then
 // an outbox.
 type flight struct {
-	firjob.Claimed
+	ports.Claimed
 	claimedAt time.Time // local; before the claim was asked for
 	leaseEnd  time.Time // local; counted from claimedAt
 	tried     []refusal
@@ -32,9 +33,9 @@ type refusal struct {
 
 // routing is what was found out once about a flight for its route.
 type routing struct {
-	ring             firjob.Ring // of round robin; no app: not found out yet
-	turn             uint64      // of round robin
-	hash             uint64      // of consistent hashing
+	ring             ports.Ring // of round robin; no app: not found out yet
+	turn             uint64     // of round robin
+	hash             uint64     // of consistent hashing
 	hasTurn, hasHash bool
 	chosen           string // address, picked by what is remembered of the job in Redis
 }
@@ -82,9 +83,9 @@ func (f *flight) retryOn() firjob.RetryOn {
 }
 
 // ring returns the executors among which the flight takes its turn.
-func (f *flight) ring() firjob.Ring {
+func (f *flight) ring() ports.Ring {
 	if f.known.ring.App == "" {
-		f.known.ring = firjob.Ring{App: f.App, Selector: firjob.SelectorText(f.selector())}
+		f.known.ring = ports.Ring{App: f.App, Selector: ports.SelectorText(f.selector())}
 	}
 	return f.known.ring
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // Executors come and go under new names. The log of what was sent keeps those to
@@ -32,13 +33,13 @@ func TestSentLogForgetsExecutors(t *testing.T) {
 func TestTurnsForgetRings(t *testing.T) {
 	t.Parallel()
 	all := make(turns)
-	asked, waiting := firjob.Ring{App: "asked"}, firjob.Ring{App: "waiting"}
+	asked, waiting := ports.Ring{App: "asked"}, ports.Ring{App: "waiting"}
 	all.expect(asked, 1)
 	all.leave(asked)
 	all.expect(waiting, 2)
 	all.add(waiting, 10, 2)
 	for i := range 10 * manyRings {
-		ring := firjob.Ring{App: fmt.Sprint(i)}
+		ring := ports.Ring{App: fmt.Sprint(i)}
 		all.add(ring, 1, all.expect(ring, 1))
 		all.take(ring)
 	}

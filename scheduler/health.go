@@ -8,7 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // Numbers of the health gauges.
@@ -22,8 +22,8 @@ const (
 // where attempts are held for lease. The sweep runs each 2 s and, after it could not
 // reach the store, waits for one lease before it believes that leases have ended;
 // the rest is for its batches.
-func StuckBoundsOf(lease time.Duration) firjob.StuckBounds {
-	return firjob.StuckBounds{
+func StuckBoundsOf(lease time.Duration) ports.StuckBounds {
+	return ports.StuckBounds{
 		Overdue:  10 * time.Second,
 		Orphaned: lease + 10*time.Second,
 		Overtime: lease + 10*time.Second,
@@ -35,7 +35,7 @@ func StuckBoundsOf(lease time.Duration) firjob.StuckBounds {
 type HealthStore interface {
 	AuditStore
 	// Stuck returns what should not be there, up to limit of each kind.
-	Stuck(ctx context.Context, bounds firjob.StuckBounds, limit int) (firjob.StuckReport, error)
+	Stuck(ctx context.Context, bounds ports.StuckBounds, limit int) (ports.StuckReport, error)
 }
 
 // HealthQueue is what the health gauges ask of Redis.
@@ -52,14 +52,14 @@ type HealthQueue interface {
 type health struct {
 	store    HealthStore
 	audit    *IndexAudit
-	bounds   firjob.StuckBounds
+	bounds   ports.StuckBounds
 	degraded func() bool
 	local    func() time.Time
 	troubles *troubles
 
 	mu     sync.Mutex
-	stuck  firjob.StuckReport
-	drift  firjob.IndexDrift
+	stuck  ports.StuckReport
+	drift  ports.IndexDrift
 	looked map[string]time.Time // local, by check: the last look that went well; at first, the start
 	known  map[string]bool      // checks that have looked
 }
@@ -98,7 +98,7 @@ func (s *Scheduler) watch(o Options) {
 
 // pass looks once.
 func (h *health) pass(ctx context.Context) {
-	var stuck firjob.StuckReport
+	var stuck ports.StuckReport
 	err := h.timely(ctx, func(ctx context.Context) (err error) {
 		stuck, err = h.store.Stuck(ctx, h.bounds, stuckLimit)
 		return err
@@ -109,7 +109,7 @@ func (h *health) pass(ctx context.Context) {
 	if h.degraded() {
 		return // there is nothing to compare; the age says so
 	}
-	var drift firjob.IndexDrift
+	var drift ports.IndexDrift
 	err = h.timely(ctx, func(ctx context.Context) (err error) {
 		drift, err = h.audit.Look(ctx)
 		return err

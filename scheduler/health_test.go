@@ -14,28 +14,29 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // watched is a store whose report is what a test says.
 type watched struct {
 	twoSides
-	report  firjob.StuckReport
+	report  ports.StuckReport
 	fails   error
 	removed int64
 }
 
-func (w *watched) Stuck(context.Context, firjob.StuckBounds, int) (firjob.StuckReport, error) {
+func (w *watched) Stuck(context.Context, ports.StuckBounds, int) (ports.StuckReport, error) {
 	return w.report, w.fails
 }
 
 func (w *watched) Removed() int64 { return w.removed }
 
-func suspectsOf(n int) firjob.Suspects { return firjob.Suspects{Count: n} }
+func suspectsOf(n int) ports.Suspects { return ports.Suspects{Count: n} }
 
 func TestHealthGauges(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := &watched{report: firjob.StuckReport{Overdue: suspectsOf(3), Orphaned: suspectsOf(2), Stuck: suspectsOf(1)}}
+		w := &watched{report: ports.StuckReport{Overdue: suspectsOf(3), Orphaned: suspectsOf(2), Stuck: suspectsOf(1)}}
 		degraded := false
 		h := newHealth(Options{HealthStore: w, HealthQueue: w, LeaseTTL: 10 * time.Second, Horizon: time.Minute, Local: time.Now},
 			func() bool { return degraded }, newTroubles(slog.New(slog.DiscardHandler), time.Now))
@@ -56,7 +57,7 @@ func TestHealthGauges(t *testing.T) {
 			`firjob_health_age_seconds{executions}`: 0, `firjob_health_age_seconds{index}`: 0,
 		})
 		// A look that fails leaves the values, and their age grows.
-		w.fails, degraded, w.report = errors.New("away"), true, firjob.StuckReport{}
+		w.fails, degraded, w.report = errors.New("away"), true, ports.StuckReport{}
 		time.Sleep(time.Minute)
 		h.pass(t.Context())
 		want(map[string]float64{
@@ -163,8 +164,8 @@ type sweptStore struct {
 	fails error
 }
 
-func (s *sweptStore) ExpireLeases(context.Context, int) (firjob.Followed, error) {
-	return firjob.Followed{Lost: 2, TimedOut: 1}, s.fails
+func (s *sweptStore) ExpireLeases(context.Context, int) (ports.Followed, error) {
+	return ports.Followed{Lost: 2, TimedOut: 1}, s.fails
 }
 
 func (s *sweptStore) Overdue(context.Context, time.Duration, int) ([]firjob.Due, error) {

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 func TestHoldReleasesAtTheInstant(t *testing.T) {
@@ -31,7 +32,7 @@ func TestHoldReleasesAtTheInstant(t *testing.T) {
 			})
 		})
 		in := func(job firjob.JobID, d time.Duration) *flight {
-			return &flight{Claimed: firjob.Claimed{DueAt: start.Add(d), Trigger: firjob.Trigger{JobID: job}}}
+			return &flight{Claimed: ports.Claimed{DueAt: start.Add(d), Trigger: firjob.Trigger{JobID: job}}}
 		}
 		h.add([]*flight{in(1, 200*time.Millisecond), in(2, 50*time.Millisecond)})
 		synctest.Wait()
@@ -53,7 +54,7 @@ func TestHoldKeepsWhatIsNotDue(t *testing.T) {
 	t.Parallel()
 	clock := newStoreClock(time.Now)
 	h := newHold(clock) // no reading of the store's clock yet: nothing is due
-	h.add([]*flight{{Claimed: firjob.Claimed{DueAt: time.Now().Add(-time.Hour)}}})
+	h.add([]*flight{{Claimed: ports.Claimed{DueAt: time.Now().Add(-time.Hour)}}})
 	if due, _ := h.take(portion); len(due) != 0 {
 		t.Errorf("%d flights were released before the store's clock was known", len(due))
 	}
@@ -91,7 +92,7 @@ func TestDeparturesAreInOrder(t *testing.T) {
 			came := make([]*flight, rapid.IntRange(0, 20).Draw(t, "came"))
 			for i := range came {
 				at := noon.Add(time.Duration(rapid.IntRange(0, 3).Draw(t, "instant")) * time.Second)
-				came[i] = &flight{Claimed: firjob.Claimed{DueAt: at, Priority: rapid.IntRange(-1, 1).Draw(t, "priority")}}
+				came[i] = &flight{Claimed: ports.Claimed{DueAt: at, Priority: rapid.IntRange(-1, 1).Draw(t, "priority")}}
 			}
 			d.merge(departuresOf(came))
 			waiting = append(waiting, came...)

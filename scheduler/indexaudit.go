@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // Numbers of the comparison of the delay queue with the store.
@@ -29,16 +30,16 @@ type AuditStore interface {
 	// are due before now+horizon and do not wait for their turn, by id.
 	Upcoming(ctx context.Context, horizon time.Duration, after firjob.ExecutionID, limit int) ([]firjob.Due, error)
 	// Fates returns how those of the executions stand that exist.
-	Fates(ctx context.Context, ids []firjob.ExecutionID) (map[firjob.ExecutionID]firjob.Fate, error)
+	Fates(ctx context.Context, ids []firjob.ExecutionID) (map[firjob.ExecutionID]ports.Fate, error)
 }
 
 // AuditQueue is what the comparison asks of Redis.
 type AuditQueue interface {
 	// Entries returns a sample of the delay queue, n entries from each end of
 	// each of its sets, as it may be.
-	Entries(ctx context.Context, n int) ([]firjob.IndexEntry, error)
+	Entries(ctx context.Context, n int) ([]ports.IndexEntry, error)
 	// Find returns those of the executions that the queue holds.
-	Find(ctx context.Context, ids []firjob.ExecutionID) ([]firjob.IndexEntry, error)
+	Find(ctx context.Context, ids []firjob.ExecutionID) ([]ports.IndexEntry, error)
 }
 
 // IndexAudit compares samples of the delay queue and of the store, and changes
@@ -58,16 +59,16 @@ type suspects map[firjob.ExecutionID]bool
 
 // Look compares once more and returns what was wrong at the look before, too; the
 // first look finds nothing. On an error the suspects of the look before are kept.
-func (a *IndexAudit) Look(ctx context.Context) (firjob.IndexDrift, error) {
+func (a *IndexAudit) Look(ctx context.Context) (ports.IndexDrift, error) {
 	unknown, ended, err := a.surplus(ctx)
 	if err != nil {
-		return firjob.IndexDrift{}, err
+		return ports.IndexDrift{}, err
 	}
 	missing, err := a.absent(ctx)
 	if err != nil {
-		return firjob.IndexDrift{}, err
+		return ports.IndexDrift{}, err
 	}
-	drift := firjob.IndexDrift{
+	drift := ports.IndexDrift{
 		Unknown: both(a.unknown, unknown),
 		Ended:   both(a.ended, ended),
 		Missing: both(a.missing, missing),

@@ -10,12 +10,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // twoSides are a store and a queue that hold what a test puts there.
 type twoSides struct {
-	fates map[firjob.ExecutionID]firjob.Fate
-	queue map[firjob.ExecutionID]firjob.IndexEntry
+	fates map[firjob.ExecutionID]ports.Fate
+	queue map[firjob.ExecutionID]ports.IndexEntry
 	down  error
 }
 
@@ -30,8 +31,8 @@ func (s *twoSides) Upcoming(_ context.Context, horizon time.Duration, after firj
 	return due[:min(limit, len(due))], s.down
 }
 
-func (s *twoSides) Fates(_ context.Context, ids []firjob.ExecutionID) (map[firjob.ExecutionID]firjob.Fate, error) {
-	known := map[firjob.ExecutionID]firjob.Fate{}
+func (s *twoSides) Fates(_ context.Context, ids []firjob.ExecutionID) (map[firjob.ExecutionID]ports.Fate, error) {
+	known := map[firjob.ExecutionID]ports.Fate{}
 	for _, id := range ids {
 		if f, ok := s.fates[id]; ok {
 			known[id] = f
@@ -40,16 +41,16 @@ func (s *twoSides) Fates(_ context.Context, ids []firjob.ExecutionID) (map[firjo
 	return known, s.down
 }
 
-func (s *twoSides) Entries(context.Context, int) ([]firjob.IndexEntry, error) {
-	var list []firjob.IndexEntry
+func (s *twoSides) Entries(context.Context, int) ([]ports.IndexEntry, error) {
+	var list []ports.IndexEntry
 	for _, e := range s.queue {
 		list = append(list, e)
 	}
 	return list, s.down
 }
 
-func (s *twoSides) Find(_ context.Context, ids []firjob.ExecutionID) ([]firjob.IndexEntry, error) {
-	var list []firjob.IndexEntry
+func (s *twoSides) Find(_ context.Context, ids []firjob.ExecutionID) ([]ports.IndexEntry, error) {
+	var list []ports.IndexEntry
 	for _, id := range ids {
 		if e, ok := s.queue[id]; ok {
 			list = append(list, e)
@@ -61,36 +62,36 @@ func (s *twoSides) Find(_ context.Context, ids []firjob.ExecutionID) ([]firjob.I
 func TestIndexAudit(t *testing.T) {
 	t.Parallel()
 	id := firjob.Fire(42, time.UnixMilli(1_800_000_000_000))
-	planned := &firjob.Fate{State: firjob.StatePlanned, DueIn: 30 * time.Second}
-	waiting := &firjob.Fate{State: firjob.StatePlanned, Waiting: true}
-	afterwards := &firjob.Fate{State: firjob.StatePlanned, DueIn: 2 * time.Minute}
-	running := &firjob.Fate{State: firjob.StateRunning, DueIn: -time.Minute}
-	ended := &firjob.Fate{State: firjob.StateSucceeded, DueIn: -time.Minute}
-	entry := func(past time.Duration) *firjob.IndexEntry { return &firjob.IndexEntry{ID: id, Past: past} }
+	planned := &ports.Fate{State: firjob.StatePlanned, DueIn: 30 * time.Second}
+	waiting := &ports.Fate{State: firjob.StatePlanned, Waiting: true}
+	afterwards := &ports.Fate{State: firjob.StatePlanned, DueIn: 2 * time.Minute}
+	running := &ports.Fate{State: firjob.StateRunning, DueIn: -time.Minute}
+	ended := &ports.Fate{State: firjob.StateSucceeded, DueIn: -time.Minute}
+	entry := func(past time.Duration) *ports.IndexEntry { return &ports.IndexEntry{ID: id, Past: past} }
 	type moment struct {
-		fate  *firjob.Fate
-		entry *firjob.IndexEntry
+		fate  *ports.Fate
+		entry *ports.IndexEntry
 	}
 	tests := map[string]struct {
 		first, second moment
-		want          firjob.IndexDrift
+		want          ports.IndexDrift
 	}{
-		"planned and in the queue":              {moment{planned, entry(-time.Second)}, moment{planned, entry(-time.Second)}, firjob.IndexDrift{}},
-		"nothing":                               {moment{}, moment{}, firjob.IndexDrift{}},
-		"unknown in the store":                  {moment{nil, entry(-time.Hour)}, moment{nil, entry(-time.Hour)}, firjob.IndexDrift{Unknown: []firjob.ExecutionID{id}}},
-		"unknown for a moment":                  {moment{nil, entry(0)}, moment{planned, entry(0)}, firjob.IndexDrift{}},
-		"ended and long due":                    {moment{ended, entry(time.Minute)}, moment{ended, entry(time.Minute)}, firjob.IndexDrift{Ended: []firjob.ExecutionID{id}}},
-		"ended and then dropped":                {moment{ended, entry(time.Minute)}, moment{ended, nil}, firjob.IndexDrift{}},
-		"cancelled before its time":             {moment{ended, entry(-time.Minute)}, moment{ended, entry(-time.Minute)}, firjob.IndexDrift{}},
-		"running and long due":                  {moment{running, entry(time.Minute)}, moment{running, entry(time.Minute)}, firjob.IndexDrift{}},
-		"planned and not in the queue":          {moment{planned, nil}, moment{planned, nil}, firjob.IndexDrift{Missing: []firjob.ExecutionID{id}}},
-		"planned and announced a moment later":  {moment{planned, nil}, moment{planned, entry(0)}, firjob.IndexDrift{}},
-		"planned and claimed in between":        {moment{planned, nil}, moment{running, nil}, firjob.IndexDrift{}},
-		"planned and sent to wait in between":   {moment{planned, nil}, moment{waiting, nil}, firjob.IndexDrift{}},
-		"planned and put off in between":        {moment{planned, nil}, moment{afterwards, nil}, firjob.IndexDrift{}},
-		"in line, and so not in the queue":      {moment{waiting, nil}, moment{waiting, nil}, firjob.IndexDrift{}},
-		"beyond the horizon, not in the queue":  {moment{afterwards, nil}, moment{afterwards, nil}, firjob.IndexDrift{}},
-		"unknown first, missing at second look": {moment{nil, entry(0)}, moment{planned, nil}, firjob.IndexDrift{}},
+		"planned and in the queue":              {moment{planned, entry(-time.Second)}, moment{planned, entry(-time.Second)}, ports.IndexDrift{}},
+		"nothing":                               {moment{}, moment{}, ports.IndexDrift{}},
+		"unknown in the store":                  {moment{nil, entry(-time.Hour)}, moment{nil, entry(-time.Hour)}, ports.IndexDrift{Unknown: []firjob.ExecutionID{id}}},
+		"unknown for a moment":                  {moment{nil, entry(0)}, moment{planned, entry(0)}, ports.IndexDrift{}},
+		"ended and long due":                    {moment{ended, entry(time.Minute)}, moment{ended, entry(time.Minute)}, ports.IndexDrift{Ended: []firjob.ExecutionID{id}}},
+		"ended and then dropped":                {moment{ended, entry(time.Minute)}, moment{ended, nil}, ports.IndexDrift{}},
+		"cancelled before its time":             {moment{ended, entry(-time.Minute)}, moment{ended, entry(-time.Minute)}, ports.IndexDrift{}},
+		"running and long due":                  {moment{running, entry(time.Minute)}, moment{running, entry(time.Minute)}, ports.IndexDrift{}},
+		"planned and not in the queue":          {moment{planned, nil}, moment{planned, nil}, ports.IndexDrift{Missing: []firjob.ExecutionID{id}}},
+		"planned and announced a moment later":  {moment{planned, nil}, moment{planned, entry(0)}, ports.IndexDrift{}},
+		"planned and claimed in between":        {moment{planned, nil}, moment{running, nil}, ports.IndexDrift{}},
+		"planned and sent to wait in between":   {moment{planned, nil}, moment{waiting, nil}, ports.IndexDrift{}},
+		"planned and put off in between":        {moment{planned, nil}, moment{afterwards, nil}, ports.IndexDrift{}},
+		"in line, and so not in the queue":      {moment{waiting, nil}, moment{waiting, nil}, ports.IndexDrift{}},
+		"beyond the horizon, not in the queue":  {moment{afterwards, nil}, moment{afterwards, nil}, ports.IndexDrift{}},
+		"unknown first, missing at second look": {moment{nil, entry(0)}, moment{planned, nil}, ports.IndexDrift{}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -98,7 +99,7 @@ func TestIndexAudit(t *testing.T) {
 			sides := &twoSides{}
 			audit := &IndexAudit{Store: sides, Queue: sides, Horizon: time.Minute}
 			set := func(m moment) {
-				sides.fates, sides.queue = map[firjob.ExecutionID]firjob.Fate{}, map[firjob.ExecutionID]firjob.IndexEntry{}
+				sides.fates, sides.queue = map[firjob.ExecutionID]ports.Fate{}, map[firjob.ExecutionID]ports.IndexEntry{}
 				if m.fate != nil {
 					sides.fates[id] = *m.fate
 				}
@@ -130,10 +131,10 @@ func TestIndexAudit(t *testing.T) {
 // Of many planned ones a look sees the earliest and some others, not all.
 func TestIndexAuditSamples(t *testing.T) {
 	t.Parallel()
-	sides := &twoSides{fates: map[firjob.ExecutionID]firjob.Fate{}}
+	sides := &twoSides{fates: map[firjob.ExecutionID]ports.Fate{}}
 	at := time.UnixMilli(1_800_000_000_000)
 	for i := range 3 * storeSample {
-		sides.fates[firjob.Fire(42, at.Add(time.Duration(i)*40*time.Millisecond))] = firjob.Fate{State: firjob.StatePlanned}
+		sides.fates[firjob.Fire(42, at.Add(time.Duration(i)*40*time.Millisecond))] = ports.Fate{State: firjob.StatePlanned}
 	}
 	audit := &IndexAudit{Store: sides, Queue: sides, Horizon: time.Minute}
 	for range 2 {

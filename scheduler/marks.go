@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // place is where an executor is, or may come to be: what marks are set about.
@@ -72,13 +73,13 @@ func (x *executors) takes(key firjob.ExecutorKey) bool {
 
 // view returns the executors of an app, by address, and the addresses at which
 // there is none but a mark.
-func (x *executors) view(app string) []firjob.ExecutorView {
+func (x *executors) view(app string) []ports.ExecutorView {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	list := []firjob.ExecutorView{}
+	list := []ports.ExecutorView{}
 	seen := make(map[string]bool)
 	for _, e := range x.apps[app] {
-		v := firjob.ExecutorView{Executor: e.Executor, Counts: e.counts, Live: true, Mute: e.mute,
+		v := ports.ExecutorView{Executor: e.Executor, Counts: e.counts, Live: true, Mute: e.mute,
 			Contact: x.Sender.Contact(e.Key())}
 		if m := e.mark; m.Address != "" {
 			v.Mark = &m
@@ -88,10 +89,10 @@ func (x *executors) view(app string) []firjob.ExecutorView {
 	}
 	for at, m := range x.marks {
 		if at.app == app && !seen[at.address] {
-			list = append(list, firjob.ExecutorView{Executor: firjob.Executor{App: app, Address: at.address}, Mark: &m, Counts: m.State})
+			list = append(list, ports.ExecutorView{Executor: firjob.Executor{App: app, Address: at.address}, Mark: &m, Counts: m.State})
 		}
 	}
-	slices.SortStableFunc(list, func(a, b firjob.ExecutorView) int { return strings.Compare(a.Address, b.Address) })
+	slices.SortStableFunc(list, func(a, b ports.ExecutorView) int { return strings.Compare(a.Address, b.Address) })
 	return list
 }
 
@@ -132,7 +133,7 @@ func (x *executors) obey(ctx context.Context) {
 }
 
 // missing returns the live executors of apps that are not among those listed.
-func (x *executors) missing(apps []string, listed []firjob.Alive) []doubt {
+func (x *executors) missing(apps []string, listed []ports.Alive) []doubt {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	there := make(map[firjob.ExecutorKey]bool, len(listed))

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // marked is the view of a replica whose store and registry the test plays.
@@ -21,7 +22,7 @@ type marked struct {
 	mu     sync.Mutex
 	stored []firjob.Mark
 	during func() // called while the marks are read
-	listed []firjob.Alive
+	listed []ports.Alive
 	nudges chan string
 	sent   []string // nudges
 	gone   []string
@@ -35,7 +36,7 @@ func newMarked(t *testing.T, addresses ...string) *marked {
 	m.Queue.degraded.Store(false)
 	m.Gone = func(_ context.Context, key firjob.ExecutorKey, _ string) { m.gone = append(m.gone, key.Address) }
 	for _, e := range l.executors.live {
-		m.listed = append(m.listed, firjob.Alive{Executor: e.Executor})
+		m.listed = append(m.listed, ports.Alive{Executor: e.Executor})
 	}
 	return m
 }
@@ -56,7 +57,7 @@ func (s markStore) Marks(context.Context) ([]firjob.Mark, error) {
 	return list, nil
 }
 
-func (m *marked) Executors(context.Context, []string, time.Duration) ([]firjob.Alive, error) {
+func (m *marked) Executors(context.Context, []string, time.Duration) ([]ports.Alive, error) {
 	return m.listed, nil
 }
 
@@ -79,7 +80,7 @@ func (m *marked) Cancel(context.Context, firjob.Executor, []byte, time.Time, []f
 }
 
 func (m *marked) Probe(context.Context, firjob.Executor, []byte, time.Time) error {
-	return &firjob.Refused{Reason: "nobody listens"}
+	return &ports.Refused{Reason: "nobody listens"}
 }
 
 func (m *marked) Holding(context.Context, firjob.Executor, []byte, time.Time) ([]firjob.AttemptRef, error) {
@@ -89,7 +90,7 @@ func (m *marked) Holding(context.Context, firjob.Executor, []byte, time.Time) ([
 func (m *marked) Ready(firjob.Executor) bool { return true }
 func (m *marked) Forget(firjob.ExecutorKey)  {}
 
-func (m *marked) Contact(firjob.ExecutorKey) firjob.Contact { return firjob.Contact{} }
+func (m *marked) Contact(firjob.ExecutorKey) ports.Contact { return ports.Contact{} }
 
 func mark(address string, state firjob.ExecutorState) firjob.Mark {
 	return firjob.Mark{App: "app", Address: address, State: state, Reason: "why", CreatedAt: noon}
@@ -195,7 +196,7 @@ func TestNudgesAreObeyed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := newMarked(t, "a:1", "b:1", "c:1")
-		m.listed = slices.DeleteFunc(m.listed, func(a firjob.Alive) bool { return a.Address == "c:1" })
+		m.listed = slices.DeleteFunc(m.listed, func(a ports.Alive) bool { return a.Address == "c:1" })
 		for i := range m.listed {
 			if m.listed[i].Address == "b:1" {
 				m.listed[i].State = firjob.ExecutorDraining

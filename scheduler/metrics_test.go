@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // counted returns the value of a counter without labels.
@@ -31,14 +32,14 @@ func counted(t *testing.T, registry *prometheus.Registry, name string) float64 {
 // gaveUp is a store in which attempts have ended without an answer.
 type gaveUp struct {
 	Store
-	followed firjob.Followed
+	followed ports.Followed
 }
 
-func (g gaveUp) Lose(context.Context, []firjob.AttemptRef, string) (firjob.Followed, error) {
+func (g gaveUp) Lose(context.Context, []firjob.AttemptRef, string) (ports.Followed, error) {
 	return g.followed, nil
 }
 
-func (g gaveUp) LoseReplica(context.Context, string, time.Time, string) (firjob.Followed, error) {
+func (g gaveUp) LoseReplica(context.Context, string, time.Time, string) (ports.Followed, error) {
 	return g.followed, nil
 }
 
@@ -48,7 +49,7 @@ func TestLostAttemptsAreCounted(t *testing.T) {
 	t.Parallel()
 	registry, log := prometheus.NewRegistry(), slog.New(slog.DiscardHandler)
 	m := newMetrics(registry)
-	store := gaveUp{followed: firjob.Followed{Lost: 3, TimedOut: 2}}
+	store := gaveUp{followed: ports.Followed{Lost: 3, TimedOut: 2}}
 	s := &Scheduler{store: store, metrics: m, log: log, repairs: newRepairs(m.repairs, log, time.Now),
 		backfills: newBackfills(store, nil, nil)}
 	s.lose(t.Context(), []firjob.AttemptRef{{}, {}, {}, {}, {}}, "gone")

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // half is a view whose executors all answer at their ports, and of which some
@@ -37,8 +38,8 @@ func (s halfStore) Executors(context.Context, time.Duration) ([]firjob.Executor,
 
 func (h *half) Probe(context.Context, firjob.Executor, []byte, time.Time) error { return nil }
 
-func (h *half) Executors(context.Context, []string, time.Duration) ([]firjob.Alive, error) {
-	var list []firjob.Alive
+func (h *half) Executors(context.Context, []string, time.Duration) ([]ports.Alive, error) {
+	var list []ports.Alive
 	for _, a := range h.listed {
 		if h.beating[a.Address] {
 			a.LastBeat = time.Now()
@@ -81,8 +82,8 @@ func TestAMuteExecutorGetsNothingNew(t *testing.T) {
 				func(*flight) {},
 				func(f *flight) { f.Target = "a:1" },
 				func(f *flight) { f.known.chosen = "a:1" },
-				func(f *flight) { f.Last = "a:1"; with(firjob.Dispatch{RetryOn: firjob.RetrySame})(f) },
-				with(firjob.Dispatch{RouteOrder: []string{"a:1", "b:1"}}),
+				func(f *flight) { f.Last = "a:1"; with(ports.Dispatch{RetryOn: firjob.RetrySame})(f) },
+				with(ports.Dispatch{RouteOrder: []string{"a:1", "b:1"}}),
 			} {
 				if got := h.goesTo(routed(route, how)); got != "b:1" {
 					t.Errorf("%s goes to %q, want b:1", route, got)

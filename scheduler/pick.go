@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // targets returns, flight by flight, where each is to go: to the process that it
@@ -169,7 +170,7 @@ func (x *executors) why(f *flight) string {
 	if len(x.apps[f.App]) == 0 {
 		return "no executor of " + of + " is alive"
 	}
-	labels := firjob.SelectorText(selector)
+	labels := ports.SelectorText(selector)
 	fit := matching(x.apps[f.App], func(e *executor) bool { return e.Fits(selector) })
 	switch {
 	case fit == 0:

@@ -7,6 +7,7 @@ import (
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/failpoint"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // planBatch is how many jobs one transaction plans.
@@ -91,14 +92,14 @@ func (p *planner) announce(ctx context.Context, planned []firjob.Due) {
 
 // expand returns the callback that the store asks for the fires of a job.
 // capped is set when a job has more fires within the horizon than it gave.
-func (p *planner) expand(horizon time.Duration, capped *atomic.Bool) firjob.Expand {
-	return func(now time.Time, job firjob.Job, anchor time.Time) (firjob.Plan, error) {
+func (p *planner) expand(horizon time.Duration, capped *atomic.Bool) ports.Expand {
+	return func(now time.Time, job firjob.Job, anchor time.Time) (ports.Plan, error) {
 		times, err := p.tables.get(job, anchor)
 		if err != nil {
-			return firjob.Plan{}, err
+			return ports.Plan{}, err
 		}
 		if job.NextFireAt == nil {
-			return firjob.Plan{}, nil
+			return ports.Plan{}, nil
 		}
 		if now.Sub(*job.NextFireAt) > overdueSlack {
 			p.repairs.add(repairLate, 1)

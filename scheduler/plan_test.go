@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // halfPlanned is a store that commits plans and fails in what comes after.
@@ -26,7 +27,7 @@ type announced struct {
 
 var errHalf = errors.New("the store is gone")
 
-func (h *halfPlanned) PlanDue(context.Context, time.Duration, int, firjob.Expand) ([]firjob.Due, int, error) {
+func (h *halfPlanned) PlanDue(context.Context, time.Duration, int, ports.Expand) ([]firjob.Due, int, error) {
 	return h.committed, 1, nil
 }
 
@@ -34,7 +35,7 @@ func (h *halfPlanned) PlanLater(context.Context, time.Duration, int) ([]firjob.D
 	return nil, 0, errHalf
 }
 
-func (h *halfPlanned) PlanJobs(context.Context, []firjob.JobID, time.Duration, firjob.Expand) ([]firjob.Due, error) {
+func (h *halfPlanned) PlanJobs(context.Context, []firjob.JobID, time.Duration, ports.Expand) ([]firjob.Due, error) {
 	return h.committed, errHalf
 }
 

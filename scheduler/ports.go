@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/scheduler/outbound"
 )
 
@@ -19,11 +20,11 @@ type Store interface {
 	// skipping those that another replica has locked, asks expand for the fires
 	// of each, records them and advances the job. It returns the open
 	// executions that were planned, and how many jobs were taken.
-	PlanDue(ctx context.Context, horizon time.Duration, limit int, expand firjob.Expand) (planned []firjob.Due, taken int, err error)
+	PlanDue(ctx context.Context, horizon time.Duration, limit int, expand ports.Expand) (planned []firjob.Due, taken int, err error)
 	// PlanJobs does the same for the named jobs, waiting for their locks. Jobs
 	// whose next fire is beyond the horizon are left alone. Many jobs take several
 	// transactions: on error it returns what those before the error have committed.
-	PlanJobs(ctx context.Context, jobs []firjob.JobID, horizon time.Duration, expand firjob.Expand) ([]firjob.Due, error)
+	PlanJobs(ctx context.Context, jobs []firjob.JobID, horizon time.Duration, expand ports.Expand) ([]firjob.Due, error)
 	// PlanLater moves up to limit triggers that were asked for a later time,
 	// and are now due within the horizon, among the executions.
 	PlanLater(ctx context.Context, horizon time.Duration, limit int) (planned []firjob.Due, taken int, err error)
@@ -31,11 +32,11 @@ type Store interface {
 	// Claim makes the executions named by ids running for this replica, where
 	// the rules allow it: still planned, due within a second, job enabled and
 	// unchanged, misfire and overlap rules met.
-	Claim(ctx context.Context, ids []firjob.ExecutionID, by firjob.ClaimBy) (firjob.ClaimResult, error)
+	Claim(ctx context.Context, ids []firjob.ExecutionID, by ports.ClaimBy) (ports.ClaimResult, error)
 	// Unclaim undoes one call of Claim, whose commit may or may not have taken
 	// place because its answer was lost. What any other call has claimed stays
 	// as it is.
-	Unclaim(ctx context.Context, by firjob.ClaimBy, ids []firjob.ExecutionID) error
+	Unclaim(ctx context.Context, by ports.ClaimBy, ids []firjob.ExecutionID) error
 	// Release gives back attempts that were claimed and certainly never ran.
 	// They are due again after delay and the attempt does not count. It returns
 	// those that were still current.
@@ -49,15 +50,15 @@ type Store interface {
 	// addresses in the order of the shards. Nothing is done if the attempt is not
 	// current any more, which is also so after a first call. More than
 	// firjob.MaxShards targets fail the execution; there must be one.
-	Broadcast(ctx context.Context, attempt firjob.AttemptRef, targets []string) (firjob.Followed, error)
+	Broadcast(ctx context.Context, attempt firjob.AttemptRef, targets []string) (ports.Followed, error)
 	// Admit lets those in that time alone, an edit or a limit that was lifted has
 	// made room for, and returns after how long the next call is worth while.
 	// Those for whom a claim or an end makes room are let in by that.
-	Admit(ctx context.Context) (followed firjob.Followed, next time.Duration, err error)
+	Admit(ctx context.Context) (followed ports.Followed, next time.Duration, err error)
 
 	// Finish records results, with what follows from them, in one transaction.
 	// Receipts are in the order of results.
-	Finish(ctx context.Context, results []firjob.FinishItem) (firjob.FinishResult, error)
+	Finish(ctx context.Context, results []ports.FinishItem) (ports.FinishResult, error)
 	// Current returns those of the attempts that are still running with the
 	// same token.
 	Current(ctx context.Context, attempts []firjob.AttemptRef) ([]firjob.AttemptRef, error)
@@ -68,19 +69,19 @@ type Store interface {
 	// Holders returns which executors of an app the store knows to hold the attempts.
 	// Attempts that are not current any more, or that no executor has named yet,
 	// are missing.
-	Holders(ctx context.Context, app string, attempts []firjob.AttemptRef) ([]firjob.Held, error)
+	Holders(ctx context.Context, app string, attempts []firjob.AttemptRef) ([]ports.Held, error)
 	// Lose ends attempts without an answer; those that are not current any
 	// more, or exclusive and begun, are left alone.
-	Lose(ctx context.Context, attempts []firjob.AttemptRef, reason string) (firjob.Followed, error)
+	Lose(ctx context.Context, attempts []firjob.AttemptRef, reason string) (ports.Followed, error)
 	// LoseExecutor ends the running attempts that a beat has shown to be on an
 	// executor that is gone, but for exclusive ones that were begun: their lease
 	// decides.
-	LoseExecutor(ctx context.Context, executor firjob.ExecutorKey, reason string) (firjob.Followed, error)
+	LoseExecutor(ctx context.Context, executor firjob.ExecutorKey, reason string) (ports.Followed, error)
 	// LoseReplica ends the attempts that a replica that is gone had claimed and
 	// that no executor has ever named in a beat, and the HTTP calls that it made.
 	// Claims made at before, by the store's clock, or later are left alone: the
 	// replica came back to make them.
-	LoseReplica(ctx context.Context, replica string, before time.Time, reason string) (firjob.Followed, error)
+	LoseReplica(ctx context.Context, replica string, before time.Time, reason string) (ports.Followed, error)
 	// InQuestion tells how many attempts LoseReplica would end, and the apps of
 	// those that an executor may have.
 	InQuestion(ctx context.Context, replica string, before time.Time) (n int, apps []string, err error)
@@ -88,12 +89,12 @@ type Store interface {
 	HasSession(ctx context.Context, replica string) (bool, error)
 	// ExpireLeases ends up to limit attempts whose lease, or whose deadline,
 	// has passed.
-	ExpireLeases(ctx context.Context, limit int) (firjob.Followed, error)
+	ExpireLeases(ctx context.Context, limit int) (ports.Followed, error)
 	// Hold notes which executor holds which attempts, renews their leases where
 	// less than two thirds of lease are left, and tells which of the attempts
 	// are to be cancelled and which are not current any more. The deadline of
 	// one whose handler has not begun is put off.
-	Hold(ctx context.Context, held []firjob.Held, lease time.Duration) (firjob.HoldResult, error)
+	Hold(ctx context.Context, held []ports.Held, lease time.Duration) (ports.HoldResult, error)
 
 	// Start decides which attempts an executor may begin, in their order, and
 	// holds those for lease.
@@ -108,10 +109,10 @@ type Store interface {
 	SetProgress(ctx context.Context, app string, entries []firjob.ProgressEntry) error
 
 	// OpenBackfills returns up to limit backfills that have not ended.
-	OpenBackfills(ctx context.Context, limit int) ([]firjob.BackfillID, error)
+	OpenBackfills(ctx context.Context, limit int) ([]ports.BackfillID, error)
 	// ContinueBackfill records the next fires of a backfill, as many as may be
 	// open beside those that are, or ends it if nothing is left.
-	ContinueBackfill(ctx context.Context, id firjob.BackfillID) (firjob.Followed, error)
+	ContinueBackfill(ctx context.Context, id ports.BackfillID) (ports.Followed, error)
 
 	// Overdue returns up to limit executions that are planned, not waiting for
 	// their turn, and due since longer than slack.
@@ -149,7 +150,7 @@ type Queue interface {
 	// Claim moves up to n executions of each shard that are due before
 	// now+lead from due to lease, until now+lease. On an error the batch holds
 	// what the shards that answered gave.
-	Claim(ctx context.Context, shards []int, n int, lead, lease time.Duration) (firjob.Batch, error)
+	Claim(ctx context.Context, shards []int, n int, lead, lease time.Duration) (ports.Batch, error)
 	// Ack removes executions that need no more waking.
 	Ack(ctx context.Context, ids []firjob.ExecutionID) error
 	// Return puts claimed executions back, to be due as given.
@@ -161,7 +162,7 @@ type Queue interface {
 	Epoch(ctx context.Context) (epoch string, fresh bool, err error)
 	// Wakes delivers a signal for each announcement that made a head earlier.
 	// The channel is closed when ctx ends. Lost signals cost punctuality only.
-	Wakes(ctx context.Context) <-chan firjob.Wake
+	Wakes(ctx context.Context) <-chan ports.Wake
 	// Depth returns how many executions each shard holds, due and leased.
 	Depth(ctx context.Context) (due, leased []int64, err error)
 }
@@ -174,7 +175,7 @@ type Registry interface {
 	Leave(ctx context.Context, executor firjob.ExecutorKey) error
 	// Executors returns every executor of every given app that beat within
 	// maxAge, with LastBeat by Redis's clock and Age since then.
-	Executors(ctx context.Context, apps []string, maxAge time.Duration) ([]firjob.Alive, error)
+	Executors(ctx context.Context, apps []string, maxAge time.Duration) ([]ports.Alive, error)
 	// Nudge tells every replica to look at the executors of an app now.
 	Nudge(ctx context.Context, app string) error
 	// Nudges delivers the apps that replicas are nudged about, by this one, too.
@@ -184,10 +185,10 @@ type Registry interface {
 	// Turns takes the next turns of each ring, as many as are asked for, and
 	// returns the number of the first of them. Over all replicas each number is
 	// given once. On error the map holds what was given.
-	Turns(ctx context.Context, counts map[firjob.Ring]int) (map[firjob.Ring]uint64, error)
+	Turns(ctx context.Context, counts map[ports.Ring]int) (map[ports.Ring]uint64, error)
 	// Choose picks an address for each choice by what is remembered of its job,
 	// and remembers that. On error the picks that were not made are "".
-	Choose(ctx context.Context, choices []firjob.Choice) ([]string, error)
+	Choose(ctx context.Context, choices []ports.Choice) ([]string, error)
 
 	// BeatReplica notes that a replica lives and returns every replica that
 	// does; those that are gone, that have not beaten within maxAge; and those
@@ -220,7 +221,7 @@ type Sender interface {
 	// Ready reports whether the executor's breaker lets requests through.
 	Ready(to firjob.Executor) bool
 	// Contact returns how this server's triggers to an executor went.
-	Contact(executor firjob.ExecutorKey) firjob.Contact
+	Contact(executor firjob.ExecutorKey) ports.Contact
 	// Forget drops what is kept about an executor that is gone.
 	Forget(executor firjob.ExecutorKey)
 }

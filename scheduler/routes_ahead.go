@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // aheadTimeout bounds what is asked of Redis for flights that are about to be
@@ -28,7 +29,7 @@ type ahead struct {
 func (a *ahead) enter(ctx context.Context, flights []*flight) {
 	away := a.queue.degraded.Load()
 	var asking, plain []*flight
-	turns := make(map[firjob.Ring]int)
+	turns := make(map[ports.Ring]int)
 	for _, f := range flights {
 		switch {
 		case f.Dispatch != nil && f.Dispatch.HTTP != nil: // no executor gets it
@@ -53,7 +54,7 @@ func (a *ahead) enter(ctx context.Context, flights []*flight) {
 
 // expect takes note of flights that enter the hold, and puts the number of turns
 // to ask for in the place of theirs.
-func (x *executors) expect(flights map[firjob.Ring]int) {
+func (x *executors) expect(flights map[ports.Ring]int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for ring, n := range flights {
@@ -64,7 +65,7 @@ func (x *executors) expect(flights map[firjob.Ring]int) {
 }
 
 // reserve takes turns.
-func (a *ahead) reserve(ctx context.Context, counts map[firjob.Ring]int) {
+func (a *ahead) reserve(ctx context.Context, counts map[ports.Ring]int) {
 	ctx, cancel := context.WithTimeout(ctx, aheadTimeout)
 	defer cancel()
 	firsts, err := a.registry.Turns(ctx, counts)
@@ -101,7 +102,7 @@ func (a *ahead) choose(ctx context.Context, flights []*flight) {
 
 // choices returns what is to be asked for flights, and for which of them: not for
 // one that is meant for a certain executor, or that there is none for.
-func (x *executors) choices(flights []*flight) (choices []firjob.Choice, of []*flight) {
+func (x *executors) choices(flights []*flight) (choices []ports.Choice, of []*flight) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	clear(x.ready)
@@ -116,7 +117,7 @@ func (x *executors) choices(flights []*flight) (choices []firjob.Choice, of []*f
 		for i := range able {
 			among[i] = able[(begin+i)%len(able)].Address
 		}
-		choices = append(choices, firjob.Choice{App: f.App, Job: f.Trigger.JobID, Route: f.Route, Among: among})
+		choices = append(choices, ports.Choice{App: f.App, Job: f.Trigger.JobID, Route: f.Route, Among: among})
 		of = append(of, f)
 	}
 	return choices, of

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // redisOfAll is what replicas share, as far as routes ask for it.
@@ -22,8 +23,8 @@ type redisOfAll struct {
 	err  error
 
 	mu      sync.Mutex
-	turns   map[firjob.Ring]uint64
-	choices []firjob.Choice
+	turns   map[ports.Ring]uint64
+	choices []ports.Choice
 }
 
 func (r *redisOfAll) answer(ctx context.Context) error {
@@ -33,13 +34,13 @@ func (r *redisOfAll) answer(ctx context.Context) error {
 	return r.err
 }
 
-func (r *redisOfAll) Turns(ctx context.Context, counts map[firjob.Ring]int) (map[firjob.Ring]uint64, error) {
+func (r *redisOfAll) Turns(ctx context.Context, counts map[ports.Ring]int) (map[ports.Ring]uint64, error) {
 	if err := r.answer(ctx); err != nil {
 		return nil, err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	firsts := make(map[firjob.Ring]uint64)
+	firsts := make(map[ports.Ring]uint64)
 	for ring, n := range counts {
 		firsts[ring] = r.turns[ring]
 		r.turns[ring] += uint64(n)
@@ -48,7 +49,7 @@ func (r *redisOfAll) Turns(ctx context.Context, counts map[firjob.Ring]int) (map
 }
 
 // Choose picks the lowest address.
-func (r *redisOfAll) Choose(ctx context.Context, choices []firjob.Choice) ([]string, error) {
+func (r *redisOfAll) Choose(ctx context.Context, choices []ports.Choice) ([]string, error) {
 	if err := r.answer(ctx); err != nil {
 		return nil, err
 	}
@@ -99,7 +100,7 @@ func (r *replica) held() int {
 func TestRoundRobinIsExactOverReplicas(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		redis := &redisOfAll{turns: make(map[firjob.Ring]uint64), wait: time.Millisecond}
+		redis := &redisOfAll{turns: make(map[ports.Ring]uint64), wait: time.Millisecond}
 		var replicas []*replica
 		for range 3 {
 			replicas = append(replicas, newReplica(t, redis, "a:1", "b:1", "c:1", "d:1"))
@@ -117,7 +118,7 @@ func TestRoundRobinIsExactOverReplicas(t *testing.T) {
 				}
 			}
 		}
-		taken := int(redis.turns[firjob.Ring{App: "app"}])
+		taken := int(redis.turns[ports.Ring{App: "app"}])
 		for address, n := range got {
 			if n != taken/4 && n != taken/4+1 {
 				t.Errorf("%s got %d of %d turns, want a quarter: %v", address, n, taken, got)
@@ -134,7 +135,7 @@ func TestRoundRobinIsExactOverReplicas(t *testing.T) {
 func TestTurnsThatComeTooLateAreForTheNext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		redis := &redisOfAll{turns: make(map[firjob.Ring]uint64), wait: 50 * time.Millisecond}
+		redis := &redisOfAll{turns: make(map[ports.Ring]uint64), wait: 50 * time.Millisecond}
 		r := newReplica(t, redis, "a:1", "b:1", "c:1")
 		var got []string
 		for range 7 {
@@ -153,7 +154,7 @@ func TestTurnsThatComeTooLateAreForTheNext(t *testing.T) {
 func TestTurnsBySelector(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		redis := &redisOfAll{turns: make(map[firjob.Ring]uint64)}
+		redis := &redisOfAll{turns: make(map[ports.Ring]uint64)}
 		r := newReplica(t, redis, "a:1", "b:1")
 		for _, address := range []string{"a:1", "b:1"} {
 			r.line.executors.change(address, func(e *firjob.Executor) { e.Labels = map[string]string{"zone": "eu"} })
@@ -161,7 +162,7 @@ func TestTurnsBySelector(t *testing.T) {
 		got := make(map[bool][]string)
 		for range 4 {
 			flights := r.soon(firjob.RouteRoundRobin, 2)
-			flights[1].Dispatch = &firjob.Dispatch{Selector: map[string]string{"zone": "eu"}}
+			flights[1].Dispatch = &ports.Dispatch{Selector: map[string]string{"zone": "eu"}}
 			r.enter(t.Context(), flights)
 			synctest.Wait()
 			for i, f := range flights {
@@ -187,7 +188,7 @@ func TestFlightsAreHeldInTime(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				redis.turns = make(map[firjob.Ring]uint64)
+				redis.turns = make(map[ports.Ring]uint64)
 				r := newReplica(t, redis, "b:1", "a:1")
 				flights := slices.Concat(r.soon(firjob.RouteRoundRobin, 3), r.soon(firjob.RouteSticky, 2), r.soon(firjob.RouteRandom, 1))
 				began := time.Now()
@@ -226,15 +227,15 @@ func TestChoicesAskedOfRedis(t *testing.T) {
 		r.line.open = map[string]bool{"c:1": true}
 		flights := slices.Concat(r.soon(firjob.RouteLeastRecent, 2), r.soon(firjob.RouteSticky, 2))
 		for i, on := range []firjob.RetryOn{firjob.RetryAny, firjob.RetryOther, firjob.RetrySame} {
-			flights[i+1].Dispatch, flights[i+1].Last = &firjob.Dispatch{RetryOn: on}, "b:1"
+			flights[i+1].Dispatch, flights[i+1].Last = &ports.Dispatch{RetryOn: on}, "b:1"
 		}
 		flights = append(flights, r.soon(firjob.RouteSticky, 1)...)
-		flights[4].Dispatch = &firjob.Dispatch{Selector: map[string]string{"zone": "eu"}}
+		flights[4].Dispatch = &ports.Dispatch{Selector: map[string]string{"zone": "eu"}}
 		r.enter(t.Context(), flights)
 		for i := range redis.choices {
 			slices.Sort(redis.choices[i].Among)
 		}
-		want := []firjob.Choice{
+		want := []ports.Choice{
 			{App: "app", Job: 1, Route: firjob.RouteLeastRecent, Among: []string{"a:1", "b:1"}},
 			{App: "app", Job: 2, Route: firjob.RouteLeastRecent, Among: []string{"a:1", "b:1"}},
 			{App: "app", Job: 1, Route: firjob.RouteSticky, Among: []string{"a:1"}},
@@ -253,11 +254,11 @@ func TestChoicesAskedOfRedis(t *testing.T) {
 func TestTurnsAreAskedForAsNeeded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		redis := &redisOfAll{turns: make(map[firjob.Ring]uint64)}
+		redis := &redisOfAll{turns: make(map[ports.Ring]uint64)}
 		r := newReplica(t, redis)
 		calls := r.soon(firjob.RouteRoundRobin, 5)
 		for _, f := range calls {
-			f.Dispatch = &firjob.Dispatch{HTTP: &firjob.HTTPCall{}}
+			f.Dispatch = &ports.Dispatch{HTTP: &firjob.HTTPCall{}}
 		}
 		r.enter(t.Context(), calls)
 		for range 50 {
@@ -266,7 +267,7 @@ func TestTurnsAreAskedForAsNeeded(t *testing.T) {
 			synctest.Wait()
 			r.line.executors.targets(flights)
 		}
-		if got := redis.turns[firjob.Ring{App: "app"}]; got != 3 {
+		if got := redis.turns[ports.Ring{App: "app"}]; got != 3 {
 			t.Errorf("%d turns were taken, want the 3 that flights in the hold were to use", got)
 		}
 	})

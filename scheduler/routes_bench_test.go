@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // benchRoutes runs a benchmark for a full batch, by route and by the number of
@@ -29,7 +30,7 @@ func batchOf(route firjob.Route) []*flight {
 	now := time.Now()
 	list := make([]*flight, firjob.MaxBatch)
 	for i := range list {
-		list[i] = &flight{leaseEnd: now.Add(time.Hour), Claimed: firjob.Claimed{App: "app", Route: route, DueAt: now,
+		list[i] = &flight{leaseEnd: now.Add(time.Hour), Claimed: ports.Claimed{App: "app", Route: route, DueAt: now,
 			Trigger: firjob.Trigger{ID: firjob.Fire(firjob.JobID(i+1), now), JobID: firjob.JobID(i + 1), Token: 1, ScheduledAt: now}}}
 	}
 	return list

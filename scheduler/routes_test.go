@@ -11,11 +11,12 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // routed returns a flight of job 1 with a route.
 func routed(route firjob.Route, change ...func(*flight)) *flight {
-	f := &flight{Claimed: firjob.Claimed{App: "app", Route: route, Trigger: firjob.Trigger{JobID: 1}}}
+	f := &flight{Claimed: ports.Claimed{App: "app", Route: route, Trigger: firjob.Trigger{JobID: 1}}}
 	for _, c := range change {
 		c(f)
 	}
@@ -55,7 +56,7 @@ func refusedBy(address string, full bool) func(*flight) {
 	}
 }
 
-func with(d firjob.Dispatch) func(*flight) { return func(f *flight) { f.Dispatch = &d } }
+func with(d ports.Dispatch) func(*flight) { return func(f *flight) { f.Dispatch = &d } }
 
 func lostBy(address string) func(*flight) {
 	return func(f *flight) { f.Last, f.LostBy = address, "i-"+address }
@@ -110,9 +111,9 @@ func TestLeastBusy(t *testing.T) {
 
 func TestPick(t *testing.T) {
 	t.Parallel()
-	order := with(firjob.Dispatch{RouteOrder: []string{"x:1", "c:1", "b:1"}})
+	order := with(ports.Dispatch{RouteOrder: []string{"x:1", "c:1", "b:1"}})
 	target := func(address string) func(*flight) { return func(f *flight) { f.Target = address } }
-	other, same := with(firjob.Dispatch{RetryOn: firjob.RetryOther}), with(firjob.Dispatch{RetryOn: firjob.RetrySame})
+	other, same := with(ports.Dispatch{RetryOn: firjob.RetryOther}), with(ports.Dispatch{RetryOn: firjob.RetrySame})
 	tests := map[string]struct {
 		flight *flight
 		open   string // a breaker
@@ -144,7 +145,7 @@ func TestPick(t *testing.T) {
 		"a retry on another":                       {routed(firjob.RouteFirst, other, lastRanOn("a:1")), "", "", "b:1"},
 		"a retry on another, which refused":        {routed(firjob.RouteFailover, other, lastRanOn("a:1"), refusedBy("b:1", true)), "", "", "c:1"},
 		"a retry on another, but there is none":    {routed(firjob.RouteFailover, other, lastRanOn("a:1"), refusedBy("b:1", true), refusedBy("c:1", true)), "", "", "a:1"},
-		"a retry on any":                           {routed(firjob.RouteFirst, with(firjob.Dispatch{}), lastRanOn("a:1")), "", "", "a:1"},
+		"a retry on any":                           {routed(firjob.RouteFirst, with(ports.Dispatch{}), lastRanOn("a:1")), "", "", "a:1"},
 		"a lost attempt goes to another":           {routed(firjob.RouteFirst, lostBy("a:1")), "", "", "b:1"},
 		"a lost attempt, and no other takes it":    {routed(firjob.RouteFirst, lostBy("a:1"), refusedBy("b:1", false), refusedBy("c:1", false)), "", "", "a:1"},
 		"a lost attempt of a sticky job":           {routed(firjob.RouteSticky, lostBy("b:1"), func(f *flight) { f.known.chosen = "b:1" }, refusedBy("a:1", true)), "", "", "c:1"},
@@ -184,7 +185,7 @@ func TestSelectors(t *testing.T) {
 		for _, route := range firjob.Routes() {
 			got := make(map[string]int)
 			for range 200 {
-				got[view.goesTo(routed(route, with(firjob.Dispatch{Selector: selector})))]++
+				got[view.goesTo(routed(route, with(ports.Dispatch{Selector: selector})))]++
 			}
 			for address := range got {
 				if !strings.Contains(want, address) {
@@ -201,7 +202,7 @@ func TestSelectors(t *testing.T) {
 // The reason of what waits names what there is too little of.
 func TestWhyNobodyTakesIt(t *testing.T) {
 	t.Parallel()
-	eu := with(firjob.Dispatch{Selector: map[string]string{"zone": "eu", "gpu": "yes"}})
+	eu := with(ports.Dispatch{Selector: map[string]string{"zone": "eu", "gpu": "yes"}})
 	mark := func(l *line, state firjob.ExecutorState, addresses ...string) {
 		for _, a := range addresses {
 			l.executors.setMark(firjob.Mark{App: "app", Address: a, State: state})
@@ -255,7 +256,7 @@ func TestWhyNobodyTakesIt(t *testing.T) {
 func TestTurnsAreUsedOnce(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		all, ring := make(turns), firjob.Ring{App: "app"}
+		all, ring := make(turns), ports.Ring{App: "app"}
 		var next uint64 // of the cluster
 		var held, most, asked int
 		var reserved []uint64
@@ -307,7 +308,7 @@ func TestTurnsAreUsedOnce(t *testing.T) {
 func TestARefusedFlightKeepsItsTurn(t *testing.T) {
 	t.Parallel()
 	view := newLine(t, "a:1", "b:1", "c:1").executors
-	view.turns.add(firjob.Ring{App: "app"}, 0, 4)
+	view.turns.add(ports.Ring{App: "app"}, 0, 4)
 	f := routed(firjob.RouteRoundRobin)
 	if got := view.goesTo(f); got != "a:1" {
 		t.Fatalf("turn 0 goes to %s, want a:1", got)
@@ -364,7 +365,7 @@ func TestConsistentHashIsEven(t *testing.T) {
 func TestRouteKeyOfParams(t *testing.T) {
 	t.Parallel()
 	keyed := func(params, key string) *flight {
-		return routed(firjob.RouteConsistentHash, with(firjob.Dispatch{RouteKey: key}), func(f *flight) { f.Trigger.Params = []byte(params) })
+		return routed(firjob.RouteConsistentHash, with(ports.Dispatch{RouteKey: key}), func(f *flight) { f.Trigger.Params = []byte(params) })
 	}
 	byJob := routed(firjob.RouteConsistentHash).hash()
 	for name, same := range map[string][]string{

@@ -4,7 +4,7 @@ import (
 	"maps"
 	"math/rand/v2"
 
-	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // turns are the numbers by which round robin goes, ring by ring. Redis counts
@@ -13,7 +13,7 @@ import (
 // one that was reserved before, and the next one finds its. So nobody waits for a
 // number, and each is used once. Only where none is left, as while Redis is away,
 // does this replica count by itself.
-type turns map[firjob.Ring]*ringTurns
+type turns map[ports.Ring]*ringTurns
 
 type ringTurns struct {
 	reserved []span
@@ -29,7 +29,7 @@ type span struct{ next, end uint64 }
 // maxSpare bounds how many turns are kept for flights that are due at once.
 const maxSpare = 64
 
-func (t turns) of(ring firjob.Ring) *ringTurns {
+func (t turns) of(ring ports.Ring) *ringTurns {
 	have, ok := t[ring]
 	if !ok {
 		t.prune()
@@ -50,7 +50,7 @@ func (t turns) prune() {
 	if n := len(t); n < manyRings || n&(n-1) != 0 {
 		return
 	}
-	maps.DeleteFunc(t, func(_ firjob.Ring, r *ringTurns) bool { return r.rests() })
+	maps.DeleteFunc(t, func(_ ports.Ring, r *ringTurns) bool { return r.rests() })
 }
 
 // rests reports whether no flight is to take a turn and no turns are on their way.
@@ -64,7 +64,7 @@ func (r *ringTurns) rests() bool {
 
 // expect takes note of n flights that enter the hold, and returns how many turns
 // to ask for.
-func (t turns) expect(ring firjob.Ring, n int) int {
+func (t turns) expect(ring ports.Ring, n int) int {
 	r := t.of(ring)
 	r.due += n
 	ask := max(0, r.due+r.spare-r.have)
@@ -73,22 +73,22 @@ func (t turns) expect(ring firjob.Ring, n int) int {
 }
 
 // add enters n turns that were asked for, from first on.
-func (t turns) add(ring firjob.Ring, first uint64, n int) {
+func (t turns) add(ring ports.Ring, first uint64, n int) {
 	r := t.of(ring)
 	r.reserved = append(r.reserved, span{first, first + uint64(n)})
 }
 
 // miss takes note that n turns that were asked for do not come.
-func (t turns) miss(ring firjob.Ring, n int) { t.of(ring).have -= n }
+func (t turns) miss(ring ports.Ring, n int) { t.of(ring).have -= n }
 
 // leave takes note of a flight that leaves the hold without a turn.
-func (t turns) leave(ring firjob.Ring) {
+func (t turns) leave(ring ports.Ring) {
 	r := t.of(ring)
 	r.due = max(0, r.due-1)
 }
 
 // take returns the turn of a flight that leaves the hold.
-func (t turns) take(ring firjob.Ring) uint64 {
+func (t turns) take(ring ports.Ring) uint64 {
 	t.leave(ring)
 	r := t.of(ring)
 	if len(r.reserved) == 0 {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/groupcommit"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/scheduler/outbound"
 )
 
@@ -115,8 +116,8 @@ type Scheduler struct {
 	repairs   *repairs
 	health    *health // nil: not asked for
 	backfills *backfills
-	finishes  *groupcommit.Group[firjob.FinishItem, firjob.Receipt]
-	holds     *groupcommit.Group[firjob.Held, heldAnswer]
+	finishes  *groupcommit.Group[ports.FinishItem, firjob.Receipt]
+	holds     *groupcommit.Group[ports.Held, heldAnswer]
 	changes   *groupcommit.Group[firjob.JobID, struct{}]
 
 	announcements *groupcommit.Group[firjob.Due, struct{}]

@@ -11,6 +11,7 @@ import (
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/failpoint"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // Numbers of the sending side.
@@ -46,7 +47,7 @@ type sending struct {
 	calls     *calls
 	lose      func(ctx context.Context, attempts []firjob.AttemptRef, reason string)
 	handed    func(n int) // flights that left this replica's hands
-	follow    func(ctx context.Context, f firjob.Followed)
+	follow    func(ctx context.Context, f ports.Followed)
 	// provenAlive reports whether no other replica can have given up what this
 	// one claimed at the (local) instant.
 	provenAlive func(claimed time.Time) bool
@@ -213,7 +214,7 @@ func (s *sending) postHalving(ctx context.Context, to firjob.Executor, batch []*
 	log := s.sent.add(to.Key(), now, batch)
 	answers, err := s.sender.Send(ctx, to, key, s.clock.Now(), triggers)
 	failpoint.Crash(failpoint.AfterSend, len(answers))
-	switch refused := new(firjob.Refused); {
+	switch refused := new(ports.Refused); {
 	case errors.As(err, &refused) && refused.Unreadable() && len(batch) > 1 && *unreadable < maxUnreadable:
 		*unreadable++
 		s.sent.refused(log, batch)

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // line is a sending side whose wire and store are played by the test.
@@ -68,7 +69,7 @@ func (l *line) locked(f func()) {
 func (l *line) flights(n int) []*flight {
 	list := make([]*flight, n)
 	for i := range list {
-		list[i] = &flight{leaseEnd: time.Now().Add(10 * time.Second), Claimed: firjob.Claimed{App: "app", DueAt: l.clock.Now(),
+		list[i] = &flight{leaseEnd: time.Now().Add(10 * time.Second), Claimed: ports.Claimed{App: "app", DueAt: l.clock.Now(),
 			Trigger: firjob.Trigger{ID: firjob.Fire(firjob.JobID(i+1), time.Now()), Token: int64(i + 1)}}}
 	}
 	return list
@@ -102,8 +103,8 @@ func (l *line) Current(context.Context, []firjob.AttemptRef) ([]firjob.AttemptRe
 }
 
 func (l *line) Ready(to firjob.Executor) bool { return !l.open[to.Address] }
-func (l *line) Contact(key firjob.ExecutorKey) firjob.Contact {
-	return firjob.Contact{BreakerOpen: l.open[key.Address], LastError: l.errors[key.Address]}
+func (l *line) Contact(key firjob.ExecutorKey) ports.Contact {
+	return ports.Contact{BreakerOpen: l.open[key.Address], LastError: l.errors[key.Address]}
 }
 func (l *line) Doubt(_ context.Context, attempts []firjob.AttemptRef, reason string) error {
 	l.locked(func() {
@@ -148,7 +149,7 @@ func TestRefusedTriggersGoToTheNextExecutor(t *testing.T) {
 		l := newLine(t, "a:1", "b:1")
 		l.answer = func(to firjob.Executor, triggers []firjob.Trigger) ([]firjob.Acceptance, error) {
 			if to.Address == "a:1" {
-				return nil, &firjob.Refused{Reason: "nobody listens"}
+				return nil, &ports.Refused{Reason: "nobody listens"}
 			}
 			return repeated(firjob.Accepted, len(triggers)), nil
 		}
@@ -294,7 +295,7 @@ func TestAnUnreadableBatchIsHalved(t *testing.T) {
 		l.answer = func(_ firjob.Executor, triggers []firjob.Trigger) ([]firjob.Acceptance, error) {
 			for _, trigger := range triggers {
 				if trigger.Token == 3 {
-					return nil, &firjob.Refused{Reason: "cannot be read", Status: 400}
+					return nil, &ports.Refused{Reason: "cannot be read", Status: 400}
 				}
 			}
 			return repeated(firjob.Accepted, len(triggers)), nil
@@ -416,7 +417,7 @@ func TestBatchesAreCutByBytes(t *testing.T) {
 	t.Parallel()
 	big := make([]*flight, 400)
 	for i := range big {
-		big[i] = &flight{Claimed: firjob.Claimed{Trigger: firjob.Trigger{Params: make([]byte, firjob.MaxParams)}}}
+		big[i] = &flight{Claimed: ports.Claimed{Trigger: firjob.Trigger{Params: make([]byte, firjob.MaxParams)}}}
 	}
 	if n := fitting(big); n != maxPostBytes/firjob.MaxParams {
 		t.Errorf("%d triggers of the largest params go into one request, want %d", n, maxPostBytes/firjob.MaxParams)

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // reviewBatch bounds how many jobs one pass of Admit looks at.
@@ -19,10 +20,10 @@ const reviewBatch = 256
 // kept from being let in. It returns after how long the next call is worth while,
 // an hour if nothing is known to come. Any number of replicas may call it: each
 // job and each app is seen to by one at a time.
-func (db *DB) Admit(ctx context.Context) (followed firjob.Followed, next time.Duration, err error) {
+func (db *DB) Admit(ctx context.Context) (followed ports.Followed, next time.Duration, err error) {
 	places, next, err := db.reviewSlots(ctx)
 	if err != nil {
-		return firjob.Followed{}, 0, err
+		return ports.Followed{}, 0, err
 	}
 	entered, more, err := db.openGates(ctx)
 	// What was let in is told even if the apps cannot be seen to now.
@@ -30,9 +31,9 @@ func (db *DB) Admit(ctx context.Context) (followed firjob.Followed, next time.Du
 }
 
 // reviewSlots sees to the jobs whose review is due.
-func (db *DB) reviewSlots(ctx context.Context) (followed firjob.Followed, next time.Duration, err error) {
+func (db *DB) reviewSlots(ctx context.Context) (followed ports.Followed, next time.Duration, err error) {
 	err = db.inTx(ctx, db.hot, "review who waits for places of jobs", func(ctx context.Context, tx pgx.Tx) error {
-		followed, next = firjob.Followed{}, never
+		followed, next = ports.Followed{}, never
 		rows, _ := tx.Query(ctx, dueReviewsSQL, reviewBatch)
 		slots, err := pgx.CollectRows(rows, scanSlot)
 		if err != nil {
@@ -55,7 +56,7 @@ func (db *DB) reviewSlots(ctx context.Context) (followed firjob.Followed, next t
 	return followed, next, err
 }
 
-func reviewed(ctx context.Context, tx pgx.Tx, slots []*jobSlot) (followed firjob.Followed, err error) {
+func reviewed(ctx context.Context, tx pgx.Tx, slots []*jobSlot) (followed ports.Followed, err error) {
 	for _, s := range slots {
 		s.reviewAt = time.Time{}
 		if s.contested = s.job.Overlap == firjob.OverlapReplace; !s.contested {
@@ -88,9 +89,9 @@ const (
 
 // openGates lets in who waits for a limited app, or for one that is not limited
 // any more.
-func (db *DB) openGates(ctx context.Context) (followed firjob.Followed, next time.Duration, err error) {
+func (db *DB) openGates(ctx context.Context) (followed ports.Followed, next time.Duration, err error) {
 	err = db.inTx(ctx, db.hot, "let executions into limited apps", func(ctx context.Context, tx pgx.Tx) error {
-		followed, next = firjob.Followed{}, never
+		followed, next = ports.Followed{}, never
 		rows, _ := tx.Query(ctx, queuedAppsSQL)
 		apps, err := pgx.CollectRows(rows, pgx.RowTo[string])
 		if err != nil || len(apps) == 0 {

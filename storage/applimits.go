@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // An app with limits (firjob.AppLimits) has a row of app_usage, its gate. Who
@@ -175,7 +176,7 @@ func (d *claims) pass(ctx context.Context, tx pgx.Tx, g *gate, newcomers []queue
 
 // leaveApps gives back the places that executions hold in limited apps, and
 // lets those in that wait.
-func leaveApps(ctx context.Context, tx pgx.Tx, list []ended, followed *firjob.Followed) error {
+func leaveApps(ctx context.Context, tx pgx.Tx, list []ended, followed *ports.Followed) error {
 	if len(list) == 0 {
 		return nil
 	}
@@ -242,7 +243,7 @@ const (
 // open lets in who waits and who comes, both in the order of their ranks, as far
 // as there is room, and returns how many of the newcomers that are. The caller
 // claims these and parks the others.
-func (g *gate) open(ctx context.Context, tx pgx.Tx, newcomers []queued, followed *firjob.Followed) (in int, err error) {
+func (g *gate) open(ctx context.Context, tx pgx.Tx, newcomers []queued, followed *ports.Followed) (in int, err error) {
 	line, stale, err := g.head(ctx, tx)
 	if err != nil {
 		return 0, err

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // limit sets the limits of the app.
@@ -31,7 +32,7 @@ func (s *store) later(d time.Duration) {
 	s.exec(`UPDATE app_usage SET refilled_at = refilled_at - $1::interval`, d)
 }
 
-func claimedIDs(claimed []firjob.Claimed) []firjob.ExecutionID {
+func claimedIDs(claimed []ports.Claimed) []firjob.ExecutionID {
 	var ids []firjob.ExecutionID
 	for _, c := range claimed {
 		ids = append(ids, c.Trigger.ID)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // CreateApp stores an app without limits. CodeConflict if the name is taken.
@@ -31,7 +33,7 @@ func scanApp(row pgx.CollectableRow) (firjob.App, error) {
 
 // Apps returns a page of apps by name, and the name after which the next page
 // starts ("": this was the last).
-func (db *DB) Apps(ctx context.Context, f firjob.AppFilter) (list []firjob.App, next string, err error) {
+func (db *DB) Apps(ctx context.Context, f ports.AppFilter) (list []firjob.App, next string, err error) {
 	rows, _ := db.api.Query(ctx, appsSQL, f.After, pointer(f.Query), f.PageSize+1)
 	list, err = pgx.CollectRows(rows, scanApp)
 	if len(list) > f.PageSize {

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // AuditScope says which executions an audit reads.
@@ -19,13 +20,13 @@ type AuditScope struct {
 
 // Audit reads every record of the scope. It is for benchmarks and checks, not
 // for the hot path: it takes about a second per million records.
-func (db *DB) Audit(ctx context.Context, s AuditScope) (a firjob.Audit, err error) {
+func (db *DB) Audit(ctx context.Context, s AuditScope) (a ports.Audit, err error) {
 	if s.LastJob == 0 {
 		s.LastJob = math.MaxInt32
 	}
 	low, high := [16]byte(firjob.FirstIDAt(s.From)), [16]byte(firjob.FirstIDAt(s.Until))
 	err = db.patiently(ctx, "audit executions", func(ctx context.Context, tx pgx.Tx) error {
-		err := tx.QueryRow(ctx, auditSQL, low, high, firjob.AuditQuantiles(), int64(s.FirstJob), int64(s.LastJob), int32(0x80|s.Kind)).
+		err := tx.QueryRow(ctx, auditSQL, low, high, ports.AuditQuantiles(), int64(s.FirstJob), int64(s.LastJob), int32(0x80|s.Kind)).
 			Scan(&a.Recorded, &a.Succeeded, &a.Open, &a.Repeated, &a.Early, &a.LatenessMS)
 		if err != nil {
 			return err

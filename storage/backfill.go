@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/internal/timetable"
 	"github.com/firjob/firjob/internal/validate"
 )
@@ -28,7 +29,7 @@ const backfillColumns = `b.id, b.job_id, b.from_at, b.until_at, b.newest, b.max_
 
 // backfillRow is a backfill with what only the store knows of it.
 type backfillRow struct {
-	firjob.Backfill
+	ports.Backfill
 	frozen  frozenTimes
 	cursor  time.Time // the last fire that was recorded; zero: none was
 	app     string
@@ -65,14 +66,14 @@ func scanBackfill(row pgx.CollectableRow) (backfillRow, error) {
 // now, and records the first of them. CodeNotFound if there is no such job,
 // CodeInvalid if the request has faults, the job's kind has no fires in the past,
 // or the range has none or too many.
-func (db *DB) CreateBackfill(ctx context.Context, r firjob.BackfillRequest, retention time.Duration) (b firjob.Backfill, followed firjob.Followed, err error) {
+func (db *DB) CreateBackfill(ctx context.Context, r ports.BackfillRequest, retention time.Duration) (b ports.Backfill, followed ports.Followed, err error) {
 	err = db.write(ctx, "begin the backfill", func(ctx context.Context, tx pgx.Tx) error {
 		job, err := lockJob(ctx, tx, r.Job)
 		if err != nil {
 			return jobError("read the job", r.Job, err)
 		}
 		faults := validate.Backfill(r, job.now, retention)
-		if why := job.Backfillable(); why != "" {
+		if why := timetable.Backfillable(job.Job); why != "" {
 			faults = append(faults, firjob.FieldError{Field: "path.id", Value: r.Job, Message: why})
 		}
 		if err := firjob.Invalid(faults); err != nil {
@@ -90,7 +91,7 @@ func (db *DB) CreateBackfill(ctx context.Context, r firjob.BackfillRequest, rete
 	return b, followed, err
 }
 
-func storeBackfill(ctx context.Context, tx pgx.Tx, job jobRow, r firjob.BackfillRequest) (row backfillRow, err error) {
+func storeBackfill(ctx context.Context, tx pgx.Tx, job jobRow, r ports.BackfillRequest) (row backfillRow, err error) {
 	times, err := timetable.Of(job.Job, job.anchor)
 	if err != nil {
 		return row, err
@@ -112,9 +113,9 @@ const createBackfillSQL = `INSERT INTO backfills AS b (job_id, from_at, until_at
 
 // continueBackfills notes which backfills may have room for more fires: those
 // whose numbers the ids of their executions carry.
-func continueBackfills(_ context.Context, _ pgx.Tx, list []ended, followed *firjob.Followed) error {
+func continueBackfills(_ context.Context, _ pgx.Tx, list []ended, followed *ports.Followed) error {
 	for _, e := range list {
-		b := firjob.BackfillID(e.id.Nonce())
+		b := ports.BackfillID(e.id.Nonce())
 		if e.id.Kind() == firjob.KindBackfill && e.id.Ordinal() == 0 && !slices.Contains(followed.Backfills, b) {
 			followed.Backfills = append(followed.Backfills, b)
 		}
@@ -123,9 +124,9 @@ func continueBackfills(_ context.Context, _ pgx.Tx, list []ended, followed *firj
 }
 
 // OpenBackfills returns up to limit backfills that have not ended, by number.
-func (db *DB) OpenBackfills(ctx context.Context, limit int) ([]firjob.BackfillID, error) {
+func (db *DB) OpenBackfills(ctx context.Context, limit int) ([]ports.BackfillID, error) {
 	rows, _ := db.hot.Query(ctx, openBackfillsSQL, limit)
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[firjob.BackfillID])
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[ports.BackfillID])
 	return ids, classify("look for open backfills", err)
 }
 
@@ -134,9 +135,9 @@ const openBackfillsSQL = `SELECT id FROM backfills WHERE finished_at IS NULL ORD
 // ContinueBackfill records the next fires of a backfill, as many as may be open
 // beside those that are, or ends it if nothing is left. One that has ended, or
 // never was, is left alone.
-func (db *DB) ContinueBackfill(ctx context.Context, id firjob.BackfillID) (followed firjob.Followed, err error) {
+func (db *DB) ContinueBackfill(ctx context.Context, id ports.BackfillID) (followed ports.Followed, err error) {
 	err = db.inTx(ctx, db.hot, "continue the backfill", func(ctx context.Context, tx pgx.Tx) error {
-		followed = firjob.Followed{} // of a try that failed nothing was committed
+		followed = ports.Followed{} // of a try that failed nothing was committed
 		rows, _ := tx.Query(ctx, lockBackfillSQL, int64(id))
 		row, err := pgx.CollectExactlyOneRow(rows, scanBackfill)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -149,7 +150,7 @@ func (db *DB) ContinueBackfill(ctx context.Context, id firjob.BackfillID) (follo
 		return err
 	})
 	if err != nil {
-		return firjob.Followed{}, err
+		return ports.Followed{}, err
 	}
 	return followed, nil
 }
@@ -157,7 +158,7 @@ func (db *DB) ContinueBackfill(ctx context.Context, id firjob.BackfillID) (follo
 const lockBackfillSQL = `SELECT ` + backfillColumns + ` FROM backfills AS b WHERE b.id = $1::bigint FOR UPDATE OF b`
 
 // advance records what there is room for. The caller holds the row's lock.
-func (b *backfillRow) advance(ctx context.Context, tx pgx.Tx) (followed firjob.Followed, err error) {
+func (b *backfillRow) advance(ctx context.Context, tx pgx.Tx) (followed ports.Followed, err error) {
 	var open int
 	low, high := b.bounds()
 	if err := tx.QueryRow(ctx, openOfBackfillSQL, int32(b.ID), low, high).Scan(&open); err != nil {
@@ -232,18 +233,18 @@ const saveBackfillSQL = `UPDATE backfills SET recorded = $2, cursor_at = $3, can
 
 // Backfill returns a backfill and how far it has come. CodeNotFound if there is
 // none.
-func (db *DB) Backfill(ctx context.Context, id firjob.BackfillID) (firjob.Backfill, error) {
+func (db *DB) Backfill(ctx context.Context, id ports.BackfillID) (ports.Backfill, error) {
 	rows, _ := db.api.Query(ctx, backfillSQL, int64(id))
 	b, err := pgx.CollectExactlyOneRow(rows, scanBackfill)
 	if err != nil {
-		return firjob.Backfill{}, backfillError(id, err)
+		return ports.Backfill{}, backfillError(id, err)
 	}
 	return b.progress(ctx, db.api)
 }
 
 const backfillSQL = `SELECT ` + backfillColumns + ` FROM backfills AS b WHERE b.id = $1::bigint`
 
-func backfillError(id firjob.BackfillID, err error) error {
+func backfillError(id ports.BackfillID, err error) error {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return firjob.Errorf(firjob.CodeNotFound, "there is no backfill %d", id)
 	}
@@ -251,7 +252,7 @@ func backfillError(id firjob.BackfillID, err error) error {
 }
 
 // progress counts what became of the recorded executions.
-func (b *backfillRow) progress(ctx context.Context, q querier) (firjob.Backfill, error) {
+func (b *backfillRow) progress(ctx context.Context, q querier) (ports.Backfill, error) {
 	low, high := b.bounds()
 	rows, _ := q.Query(ctx, countBackfillSQL, int32(b.ID), int32(b.Job), low, high)
 	_, err := pgx.ForEachRow(rows, []any{&b.Open, &b.Succeeded, &b.Failed}, func() error { return nil })
@@ -265,7 +266,7 @@ const countBackfillSQL = `SELECT count(*) FILTER (WHERE finished_at IS NULL), co
 // Backfills returns a page of a job's backfills, the latest first, without the
 // counts of their executions, and the number before which the next page starts
 // (0: this was the last).
-func (db *DB) Backfills(ctx context.Context, job firjob.JobID, before firjob.BackfillID, pageSize int) (list []firjob.Backfill, next firjob.BackfillID, err error) {
+func (db *DB) Backfills(ctx context.Context, job firjob.JobID, before ports.BackfillID, pageSize int) (list []ports.Backfill, next ports.BackfillID, err error) {
 	rows, _ := db.api.Query(ctx, backfillsSQL, int64(job), pointer(int64(before)), pageSize+1)
 	found, err := pgx.CollectRows(rows, scanBackfill)
 	if err != nil {
@@ -286,7 +287,7 @@ const backfillsSQL = `SELECT ` + backfillColumns + ` FROM backfills AS b
 // CancelBackfill ends a backfill: no more of its fires are recorded, those that
 // are planned end as cancelled, those that run are asked to. CodeConflict if it
 // has ended.
-func (db *DB) CancelBackfill(ctx context.Context, id firjob.BackfillID) (b firjob.Backfill, followed firjob.Followed, err error) {
+func (db *DB) CancelBackfill(ctx context.Context, id ports.BackfillID) (b ports.Backfill, followed ports.Followed, err error) {
 	err = db.write(ctx, "cancel the backfill", func(ctx context.Context, tx pgx.Tx) error {
 		rows, _ := tx.Query(ctx, lockBackfillSQL, int64(id))
 		row, err := pgx.CollectExactlyOneRow(rows, scanBackfill)
@@ -310,24 +311,24 @@ func (db *DB) CancelBackfill(ctx context.Context, id firjob.BackfillID) (b firjo
 }
 
 // cancelOpen cancels the executions that have not ended.
-func (b *backfillRow) cancelOpen(ctx context.Context, tx pgx.Tx) (firjob.Followed, error) {
+func (b *backfillRow) cancelOpen(ctx context.Context, tx pgx.Tx) (ports.Followed, error) {
 	low, high := b.bounds()
 	rows, _ := tx.Query(ctx, lockOpenOfBackfillSQL, int32(b.ID), low, high)
 	open, err := pgx.CollectRows(rows, scanOpen)
 	if err != nil {
-		return firjob.Followed{}, err
+		return ports.Followed{}, err
 	}
 	var planned []ending
-	var cancel []firjob.Cancel
+	var cancel []ports.Cancel
 	for _, e := range open {
 		if e.state == firjob.StateRunning {
-			cancel = append(cancel, firjob.Cancel{App: b.app, Attempt: e.AttemptRef})
+			cancel = append(cancel, ports.Cancel{App: b.app, Attempt: e.AttemptRef})
 		} else {
 			planned = append(planned, ending{e.ID, firjob.StateCancelled, fmt.Sprintf("backfill %d was cancelled", b.ID)})
 		}
 	}
 	if _, err := tx.Exec(ctx, askOpenOfBackfillSQL, int32(b.ID), low, high); err != nil {
-		return firjob.Followed{}, err
+		return ports.Followed{}, err
 	}
 	followed, err := finishAs(ctx, tx, planned)
 	followed.Cancel = append(followed.Cancel, cancel...)
@@ -341,7 +342,7 @@ func (b *backfillRow) cancelOpen(ctx context.Context, tx pgx.Tx) (firjob.Followe
 
 // cancelShardsOf cancels the shards of a broadcast, which are not the backfill's
 // own; of any other execution there are none.
-func cancelShardsOf(ctx context.Context, tx pgx.Tx, id firjob.ExecutionID, followed *firjob.Followed) error {
+func cancelShardsOf(ctx context.Context, tx pgx.Tx, id firjob.ExecutionID, followed *ports.Followed) error {
 	shards, err := lockShards(ctx, tx, id)
 	if err != nil || len(shards) == 0 {
 		return err

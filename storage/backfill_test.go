@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/storage"
 )
 
@@ -28,13 +29,13 @@ func (s *store) hourly() firjob.Job {
 }
 
 // lastHours is a request for the n latest full hours.
-func (s *store) lastHours(job firjob.Job, n int) firjob.BackfillRequest {
+func (s *store) lastHours(job firjob.Job, n int) ports.BackfillRequest {
 	s.t.Helper()
 	until := s.now().Truncate(time.Hour)
-	return firjob.BackfillRequest{Job: job.ID, From: until.Add(-time.Duration(n) * time.Hour), Until: until, MaxRunning: 1}
+	return ports.BackfillRequest{Job: job.ID, From: until.Add(-time.Duration(n) * time.Hour), Until: until, MaxRunning: 1}
 }
 
-func (s *store) backfill(r firjob.BackfillRequest) (firjob.Backfill, []firjob.ExecutionID) {
+func (s *store) backfill(r ports.BackfillRequest) (ports.Backfill, []firjob.ExecutionID) {
 	s.t.Helper()
 	b, followed, err := s.CreateBackfill(s.t.Context(), r, month)
 	if err != nil {
@@ -43,7 +44,7 @@ func (s *store) backfill(r firjob.BackfillRequest) (firjob.Backfill, []firjob.Ex
 	return b, idsOf(followed.Announce)
 }
 
-func (s *store) backfillNow(id firjob.BackfillID) firjob.Backfill {
+func (s *store) backfillNow(id ports.BackfillID) ports.Backfill {
 	s.t.Helper()
 	b, err := s.Backfill(s.t.Context(), id)
 	if err != nil {
@@ -137,7 +138,7 @@ func TestBackfillOfManyHands(t *testing.T) {
 		j.Schedule = firjob.Schedule{Kind: firjob.ScheduleCron, Expr: "* * * * *", Timezone: "UTC"}
 	})
 	until := s.now().Truncate(time.Minute)
-	b, first := s.backfill(firjob.BackfillRequest{Job: job.ID, From: until.Add(-fires * time.Minute), Until: until, MaxRunning: most})
+	b, first := s.backfill(ports.BackfillRequest{Job: job.ID, From: until.Add(-fires * time.Minute), Until: until, MaxRunning: most})
 	if len(first) != most {
 		t.Fatalf("%d are recorded at first, want %d", len(first), most)
 	}
@@ -184,7 +185,7 @@ func workOff(ctx context.Context, db *storage.DB, replica string, todo chan firj
 		if err != nil || len(claimed.Claimed) != 1 {
 			return fmt.Errorf("claim %v: %+v, %w", id, claimed, err)
 		}
-		result, err := db.Finish(ctx, []firjob.FinishItem{{Executor: executor, Result: firjob.Result{ID: id,
+		result, err := db.Finish(ctx, []ports.FinishItem{{Executor: executor, Result: firjob.Result{ID: id,
 			Token: claimed.Claimed[0].Trigger.Token, Outcome: firjob.OutcomeSucceeded}}})
 		if err != nil {
 			return err
@@ -267,7 +268,7 @@ func TestBackfillSurvivesACrash(t *testing.T) {
 
 	s.wantReceipt(s.mustClaim(ids[0]), firjob.OutcomeSucceeded, firjob.ReceiptRecorded) // and dies
 	open, err := s.OpenBackfills(t.Context(), 10)
-	if err != nil || !slices.Equal(open, []firjob.BackfillID{b.ID}) {
+	if err != nil || !slices.Equal(open, []ports.BackfillID{b.ID}) {
 		t.Fatalf("open backfills: %v, %v; want %d", open, err, b.ID)
 	}
 	followed, err := s.ContinueBackfill(t.Context(), open[0])
@@ -324,7 +325,7 @@ func TestCancelBackfillOfABroadcast(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.wantState(ids[0].Shard(1), firjob.StateCancelled)
-	told := slices.ContainsFunc(followed.Cancel, func(c firjob.Cancel) bool { return c.Attempt == running })
+	told := slices.ContainsFunc(followed.Cancel, func(c ports.Cancel) bool { return c.Attempt == running })
 	if !told {
 		t.Errorf("to be cancelled: %+v, want the running shard %v, too", followed.Cancel, running)
 	}
@@ -389,26 +390,26 @@ func TestBackfillFaults(t *testing.T) {
 	delay := s.job(func(j *firjob.Job) {
 		j.Schedule = firjob.Schedule{Kind: firjob.ScheduleDelay, Interval: firjob.Duration(time.Minute)}
 	})
-	hours := func(job firjob.JobID, from, until int) firjob.BackfillRequest {
+	hours := func(job firjob.JobID, from, until int) ports.BackfillRequest {
 		at := func(h int) time.Time { return now.Add(time.Duration(h) * time.Hour) }
-		return firjob.BackfillRequest{Job: job, From: at(from), Until: at(until), MaxRunning: 1}
+		return ports.BackfillRequest{Job: job, From: at(from), Until: at(until), MaxRunning: 1}
 	}
 	tooWide := hours(cron.ID, -5, -1)
 	tooWide.MaxRunning = 1001
 	for name, c := range map[string]struct {
-		r     firjob.BackfillRequest
+		r     ports.BackfillRequest
 		field string
 		text  string
 	}{
 		"future":        {hours(cron.ID, -5, 1), "until", "must not lie in the future"},
 		"backwards":     {hours(cron.ID, -1, -5), "until", "later than from"},
 		"too old":       {hours(cron.ID, -24*31, -1), "from", "retention"},
-		"nothing":       {firjob.BackfillRequest{Job: cron.ID, MaxRunning: 1}, "from", "missing"},
+		"nothing":       {ports.BackfillRequest{Job: cron.ID, MaxRunning: 1}, "from", "missing"},
 		"too many open": {tooWide, "max_running", "1 to 1000"},
 		"manual":        {hours(manual.ID, -5, -1), "path.id", "trigger it"},
 		"delay":         {hours(delay.ID, -5, -1), "path.id", "no fires in the past"},
 		"too many":      {hours(second.ID, -30, -1), "until", "at least 100001 fires"},
-		"no fire": {firjob.BackfillRequest{Job: cron.ID, From: now.Truncate(time.Hour).Add(-50 * time.Minute),
+		"no fire": {ports.BackfillRequest{Job: cron.ID, From: now.Truncate(time.Hour).Add(-50 * time.Minute),
 			Until: now.Truncate(time.Hour).Add(-10 * time.Minute), MaxRunning: 1}, "from", "no fire"},
 	} {
 		_, _, err := s.CreateBackfill(t.Context(), c.r, month)
@@ -430,7 +431,7 @@ func TestBackfillFaults(t *testing.T) {
 func TestBackfillDry(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	ctx := firjob.WithWrite(t.Context(), firjob.Write{DryRun: true})
+	ctx := ports.WithWrite(t.Context(), ports.Write{DryRun: true})
 	b, _, err := s.CreateBackfill(ctx, s.lastHours(s.hourly(), 24), month)
 	if err != nil || b.Fires != 24 {
 		t.Fatalf("got %+v, %v; want 24 fires", b, err)
@@ -446,13 +447,13 @@ func TestListBackfills(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	job := s.hourly()
-	var want []firjob.BackfillID
+	var want []ports.BackfillID
 	for range 3 {
 		b, _ := s.backfill(s.lastHours(job, 2))
-		want = append([]firjob.BackfillID{b.ID}, want...)
+		want = append([]ports.BackfillID{b.ID}, want...)
 	}
-	var got []firjob.BackfillID
-	for before := firjob.BackfillID(0); ; {
+	var got []ports.BackfillID
+	for before := ports.BackfillID(0); ; {
 		page, next, err := s.Backfills(t.Context(), job.ID, before, 2)
 		if err != nil {
 			t.Fatal(err)
@@ -477,7 +478,7 @@ func TestBackfillOfPastDays(t *testing.T) {
 		j.Schedule = firjob.Schedule{Kind: firjob.ScheduleCron, Expr: "0 2 * * *", Timezone: "UTC"}
 	})
 	now := s.now()
-	b, ids := s.backfill(firjob.BackfillRequest{Job: job.ID, From: now.AddDate(0, 0, -20), Until: now.AddDate(0, 0, -10), MaxRunning: 5})
+	b, ids := s.backfill(ports.BackfillRequest{Job: job.ID, From: now.AddDate(0, 0, -20), Until: now.AddDate(0, 0, -10), MaxRunning: 5})
 	if b.Fires != 10 || len(ids) != 5 {
 		t.Fatalf("got %+v and %v", b, ids)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/internal/timetable"
 	"github.com/firjob/firjob/internal/validate"
 )
@@ -20,13 +21,13 @@ var errNotAll = errors.New("not all can be stored")
 // CreateJobs stores jobs as CreateJob does, all in one transaction, and returns
 // the outcome of each in their order. With atomic none is stored if one of them
 // cannot be.
-func (db *DB) CreateJobs(ctx context.Context, jobs []firjob.Job, atomic bool) (stored []firjob.StoredJob, err error) {
+func (db *DB) CreateJobs(ctx context.Context, jobs []firjob.Job, atomic bool) (stored []ports.StoredJob, err error) {
 	if len(jobs) == 0 {
 		return nil, nil
 	}
 	err = db.write(ctx, "create jobs", func(ctx context.Context, tx pgx.Tx) error {
 		stored, err = createJobs(ctx, tx, jobs)
-		if err == nil && atomic && slices.ContainsFunc(stored, func(s firjob.StoredJob) bool { return s.Err != nil }) {
+		if err == nil && atomic && slices.ContainsFunc(stored, func(s ports.StoredJob) bool { return s.Err != nil }) {
 			return errNotAll
 		}
 		return err
@@ -40,15 +41,15 @@ func (db *DB) CreateJobs(ctx context.Context, jobs []firjob.Job, atomic bool) (s
 // newJobs are jobs on their way into the store, and what is known of the things
 // that they name.
 type newJobs struct {
-	list      []firjob.StoredJob
+	list      []ports.StoredJob
 	now       time.Time
 	apps      map[string]bool
 	calendars map[string]firjob.Calendar
 	parents   map[firjob.JobID]bool
 }
 
-func createJobs(ctx context.Context, tx pgx.Tx, jobs []firjob.Job) ([]firjob.StoredJob, error) {
-	n := &newJobs{list: make([]firjob.StoredJob, len(jobs))}
+func createJobs(ctx context.Context, tx pgx.Tx, jobs []firjob.Job) ([]ports.StoredJob, error) {
+	n := &newJobs{list: make([]ports.StoredJob, len(jobs))}
 	for i, job := range jobs {
 		n.list[i].Job = job
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // manyJobs returns jobs of the app that differ in their names.
@@ -95,7 +96,7 @@ func TestCreateJobsStoresTheGoodOnes(t *testing.T) {
 			t.Errorf("job %d (-read +returned):\n%s", i, diff)
 		}
 	}
-	children, _, err := s.Jobs(t.Context(), firjob.JobFilter{Parent: parent.ID, PageSize: 10})
+	children, _, err := s.Jobs(t.Context(), ports.JobFilter{Parent: parent.ID, PageSize: 10})
 	if err != nil || len(children) != 1 || children[0].Name != "child" {
 		t.Errorf("children of the parent: got %+v, %v; want the last job", children, err)
 	}
@@ -131,9 +132,9 @@ func TestTriggerMany(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	job := s.job(func(j *firjob.Job) { j.Params = json.RawMessage(`{"of":"job"}`) })
-	earlier, _ := s.trigger(firjob.TriggerRequest{Job: job.ID, Key: "order-1", Params: json.RawMessage(`{"a":1}`)})
+	earlier, _ := s.trigger(ports.TriggerRequest{Job: job.ID, Key: "order-1", Params: json.RawMessage(`{"a":1}`)})
 	now := s.now()
-	list := []firjob.TriggerRequest{
+	list := []ports.TriggerRequest{
 		{Params: json.RawMessage(`{"a":0}`)},
 		{Key: "order-1", Params: json.RawMessage(`{"a":1}`)}, // as before
 		{Key: "order-1", Params: json.RawMessage(`{"a":2}`)}, // another
@@ -182,9 +183,9 @@ func TestTriggerManyMeetsItself(t *testing.T) {
 	job := s.job(nil)
 	const n = 500
 	together(4, func(i int) {
-		list := make([]firjob.TriggerRequest, n)
+		list := make([]ports.TriggerRequest, n)
 		for k := range list {
-			list[k] = firjob.TriggerRequest{Job: job.ID, Key: fmt.Sprint("order-", (k+i*n/4)%n), Horizon: time.Minute}
+			list[k] = ports.TriggerRequest{Job: job.ID, Key: fmt.Sprint("order-", (k+i*n/4)%n), Horizon: time.Minute}
 		}
 		got, err := s.TriggerMany(t.Context(), job.ID, list)
 		if err != nil {
@@ -206,9 +207,9 @@ func TestTriggerManyAtOneInstant(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	job := s.job(nil)
-	list := make([]firjob.TriggerRequest, 10_000)
+	list := make([]ports.TriggerRequest, 10_000)
 	for i := range list {
-		list[i] = firjob.TriggerRequest{Job: job.ID, Horizon: time.Minute}
+		list[i] = ports.TriggerRequest{Job: job.ID, Horizon: time.Minute}
 	}
 	got, err := s.TriggerMany(t.Context(), job.ID, list)
 	if err != nil || len(got) != len(list) {
@@ -240,9 +241,9 @@ func BenchmarkTriggerMany(b *testing.B) {
 			s := newStore(b)
 			job := s.job(nil)
 			for n := 0; b.Loop(); n++ {
-				list := make([]firjob.TriggerRequest, size)
+				list := make([]ports.TriggerRequest, size)
 				for i := range list {
-					list[i] = firjob.TriggerRequest{Job: job.ID, Horizon: time.Minute, Key: fmt.Sprint("order-", n, "-", i)}
+					list[i] = ports.TriggerRequest{Job: job.ID, Horizon: time.Minute, Key: fmt.Sprint("order-", n, "-", i)}
 				}
 				if _, err := s.TriggerMany(b.Context(), job.ID, list); err != nil {
 					b.Fatal(err)

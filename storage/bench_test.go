@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 const benchJobs = 20_000
@@ -30,9 +31,9 @@ func (s *store) jobsInBulk(n int) []firjob.JobID {
 }
 
 // planner answers for every job with fires at the given instants.
-func planner(at ...time.Time) firjob.Expand {
-	return func(now time.Time, _ firjob.Job, _ time.Time) (firjob.Plan, error) {
-		return firjob.Plan{Fires: at, Next: now.Add(time.Second)}, nil
+func planner(at ...time.Time) ports.Expand {
+	return func(now time.Time, _ firjob.Job, _ time.Time) (ports.Plan, error) {
+		return ports.Plan{Fires: at, Next: now.Add(time.Second)}, nil
 	}
 }
 
@@ -105,10 +106,10 @@ func BenchmarkClaimAndFinish(b *testing.B) {
 	b.ReportMetric(float64(rows)/finishing.Seconds(), "finishes/s")
 }
 
-func successesOf(claimed []firjob.Claimed, now time.Time) []firjob.FinishItem {
-	var items []firjob.FinishItem
+func successesOf(claimed []ports.Claimed, now time.Time) []ports.FinishItem {
+	var items []ports.FinishItem
 	for _, c := range claimed {
-		items = append(items, firjob.FinishItem{Executor: executor, Result: firjob.Result{
+		items = append(items, ports.FinishItem{Executor: executor, Result: firjob.Result{
 			ID: c.Trigger.ID, Token: c.Trigger.Token, Outcome: firjob.OutcomeSucceeded, StartedAt: now, FinishedAt: now}})
 	}
 	return items

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/internal/timetable"
 	"github.com/firjob/firjob/storage"
 )
@@ -93,7 +94,7 @@ func (s *store) checkSchedule(f storage.Firing, part int) {
 	if err := s.Reschedule(s.t.Context(), f, part, 2); err != nil {
 		s.t.Fatal(err)
 	}
-	jobs, _, err := s.Jobs(s.t.Context(), firjob.JobFilter{PageSize: 500})
+	jobs, _, err := s.Jobs(s.t.Context(), ports.JobFilter{PageSize: 500})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -139,7 +140,7 @@ func TestSeededHistoryIsLikeAnyOther(t *testing.T) {
 	if err := s.SettleHistory(t.Context(), day); err != nil {
 		t.Fatal(err)
 	}
-	list, _, err := s.Executions(t.Context(), firjob.ExecutionFilter{PageSize: 500})
+	list, _, err := s.Executions(t.Context(), ports.ExecutionFilter{PageSize: 500})
 	if err != nil || len(list) != 101 {
 		t.Fatalf("%d executions, %v; want 101", len(list), err)
 	}
@@ -150,7 +151,7 @@ func TestSeededHistoryIsLikeAnyOther(t *testing.T) {
 		}
 	}
 	a, err := s.Audit(t.Context(), storage.AuditScope{From: day, Until: day.AddDate(0, 0, 1), FirstJob: first.ID, LastJob: first.ID})
-	if err != nil || a.Recorded != 51 || a.Succeeded != 51 || a.Open != 0 || len(a.LatenessMS) != len(firjob.AuditQuantiles()) {
+	if err != nil || a.Recorded != 51 || a.Succeeded != 51 || a.Open != 0 || len(a.LatenessMS) != len(ports.AuditQuantiles()) {
 		t.Errorf("audit of one of two jobs: %+v, %v; want 51", a, err)
 	}
 	stall, latest, err := s.Stall(t.Context(), day, day.AddDate(0, 0, 1))

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // A broadcast is an execution, the parent, and one shard for each executor that
@@ -21,9 +23,9 @@ import (
 // addresses in the order of the shards, and returns what follows. Nothing is done
 // if the attempt is not current any more, which is also so after a first call.
 // More than firjob.MaxShards targets fail the execution; there must be one.
-func (db *DB) Broadcast(ctx context.Context, attempt firjob.AttemptRef, targets []string) (followed firjob.Followed, err error) {
+func (db *DB) Broadcast(ctx context.Context, attempt firjob.AttemptRef, targets []string) (followed ports.Followed, err error) {
 	err = db.inTx(ctx, db.hot, "spread a broadcast", func(ctx context.Context, tx pgx.Tx) error {
-		followed = firjob.Followed{}
+		followed = ports.Followed{}
 		rows, _ := tx.Query(ctx, lockBroadcastSQL, [16]byte(attempt.ID), attempt.Token)
 		parent, err := pgx.CollectExactlyOneRow(rows, scanBroadcast)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -69,7 +71,7 @@ func scanBroadcast(row pgx.CollectableRow) (broadcast, error) {
 }
 
 // shards returns the parts of b, or how it ends without any.
-func (b broadcast) shards(ctx context.Context, tx pgx.Tx, targets []string) ([]firjob.Shard, *ending, error) {
+func (b broadcast) shards(ctx context.Context, tx pgx.Tx, targets []string) ([]ports.Shard, *ending, error) {
 	switch {
 	case b.cancel:
 		return nil, &ending{b.id, firjob.StateCancelled, "cancelled on request"}, nil
@@ -82,15 +84,15 @@ func (b broadcast) shards(ctx context.Context, tx pgx.Tx, targets []string) ([]f
 	case len(targets) > firjob.MaxShards:
 		return nil, &ending{b.id, firjob.StateFailed, fmt.Sprintf("%d executors fit; a broadcast has at most %d shards", len(targets), firjob.MaxShards)}, nil
 	}
-	list := make([]firjob.Shard, len(targets))
+	list := make([]ports.Shard, len(targets))
 	for i, address := range targets {
-		list[i] = firjob.Shard{Index: i, Address: address}
+		list[i] = ports.Shard{Index: i, Address: address}
 	}
 	return list, nil, nil
 }
 
 // spread records the shards and makes b wait for them.
-func (b broadcast) spread(ctx context.Context, tx pgx.Tx, shards []firjob.Shard, followed *firjob.Followed) error {
+func (b broadcast) spread(ctx context.Context, tx pgx.Tx, shards []ports.Shard, followed *ports.Followed) error {
 	total := b.repeated
 	if total == 0 {
 		total = len(shards)
@@ -143,11 +145,11 @@ func (b broadcast) shardInputs(n int) (*string, error) {
 }
 
 // endUnspread ends a broadcast without shards.
-func endUnspread(ctx context.Context, tx pgx.Tx, e ending) (firjob.Followed, error) {
+func endUnspread(ctx context.Context, tx pgx.Tx, e ending) (ports.Followed, error) {
 	var done ended
 	err := tx.QueryRow(ctx, endUnspreadSQL, [16]byte(e.id), string(e.state), e.reason).Scan((*[16]byte)(&done.id), &done.at, &done.state)
 	if err != nil {
-		return firjob.Followed{}, err
+		return ports.Followed{}, err
 	}
 	return conclude(ctx, tx, []finished{{ended: done, follow: true}}, nil)
 }

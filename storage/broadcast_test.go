@@ -7,8 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/firjob/firjob"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 func broadcast(j *firjob.Job) { j.Route = firjob.RouteBroadcast }
@@ -87,7 +89,7 @@ func TestBroadcast(t *testing.T) {
 		}
 	}
 	claimed := s.claim(shards...).Claimed
-	slices.SortFunc(claimed, func(a, b firjob.Claimed) int { return a.Trigger.ID.Ordinal() - b.Trigger.ID.Ordinal() })
+	slices.SortFunc(claimed, func(a, b ports.Claimed) int { return a.Trigger.ID.Ordinal() - b.Trigger.ID.Ordinal() })
 	for i, c := range claimed {
 		if diff := cmp.Diff(firjob.ShardOf{Index: i, Total: 3}, *c.Trigger.Shard); diff != "" || c.Target != addresses(3)[i] || c.Trigger.Kind != firjob.KindSchedule {
 			t.Errorf("shard %d is claimed as %+v (%s)", i, c, diff)
@@ -120,7 +122,7 @@ func TestBroadcastOfWhichSomeFail(t *testing.T) {
 	}
 	s.wantResult(id, `{"total":5,"succeeded":3,"failed":2}`)
 	s.only(child)
-	letters, _, err := s.DeadLetters(t.Context(), firjob.DeadLetterFilter{PageSize: 10})
+	letters, _, err := s.DeadLetters(t.Context(), ports.DeadLetterFilter{PageSize: 10})
 	if err != nil || len(letters) != 1 || letters[0].ID != id {
 		t.Errorf("dead letters: got %+v, %v; want the broadcast and none of its shards", letters, err)
 	}
@@ -140,7 +142,7 @@ func TestASpreadBroadcastWaitsForItsShards(t *testing.T) {
 	if followed, err := s.Broadcast(t.Context(), a, addresses(4)); err != nil || len(followed.Announce) > 0 {
 		t.Errorf("spread again: %+v, %v; want nothing done", followed, err)
 	}
-	if held, err := s.Hold(t.Context(), []firjob.Held{hold(a, executor)}, time.Minute); err != nil || len(held.Stale) != 1 {
+	if held, err := s.Hold(t.Context(), []ports.Held{hold(a, executor)}, time.Minute); err != nil || len(held.Stale) != 1 {
 		t.Errorf("hold: %+v, %v; want it stale", held, err)
 	}
 	if due, err := s.Release(t.Context(), refs, 0, "not sent"); err != nil || len(due) > 0 {
@@ -153,10 +155,10 @@ func TestASpreadBroadcastWaitsForItsShards(t *testing.T) {
 		t.Errorf("current: %v, %v", current, err)
 	}
 	s.wantReceipt(a, firjob.OutcomeFailed, firjob.ReceiptStale)
-	for what, end := range map[string]func() (firjob.Followed, error){
-		"lose":         func() (firjob.Followed, error) { return s.Lose(t.Context(), refs, "gone") },
-		"lose replica": func() (firjob.Followed, error) { return s.LoseReplica(t.Context(), "r1", time.Now(), "gone") },
-		"expire":       func() (firjob.Followed, error) { return s.ExpireLeases(t.Context(), 10) },
+	for what, end := range map[string]func() (ports.Followed, error){
+		"lose":         func() (ports.Followed, error) { return s.Lose(t.Context(), refs, "gone") },
+		"lose replica": func() (ports.Followed, error) { return s.LoseReplica(t.Context(), "r1", time.Now(), "gone") },
+		"expire":       func() (ports.Followed, error) { return s.ExpireLeases(t.Context(), 10) },
 	} {
 		if followed, err := end(); err != nil || len(followed.Announce)+len(followed.Ended) > 0 {
 			t.Errorf("%s: %+v, %v; want nothing done", what, followed, err)
@@ -198,7 +200,7 @@ func TestCancelABroadcast(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]firjob.Cancel{{App: app, Attempt: running}}, followed.Cancel); diff != "" {
+	if diff := cmp.Diff([]ports.Cancel{{App: app, Attempt: running}}, followed.Cancel); diff != "" {
 		t.Errorf("attempts to cancel (-want +got):\n%s", diff)
 	}
 	s.wantState(shards[2], firjob.StateCancelled)
@@ -321,7 +323,7 @@ func TestABroadcastIsReplaced(t *testing.T) {
 	shards := s.spread(ids[0], 2)
 	running := s.mustClaim(shards[0])
 	got := s.claim(ids[1])
-	if !slices.Contains(got.Followed.Cancel, firjob.Cancel{App: app, Attempt: running}) {
+	if !slices.Contains(got.Followed.Cancel, ports.Cancel{App: app, Attempt: running}) {
 		t.Errorf("to be cancelled: %+v, want the shard that runs among them", got.Followed.Cancel)
 	}
 	s.wantState(shards[1], firjob.StateCancelled)

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/internal/timetable"
 )
 
@@ -50,7 +51,7 @@ const addVersionSQL = `INSERT INTO calendar_versions (name, version, definition)
 
 // Calendar returns a calendar and how many jobs name it. CodeNotFound if there is
 // none or it was deleted.
-func (db *DB) Calendar(ctx context.Context, name string) (firjob.CalendarUse, error) {
+func (db *DB) Calendar(ctx context.Context, name string) (ports.CalendarUse, error) {
 	rows, _ := db.api.Query(ctx, calendarSQL, name)
 	u, err := pgx.CollectExactlyOneRow(rows, scanUse)
 	return u, calendarError("read the calendar", name, err)
@@ -65,7 +66,7 @@ const (
 		WHERE c.name = $1 AND c.deleted_at IS NULL`
 )
 
-func scanUse(row pgx.CollectableRow) (u firjob.CalendarUse, err error) {
+func scanUse(row pgx.CollectableRow) (u ports.CalendarUse, err error) {
 	u.Calendar, err = scanCalendarAnd(row, &u.Jobs)
 	return u, err
 }
@@ -93,7 +94,7 @@ func (db *DB) Calendars(ctx context.Context, names []string) ([]firjob.Calendar,
 
 // CalendarList returns a page of calendars by name, and the name after which the
 // next page starts ("": this was the last).
-func (db *DB) CalendarList(ctx context.Context, f firjob.CalendarFilter) (list []firjob.CalendarUse, next string, err error) {
+func (db *DB) CalendarList(ctx context.Context, f ports.CalendarFilter) (list []ports.CalendarUse, next string, err error) {
 	rows, _ := db.api.Query(ctx, calendarsSQL, f.After, pointer(f.Query), f.PageSize+1)
 	list, err = pgx.CollectRows(rows, scanUse)
 	if len(list) > f.PageSize {
@@ -134,7 +135,7 @@ const listVersionsSQL = `SELECT v.definition, v.name, v.version, c.created_at, v
 // a version and a next fire of its own (firjob.Job.FireAfterEdit), and its planned
 // executions are superseded. An error from change is returned as it is and nothing
 // is stored. change may be called again if the transaction is.
-func (db *DB) UpdateCalendar(ctx context.Context, name string, change func(c *firjob.Calendar) error) (u firjob.CalendarUse, followed firjob.Followed, err error) {
+func (db *DB) UpdateCalendar(ctx context.Context, name string, change func(c *firjob.Calendar) error) (u ports.CalendarUse, followed ports.Followed, err error) {
 	var refused error
 	err = db.write(ctx, "change the calendar", func(ctx context.Context, tx pgx.Tx) error {
 		old, jobs, err := lockCalendar(ctx, tx, name)
@@ -152,12 +153,12 @@ func (db *DB) UpdateCalendar(ctx context.Context, name string, change func(c *fi
 		if err := addVersion(ctx, tx, edited); err != nil {
 			return err
 		}
-		u = firjob.CalendarUse{Calendar: edited, Jobs: len(jobs)}
+		u = ports.CalendarUse{Calendar: edited, Jobs: len(jobs)}
 		followed, err = followCalendar(ctx, tx, jobs, edited)
 		return err
 	})
 	if refused != nil {
-		return firjob.CalendarUse{}, firjob.Followed{}, refused
+		return ports.CalendarUse{}, ports.Followed{}, refused
 	}
 	return u, followed, calendarError("change the calendar", name, err)
 }
@@ -220,14 +221,14 @@ const (
 )
 
 // followCalendar makes jobs follow the new version of a calendar.
-func followCalendar(ctx context.Context, tx pgx.Tx, jobs []jobRow, c firjob.Calendar) (firjob.Followed, error) {
+func followCalendar(ctx context.Context, tx pgx.Tx, jobs []jobRow, c firjob.Calendar) (ports.Followed, error) {
 	var ids []firjob.JobID
 	var next []time.Time
 	var refs []string
 	why := fmt.Sprintf("calendar %s was changed to version %d", c.Name, c.Version)
 	for _, old := range jobs {
 		if err := recordOverdue(ctx, tx, old, why); err != nil {
-			return firjob.Followed{}, err
+			return ports.Followed{}, err
 		}
 		edited := old.Job
 		edited.Calendars = slices.Clone(old.Calendars)
@@ -238,19 +239,19 @@ func followCalendar(ctx context.Context, tx pgx.Tx, jobs []jobRow, c firjob.Cale
 		}
 		at, err := timetable.FireAfterEdit(edited, old.Job, old.now.Truncate(time.Millisecond), old.anchor)
 		if err != nil {
-			return firjob.Followed{}, fmt.Errorf("find the next fire of job %d: %w", old.ID, err)
+			return ports.Followed{}, fmt.Errorf("find the next fire of job %d: %w", old.ID, err)
 		}
 		follows, err := json.Marshal(refsOf(edited.Calendars))
 		if err != nil {
-			return firjob.Followed{}, fmt.Errorf("write the calendars of job %d: %w", old.ID, err)
+			return ports.Followed{}, fmt.Errorf("write the calendars of job %d: %w", old.ID, err)
 		}
 		ids, next, refs = append(ids, old.ID), append(next, at), append(refs, string(follows))
 	}
 	if len(ids) == 0 {
-		return firjob.Followed{}, nil
+		return ports.Followed{}, nil
 	}
 	if _, err := tx.Exec(ctx, followCalendarSQL, numbers(ids), instants(next), refs); err != nil {
-		return firjob.Followed{}, err
+		return ports.Followed{}, err
 	}
 	followed, err := supersedeMany(ctx, tx, ids, why)
 	followed.Plan = distinct(append(followed.Plan, ids...))
@@ -262,14 +263,14 @@ const followCalendarSQL = `UPDATE jobs AS j SET calendars = u.follows::json, nex
 	FROM unnest($1::int[], $2::timestamptz[], $3::text[]) AS u(id, next, follows) WHERE j.id = u.id`
 
 // supersedeMany does what supersede does, for jobs that change together.
-func supersedeMany(ctx context.Context, tx pgx.Tx, jobs []firjob.JobID, reason string) (firjob.Followed, error) {
+func supersedeMany(ctx context.Context, tx pgx.Tx, jobs []firjob.JobID, reason string) (ports.Followed, error) {
 	rows, _ := tx.Query(ctx, lockFreshSQL, numbers(jobs))
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (ending, error) {
 		e := ending{state: firjob.StateSuperseded, reason: reason}
 		return e, row.Scan((*[16]byte)(&e.id))
 	})
 	if err != nil {
-		return firjob.Followed{}, err
+		return ports.Followed{}, err
 	}
 	return finishAs(ctx, tx, list)
 }

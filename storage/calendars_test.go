@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // calendar makes a calendar that leaves out days of long ago.
@@ -93,7 +94,7 @@ func TestCalendarPages(t *testing.T) {
 		s.calendar(name)
 	}
 	s.job(func(j *firjob.Job) { j.Schedule.Calendars = []string{"b"} })
-	list := func(f firjob.CalendarFilter) (got []string) {
+	list := func(f ports.CalendarFilter) (got []string) {
 		t.Helper()
 		f.PageSize = 2
 		for {
@@ -110,13 +111,13 @@ func TestCalendarPages(t *testing.T) {
 			f.After = next
 		}
 	}
-	if diff := cmp.Diff([]string{"a 0", "b 1", "c 0"}, list(firjob.CalendarFilter{})); diff != "" {
+	if diff := cmp.Diff([]string{"a 0", "b 1", "c 0"}, list(ports.CalendarFilter{})); diff != "" {
 		t.Errorf("all (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"b 1"}, list(firjob.CalendarFilter{Query: "OF B"})); diff != "" {
+	if diff := cmp.Diff([]string{"b 1"}, list(ports.CalendarFilter{Query: "OF B"})); diff != "" {
 		t.Errorf("by description (-want +got):\n%s", diff)
 	}
-	jobs, _, err := s.Jobs(t.Context(), firjob.JobFilter{Calendar: "b", PageSize: 9})
+	jobs, _, err := s.Jobs(t.Context(), ports.JobFilter{Calendar: "b", PageSize: 9})
 	if err != nil || len(jobs) != 1 || len(jobs[0].Calendars) != 1 || jobs[0].Calendars[0].Name != "b" {
 		t.Errorf("jobs of the calendar: %+v, %v", jobs, err)
 	}
@@ -135,7 +136,7 @@ func TestJobsFollowTheirCalendar(t *testing.T) {
 	ids := s.plan(job, now, now.Add(time.Second))
 	running := s.mustClaim(ids[0])
 	kept := s.plan(foreign, now)
-	manual, _ := s.trigger(firjob.TriggerRequest{Job: job.ID})
+	manual, _ := s.trigger(ports.TriggerRequest{Job: job.ID})
 
 	u, followed, err := s.UpdateCalendar(t.Context(), "holidays", closed(now))
 	if err != nil {
@@ -216,7 +217,7 @@ func TestCalendarsChangeAmongEdits(t *testing.T) {
 	if err != nil || u.Version != 16 || u.Jobs != 8+45 {
 		t.Fatalf("got %+v, %v; want version 16 and 53 jobs", u, err)
 	}
-	list, _, err := s.Jobs(t.Context(), firjob.JobFilter{PageSize: 100})
+	list, _, err := s.Jobs(t.Context(), ports.JobFilter{PageSize: 100})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,8 +10,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // A job with parents is triggered by their ends, in the transaction that records
@@ -20,7 +22,7 @@ import (
 // child_joins sees to that.
 
 // triggerChildren records the executions of jobs that these ends trigger.
-func triggerChildren(ctx context.Context, tx pgx.Tx, list []ended, followed *firjob.Followed) error {
+func triggerChildren(ctx context.Context, tx pgx.Tx, list []ended, followed *ports.Followed) error {
 	f, err := readFamily(ctx, tx, list)
 	if err != nil || f == nil {
 		return err
@@ -183,7 +185,7 @@ func (b *birth) chooseID(taken map[firjob.ExecutionID]bool) {
 const maxBirthRounds = 64
 
 // recordBirths records executions under ids of their own.
-func recordBirths(ctx context.Context, tx pgx.Tx, births []*birth, followed *firjob.Followed) error {
+func recordBirths(ctx context.Context, tx pgx.Tx, births []*birth, followed *ports.Followed) error {
 	taken := map[firjob.ExecutionID]bool{}
 	for round := 0; len(births) > 0; round++ {
 		if round == maxBirthRounds {

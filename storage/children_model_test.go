@@ -6,8 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/firjob/firjob"
 	"pgregory.net/rapid"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // familyModel is what the store should do with a run of jobs that trigger each
@@ -73,7 +75,7 @@ func TestRandomRuns(t *testing.T) {
 	s := newStore(t)
 	rapid.Check(t, func(t *rapid.T) {
 		jobs, m := drawFamily(t, s)
-		start, _ := s.trigger(firjob.TriggerRequest{Job: jobs[0].ID})
+		start, _ := s.trigger(ports.TriggerRequest{Job: jobs[0].ID})
 		m.started[jobs[0].ID] = 1
 		open := []firjob.ExecutionID{start.ID}
 		for retries := 0; len(open) > 0; {
@@ -112,12 +114,12 @@ func TestRandomRuns(t *testing.T) {
 }
 
 // endBatch ends executions as drawn, in one transaction.
-func endBatch(t *rapid.T, s *store, m *familyModel, batch []firjob.ExecutionID) (followed firjob.Followed, failed []firjob.ExecutionID) {
-	items := make([]firjob.FinishItem, len(batch))
+func endBatch(t *rapid.T, s *store, m *familyModel, batch []firjob.ExecutionID) (followed ports.Followed, failed []firjob.ExecutionID) {
+	items := make([]ports.FinishItem, len(batch))
 	for i, id := range batch {
 		outcome := rapid.SampledFrom([]firjob.Outcome{firjob.OutcomeSucceeded, firjob.OutcomeFailed, firjob.OutcomeCancelled}).Draw(t, fmt.Sprint("outcome of ", id.Job()))
 		a := s.mustClaim(id)
-		items[i] = firjob.FinishItem{Executor: executor, Result: firjob.Result{ID: id, Token: a.Token, Outcome: outcome, Error: "drawn", FinishedAt: time.Now().Add(time.Hour)}}
+		items[i] = ports.FinishItem{Executor: executor, Result: firjob.Result{ID: id, Token: a.Token, Outcome: outcome, Error: "drawn", FinishedAt: time.Now().Add(time.Hour)}}
 		m.ended(id.Job(), outcome.State())
 		if outcome == firjob.OutcomeFailed {
 			failed = append(failed, id)
@@ -130,7 +132,7 @@ func endBatch(t *rapid.T, s *store, m *familyModel, batch []firjob.ExecutionID) 
 	return got.Followed, failed
 }
 
-func treeSize(t firjob.Tree) int {
+func treeSize(t ports.Tree) int {
 	n := 1
 	for _, child := range t.Children {
 		n += treeSize(child)

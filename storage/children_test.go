@@ -7,8 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/firjob/firjob"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // parents says by which ends a job is triggered: by success, unless on says otherwise.
@@ -33,14 +35,14 @@ func (s *store) child(join firjob.Join, on firjob.On, of ...firjob.Job) firjob.J
 // run triggers a job and claims its execution.
 func (s *store) run(job firjob.Job) firjob.AttemptRef {
 	s.t.Helper()
-	e, _ := s.trigger(firjob.TriggerRequest{Job: job.ID})
+	e, _ := s.trigger(ports.TriggerRequest{Job: job.ID})
 	return s.mustClaim(e.ID)
 }
 
 // of returns the executions of a job, the earliest first.
 func (s *store) of(job firjob.Job) []firjob.Execution {
 	s.t.Helper()
-	list, _, err := s.Executions(s.t.Context(), firjob.ExecutionFilter{Job: job.ID, PageSize: 500})
+	list, _, err := s.Executions(s.t.Context(), ports.ExecutionFilter{Job: job.ID, PageSize: 500})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -77,9 +79,9 @@ func inputsOf(t testing.TB, e firjob.Execution) []firjob.ParentEnd {
 }
 
 // finishWith reports a success with a result.
-func (s *store) finishWith(a firjob.AttemptRef, result string) firjob.Followed {
+func (s *store) finishWith(a firjob.AttemptRef, result string) ports.Followed {
 	s.t.Helper()
-	got, err := s.Finish(s.t.Context(), []firjob.FinishItem{{Executor: executor, Result: firjob.Result{
+	got, err := s.Finish(s.t.Context(), []ports.FinishItem{{Executor: executor, Result: firjob.Result{
 		ID: a.ID, Token: a.Token, Outcome: firjob.OutcomeSucceeded, StartedAt: s.now(), FinishedAt: s.now(), Result: json.RawMessage(result)}}})
 	if err != nil || got.Receipts[0] != firjob.ReceiptRecorded {
 		s.t.Fatalf("finish %v: %v, %v", a, got.Receipts, err)
@@ -172,7 +174,7 @@ func TestEveryPathToAnEndTriggers(t *testing.T) {
 			s.wantReceipt(a, firjob.OutcomeCancelled, firjob.ReceiptRecorded)
 		}, map[firjob.On]int{firjob.OnEnd: 1}},
 		"skipped": {func(j *firjob.Job) { j.Overlap = firjob.OverlapSkip }, func(s *store, a firjob.AttemptRef) {
-			e, _ := s.trigger(firjob.TriggerRequest{Job: a.ID.Job()})
+			e, _ := s.trigger(ports.TriggerRequest{Job: a.ID.Job()})
 			s.claim(e.ID)
 			s.wantState(e.ID, firjob.StateSkipped)
 		}, nil},

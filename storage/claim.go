@@ -7,8 +7,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // deadlineSlack is how long after a job's timeout the server waits for the
@@ -18,13 +20,13 @@ const deadlineSlack = 5 * time.Second
 // Claim makes the executions named by ids running for this replica, where the
 // rules allow it. Nearly always one statement does it all; what that leaves over
 // is locked, read and decided one by one, in the same transaction.
-func (db *DB) Claim(ctx context.Context, ids []firjob.ExecutionID, by firjob.ClaimBy) (result firjob.ClaimResult, err error) {
+func (db *DB) Claim(ctx context.Context, ids []firjob.ExecutionID, by ports.ClaimBy) (result ports.ClaimResult, err error) {
 	if len(ids) == 0 {
 		return result, nil
 	}
 	err = db.inTx(ctx, db.hot, "claim executions", func(ctx context.Context, tx pgx.Tx) error {
 		claimed, err := claimRows(ctx, tx, ids, by, false)
-		result = firjob.ClaimResult{Claimed: claimed}
+		result = ports.ClaimResult{Claimed: claimed}
 		if err != nil || len(claimed) == len(ids) {
 			return err
 		}
@@ -35,7 +37,7 @@ func (db *DB) Claim(ctx context.Context, ids []firjob.ExecutionID, by firjob.Cla
 
 // claimRows claims what the plain rules allow or, when decided is true, every
 // row: then the caller holds their locks and has applied the rules.
-func claimRows(ctx context.Context, tx pgx.Tx, ids []firjob.ExecutionID, by firjob.ClaimBy, decided bool) ([]firjob.Claimed, error) {
+func claimRows(ctx context.Context, tx pgx.Tx, ids []firjob.ExecutionID, by ports.ClaimBy, decided bool) ([]ports.Claimed, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
@@ -84,8 +86,8 @@ const claimSQL = `UPDATE executions AS e SET
 // limitedApps is asked once a statement, and nearly always empty.
 const limitedApps = `ARRAY(SELECT a.name FROM apps AS a WHERE a.limited)`
 
-func scanClaimed(row pgx.CollectableRow) (firjob.Claimed, error) {
-	var c firjob.Claimed
+func scanClaimed(row pgx.CollectableRow) (ports.Claimed, error) {
+	var c ports.Claimed
 	var params, dispatch, inputs []byte
 	var timeoutMS int64
 	var shards int
@@ -99,7 +101,7 @@ func scanClaimed(row pgx.CollectableRow) (firjob.Claimed, error) {
 		t.Shard = &firjob.ShardOf{Index: t.ID.Ordinal() - 1, Total: shards}
 	}
 	if err == nil && dispatch != nil {
-		c.Dispatch = new(firjob.Dispatch)
+		c.Dispatch = new(ports.Dispatch)
 		err = json.Unmarshal(dispatch, c.Dispatch)
 		t.Exclusive = c.Dispatch.Exclusive
 	}
@@ -107,7 +109,7 @@ func scanClaimed(row pgx.CollectableRow) (firjob.Claimed, error) {
 }
 
 // without returns the ids that were not claimed, each once.
-func without(ids []firjob.ExecutionID, claimed []firjob.Claimed) []firjob.ExecutionID {
+func without(ids []firjob.ExecutionID, claimed []ports.Claimed) []firjob.ExecutionID {
 	seen := make(map[firjob.ExecutionID]bool, len(ids))
 	for i := range claimed {
 		seen[claimed[i].Trigger.ID] = true
@@ -123,7 +125,7 @@ func without(ids []firjob.ExecutionID, claimed []firjob.Claimed) []firjob.Execut
 }
 
 // claimRest decides about the executions that the plain rules did not cover.
-func claimRest(ctx context.Context, tx pgx.Tx, ids []firjob.ExecutionID, by firjob.ClaimBy, result *firjob.ClaimResult) error {
+func claimRest(ctx context.Context, tx pgx.Tx, ids []firjob.ExecutionID, by ports.ClaimBy, result *ports.ClaimResult) error {
 	candidates, err := lockCandidates(ctx, tx, ids)
 	if err != nil {
 		return err
@@ -173,8 +175,8 @@ func (d *claims) conclude(ctx context.Context, tx pgx.Tx, slots []*jobSlot) erro
 }
 
 // join returns what both lead to.
-func join(a, b firjob.Followed) firjob.Followed {
-	return firjob.Followed{
+func join(a, b ports.Followed) ports.Followed {
+	return ports.Followed{
 		Announce:  append(a.Announce, b.Announce...),
 		Plan:      append(a.Plan, b.Plan...),
 		Ended:     append(a.Ended, b.Ended...),

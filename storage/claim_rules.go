@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // candidate is a planned execution that the plain rules of the claim did not
@@ -98,7 +99,7 @@ type claims struct {
 	wait    []ending
 	yield   []ended // wait, and give a place of their app back
 	// followed is what the places that were given and taken lead to.
-	followed firjob.Followed
+	followed ports.Followed
 }
 
 // decideClaims sorts ids by what may be done with them; those without a

@@ -6,8 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/firjob/firjob"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 func TestClaimReturnsTheTrigger(t *testing.T) {
@@ -26,7 +28,7 @@ func TestClaimReturnsTheTrigger(t *testing.T) {
 	if token <= 0 {
 		t.Errorf("got the token %d, want a positive one", token)
 	}
-	want := firjob.ClaimResult{Claimed: []firjob.Claimed{{
+	want := ports.ClaimResult{Claimed: []ports.Claimed{{
 		App: app, Route: firjob.RouteLeastBusy, Delivery: firjob.AtMostOnce, DueAt: id.ScheduledAt(),
 		Trigger: firjob.Trigger{ID: id, JobID: job.ID, Job: job.Name, Handler: "report", Kind: firjob.KindSchedule,
 			Params: json.RawMessage(`{"region": "eu"}`), ScheduledAt: id.ScheduledAt(), Attempt: 1, Token: token,
@@ -93,7 +95,7 @@ func TestClaimersRace(t *testing.T) {
 		at = append(at, now.Add(-time.Duration(i)*time.Millisecond))
 	}
 	ids := s.plan(job, at...)
-	var claimed [4]firjob.ClaimResult
+	var claimed [4]ports.ClaimResult
 	together(len(claimed), func(i int) {
 		db := s.open()
 		var err error
@@ -127,7 +129,7 @@ func TestEditBeatsTheClaim(t *testing.T) {
 	s := newStore(t)
 	for range 20 {
 		job, id := s.fire(nil)
-		var r firjob.ClaimResult
+		var r ports.ClaimResult
 		together(2, func(i int) {
 			var err error
 			if i == 0 {
@@ -245,10 +247,10 @@ func TestUnclaim(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	_, id := s.fire(nil)
-	by := func(replica, call string) firjob.ClaimBy {
-		return firjob.ClaimBy{Replica: replica, Call: call, Lease: 30 * time.Second}
+	by := func(replica, call string) ports.ClaimBy {
+		return ports.ClaimBy{Replica: replica, Call: call, Lease: 30 * time.Second}
 	}
-	claim := func(by firjob.ClaimBy) firjob.AttemptRef {
+	claim := func(by ports.ClaimBy) firjob.AttemptRef {
 		t.Helper()
 		r, err := s.Claim(t.Context(), []firjob.ExecutionID{id}, by)
 		if err != nil || len(r.Claimed) != 1 {
@@ -256,7 +258,7 @@ func TestUnclaim(t *testing.T) {
 		}
 		return firjob.AttemptRef{ID: id, Token: r.Claimed[0].Trigger.Token}
 	}
-	unclaim := func(by firjob.ClaimBy) {
+	unclaim := func(by ports.ClaimBy) {
 		t.Helper()
 		if err := s.Unclaim(t.Context(), by, []firjob.ExecutionID{id}); err != nil {
 			t.Fatal(err)

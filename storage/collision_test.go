@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // A transaction that met another is tried again after a pause that grows, or the
@@ -18,7 +19,7 @@ func TestCollisionsAreTriedAgainAfterAPause(t *testing.T) {
 		PERFORM nextval('tried'); RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END $$`)
 	s.exec(`CREATE TRIGGER collide BEFORE UPDATE ON executions FOR EACH ROW EXECUTE FUNCTION collide()`)
 	began := time.Now()
-	_, err := s.DB.Claim(t.Context(), []firjob.ExecutionID{id}, firjob.ClaimBy{Replica: "a", Call: "1", Lease: time.Minute})
+	_, err := s.DB.Claim(t.Context(), []firjob.ExecutionID{id}, ports.ClaimBy{Replica: "a", Call: "1", Lease: time.Minute})
 	wantCode(t, err, firjob.CodeUnavailable)
 	if took, least := time.Since(began), 35*time.Millisecond; took < least {
 		t.Errorf("four tries took %v, want pauses of at least %v in all", took, least)

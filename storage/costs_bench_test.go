@@ -13,11 +13,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/localstack"
-	"github.com/firjob/firjob/storage"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/localstack"
+	"github.com/firjob/firjob/internal/ports"
+	"github.com/firjob/firjob/storage"
 )
 
 // BenchmarkCosts measures what one execution costs Postgres in bytes: of WAL by
@@ -173,7 +175,7 @@ func (m *meter) round(result int, held bool) {
 		ids = idsOf(due)
 		return err
 	})
-	var claimed firjob.ClaimResult
+	var claimed ports.ClaimResult
 	m.step("claim", func() (err error) {
 		claimed, err = m.Claim(ctx, ids, claimBy("r"))
 		return err
@@ -194,10 +196,10 @@ func (m *meter) round(result int, held bool) {
 	})
 }
 
-func (m *meter) hold(claimed []firjob.Claimed) error {
-	held := make([]firjob.Held, len(claimed))
+func (m *meter) hold(claimed []ports.Claimed) error {
+	held := make([]ports.Held, len(claimed))
 	for i, c := range claimed {
-		held[i] = firjob.Held{Executor: executor, Attempt: firjob.AttemptRef{ID: c.Trigger.ID, Token: c.Trigger.Token}}
+		held[i] = ports.Held{Executor: executor, Attempt: firjob.AttemptRef{ID: c.Trigger.ID, Token: c.Trigger.Token}}
 	}
 	_, err := m.Hold(m.b.Context(), held, 30*time.Second)
 	return err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // Jobs of many callers go in few transactions, and each has the outcome that it
@@ -80,8 +81,8 @@ func TestTriggersOfManyCallers(t *testing.T) {
 	gone := firjob.JobID(1 << 30)
 	const callers = 60
 	made := make([]firjob.Execution, callers)
-	request := func(i int) firjob.TriggerRequest {
-		t := firjob.TriggerRequest{Job: jobs[i%2].ID, Params: fmt.Appendf(nil, `{"n":%d}`, i), Horizon: time.Minute}
+	request := func(i int) ports.TriggerRequest {
+		t := ports.TriggerRequest{Job: jobs[i%2].ID, Params: fmt.Appendf(nil, `{"n":%d}`, i), Horizon: time.Minute}
 		switch i % 5 {
 		case 0:
 			t.Job = gone
@@ -137,7 +138,7 @@ func TestADryRunStoresNothingOfItsOwn(t *testing.T) {
 	together(20, func(i int) {
 		ctx := t.Context()
 		if i%2 == 0 {
-			ctx = firjob.WithWrite(ctx, firjob.Write{DryRun: true})
+			ctx = ports.WithWrite(ctx, ports.Write{DryRun: true})
 		}
 		if _, err := s.CreateJob(ctx, job(fmt.Sprintf("job %d", i))); err != nil {
 			t.Error(err)

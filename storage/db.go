@@ -16,10 +16,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/groupcommit"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/groupcommit"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // Options says how to reach Postgres.
@@ -41,8 +43,8 @@ type DB struct {
 
 	looks    int // looksPerPage
 	apps     jobApps
-	creates  *groupcommit.Group[firjob.Job, firjob.StoredJob]
-	triggers *groupcommit.Group[firjob.TriggerRequest, firjob.Triggered]
+	creates  *groupcommit.Group[firjob.Job, ports.StoredJob]
+	triggers *groupcommit.Group[ports.TriggerRequest, ports.Triggered]
 }
 
 // Open makes the pools. It does not wait for a connection: a database that is down now may

@@ -4,8 +4,10 @@ import (
 	"context"
 	"time"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // recordDeadLetters notes executions that ended in failure, for somebody to look
@@ -31,7 +33,7 @@ const recordDeadLettersSQL = `INSERT INTO dead_letters (execution_id, job_id, fa
 
 // DeadLetters returns a page of dead letters, the latest scheduled first, and
 // the id before which the next page starts (zero: this was the last).
-func (db *DB) DeadLetters(ctx context.Context, f firjob.DeadLetterFilter) (list []firjob.DeadLetter, next firjob.ExecutionID, err error) {
+func (db *DB) DeadLetters(ctx context.Context, f ports.DeadLetterFilter) (list []ports.DeadLetter, next firjob.ExecutionID, err error) {
 	rows, _ := db.api.Query(ctx, deadLettersSQL, append(deadLetterArgs(f), f.Handled, orNullID(f.Before), f.PageSize+1)...)
 	if list, err = pgx.CollectRows(rows, scanDeadLetter); err != nil {
 		return nil, next, classify("list dead letters", err)
@@ -47,7 +49,7 @@ func (db *DB) DeadLetters(ctx context.Context, f firjob.DeadLetterFilter) (list 
 }
 
 // deadLetterArgs are the parameters that select dead letters d of executions e.
-func deadLetterArgs(f firjob.DeadLetterFilter) []any {
+func deadLetterArgs(f ports.DeadLetterFilter) []any {
 	var states []string
 	for _, s := range f.States {
 		states = append(states, string(s))
@@ -74,8 +76,8 @@ const (
 // orNullID makes an id a nullable parameter: the zero id is NULL.
 func orNullID(id firjob.ExecutionID) *[16]byte { return (*[16]byte)(pointer(id)) }
 
-func scanDeadLetter(row pgx.CollectableRow) (firjob.DeadLetter, error) {
-	var d firjob.DeadLetter
+func scanDeadLetter(row pgx.CollectableRow) (ports.DeadLetter, error) {
+	var d ports.DeadLetter
 	var redriven *[16]byte
 	err := row.Scan((*[16]byte)(&d.ID), &d.FailedAt, &redriven, &d.DismissedAt)
 	d.RedrivenAs = (*firjob.ExecutionID)(redriven)
@@ -83,7 +85,7 @@ func scanDeadLetter(row pgx.CollectableRow) (firjob.DeadLetter, error) {
 }
 
 // fillExecutions reads the executions of dead letters.
-func fillExecutions(ctx context.Context, q querier, list []firjob.DeadLetter) error {
+func fillExecutions(ctx context.Context, q querier, list []ports.DeadLetter) error {
 	ids := make([]firjob.ExecutionID, len(list))
 	for i, d := range list {
 		ids[i] = d.ID
@@ -117,7 +119,7 @@ const readExecutionsSQL = `SELECT ` + executionColumns + ` FROM executions AS e 
 // Redrive runs dead letters again: of each it records a manual execution with the
 // same params that names it, in the transaction that marks it, so that none is
 // run again twice. What became of each is in the order of the ids.
-func (db *DB) Redrive(ctx context.Context, b firjob.DeadLetterBatch) (done []firjob.DeadLetterDone, err error) {
+func (db *DB) Redrive(ctx context.Context, b ports.DeadLetterBatch) (done []ports.DeadLetterDone, err error) {
 	err = db.write(ctx, "redrive dead letters", func(ctx context.Context, tx pgx.Tx) error {
 		var open []firjob.ExecutionID
 		if done, open, err = lockDeadLetters(ctx, tx, b); err != nil {
@@ -144,7 +146,7 @@ func (db *DB) Redrive(ctx context.Context, b firjob.DeadLetterBatch) (done []fir
 }
 
 // Dismiss takes dead letters off the list; they stay in the history.
-func (db *DB) Dismiss(ctx context.Context, b firjob.DeadLetterBatch) (done []firjob.DeadLetterDone, err error) {
+func (db *DB) Dismiss(ctx context.Context, b ports.DeadLetterBatch) (done []ports.DeadLetterDone, err error) {
 	err = db.write(ctx, "dismiss dead letters", func(ctx context.Context, tx pgx.Tx) error {
 		var open []firjob.ExecutionID
 		if done, open, err = lockDeadLetters(ctx, tx, b); err != nil {
@@ -160,7 +162,7 @@ const dismissSQL = `UPDATE dead_letters SET dismissed_at = now() WHERE execution
 
 // lockDeadLetters locks what a batch names and returns an entry for each, with
 // the reason where nothing is to be done, and the ids of the others.
-func lockDeadLetters(ctx context.Context, tx pgx.Tx, b firjob.DeadLetterBatch) (done []firjob.DeadLetterDone, open []firjob.ExecutionID, err error) {
+func lockDeadLetters(ctx context.Context, tx pgx.Tx, b ports.DeadLetterBatch) (done []ports.DeadLetterDone, open []firjob.ExecutionID, err error) {
 	ids := b.IDs
 	if len(ids) == 0 {
 		rows, _ := tx.Query(ctx, openDeadLettersSQL, append(deadLetterArgs(b.Filter), b.Limit)...)
@@ -177,8 +179,8 @@ func lockDeadLetters(ctx context.Context, tx pgx.Tx, b firjob.DeadLetterBatch) (
 	return done, open, nil
 }
 
-func judgeDeadLetters(ids []firjob.ExecutionID, list []firjob.DeadLetter) (done []firjob.DeadLetterDone, open []firjob.ExecutionID) {
-	known := make(map[firjob.ExecutionID]firjob.DeadLetter, len(list))
+func judgeDeadLetters(ids []firjob.ExecutionID, list []ports.DeadLetter) (done []ports.DeadLetterDone, open []firjob.ExecutionID) {
+	known := make(map[firjob.ExecutionID]ports.DeadLetter, len(list))
 	for _, d := range list {
 		known[d.ID] = d
 	}
@@ -190,7 +192,7 @@ func judgeDeadLetters(ids []firjob.ExecutionID, list []firjob.DeadLetter) (done 
 		seen[id] = true
 		d, ok := known[id]
 		refused := refusal(d, ok)
-		done = append(done, firjob.DeadLetterDone{ID: id, Err: refused})
+		done = append(done, ports.DeadLetterDone{ID: id, Err: refused})
 		if refused == nil {
 			open = append(open, id)
 		}
@@ -202,7 +204,7 @@ const lockDeadLettersSQL = `SELECT execution_id, failed_at, redriven_as, dismiss
 	WHERE execution_id = ANY($1::uuid[]) ORDER BY execution_id FOR UPDATE`
 
 // refusal says why nothing is to be done about a dead letter; nil if something is.
-func refusal(d firjob.DeadLetter, known bool) error {
+func refusal(d ports.DeadLetter, known bool) error {
 	switch {
 	case !known:
 		return firjob.Errorf(firjob.CodeNotFound, "it is not a dead letter")

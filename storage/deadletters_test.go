@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // dead makes a job and an execution of it that has failed.
@@ -19,7 +20,7 @@ func (s *store) dead(change func(*firjob.Job)) (firjob.Job, firjob.ExecutionID) 
 	return job, id
 }
 
-func (s *store) deadLetters(f firjob.DeadLetterFilter) []firjob.DeadLetter {
+func (s *store) deadLetters(f ports.DeadLetterFilter) []ports.DeadLetter {
 	s.t.Helper()
 	f.PageSize = 100
 	list, _, err := s.DeadLetters(s.t.Context(), f)
@@ -29,7 +30,7 @@ func (s *store) deadLetters(f firjob.DeadLetterFilter) []firjob.DeadLetter {
 	return list
 }
 
-func (s *store) wantDead(f firjob.DeadLetterFilter, want ...firjob.ExecutionID) {
+func (s *store) wantDead(f ports.DeadLetterFilter, want ...firjob.ExecutionID) {
 	s.t.Helper()
 	var got []firjob.ExecutionID
 	for _, d := range s.deadLetters(f) {
@@ -65,11 +66,11 @@ func TestDeadLettersAreRecorded(t *testing.T) {
 				s.wantReceipt(attempt, outcome, firjob.ReceiptRecorded)
 			}
 			if !want {
-				s.wantDead(firjob.DeadLetterFilter{})
+				s.wantDead(ports.DeadLetterFilter{})
 				return
 			}
-			s.wantDead(firjob.DeadLetterFilter{}, id)
-			d := s.deadLetters(firjob.DeadLetterFilter{})[0]
+			s.wantDead(ports.DeadLetterFilter{}, id)
+			d := s.deadLetters(ports.DeadLetterFilter{})[0]
 			if d.FailedAt.IsZero() || d.State != outcome.State() || d.App != app || d.Reason == "" && outcome == firjob.OutcomeFailed {
 				t.Errorf("got %+v", d)
 			}
@@ -82,7 +83,7 @@ func TestOneThatIsTriedAgainIsNoDeadLetter(t *testing.T) {
 	s := newStore(t)
 	_, id := s.fire(func(j *firjob.Job) { j.Retry.MaxAttempts = 2 })
 	s.wantReceipt(s.mustClaim(id), firjob.OutcomeFailed, firjob.ReceiptRecorded)
-	s.wantDead(firjob.DeadLetterFilter{})
+	s.wantDead(ports.DeadLetterFilter{})
 }
 
 func TestDeadLetterFilters(t *testing.T) {
@@ -94,29 +95,29 @@ func TestDeadLetterFilters(t *testing.T) {
 	first, a := s.dead(nil)
 	middle := s.now()
 	_, b := s.dead(nil)
-	s.wantDead(firjob.DeadLetterFilter{}, b, a)
-	s.wantDead(firjob.DeadLetterFilter{Job: first.ID}, a)
-	s.wantDead(firjob.DeadLetterFilter{App: app}, b, a)
-	s.wantDead(firjob.DeadLetterFilter{App: "other"})
-	s.wantDead(firjob.DeadLetterFilter{States: []firjob.State{firjob.StateLost}})
-	s.wantDead(firjob.DeadLetterFilter{States: []firjob.State{firjob.StateLost, firjob.StateFailed}}, b, a)
-	s.wantDead(firjob.DeadLetterFilter{Since: middle}, b)
-	s.wantDead(firjob.DeadLetterFilter{Until: middle}, a)
+	s.wantDead(ports.DeadLetterFilter{}, b, a)
+	s.wantDead(ports.DeadLetterFilter{Job: first.ID}, a)
+	s.wantDead(ports.DeadLetterFilter{App: app}, b, a)
+	s.wantDead(ports.DeadLetterFilter{App: "other"})
+	s.wantDead(ports.DeadLetterFilter{States: []firjob.State{firjob.StateLost}})
+	s.wantDead(ports.DeadLetterFilter{States: []firjob.State{firjob.StateLost, firjob.StateFailed}}, b, a)
+	s.wantDead(ports.DeadLetterFilter{Since: middle}, b)
+	s.wantDead(ports.DeadLetterFilter{Until: middle}, a)
 
-	page, next, err := s.DeadLetters(t.Context(), firjob.DeadLetterFilter{PageSize: 1})
+	page, next, err := s.DeadLetters(t.Context(), ports.DeadLetterFilter{PageSize: 1})
 	if err != nil || len(page) != 1 || page[0].ID != b || next != b {
 		t.Fatalf("the first page: %+v, next %v, %v; want %v", page, next, err, b)
 	}
-	page, next, err = s.DeadLetters(t.Context(), firjob.DeadLetterFilter{PageSize: 1, Before: next})
+	page, next, err = s.DeadLetters(t.Context(), ports.DeadLetterFilter{PageSize: 1, Before: next})
 	if err != nil || len(page) != 1 || page[0].ID != a || !next.IsZero() {
 		t.Fatalf("the second page: %+v, next %v, %v; want %v and no more", page, next, err, a)
 	}
 
-	if _, err := s.Dismiss(t.Context(), firjob.DeadLetterBatch{IDs: []firjob.ExecutionID{a}}); err != nil {
+	if _, err := s.Dismiss(t.Context(), ports.DeadLetterBatch{IDs: []firjob.ExecutionID{a}}); err != nil {
 		t.Fatal(err)
 	}
-	s.wantDead(firjob.DeadLetterFilter{}, b)
-	s.wantDead(firjob.DeadLetterFilter{Handled: true}, b, a)
+	s.wantDead(ports.DeadLetterFilter{}, b)
+	s.wantDead(ports.DeadLetterFilter{Handled: true}, b, a)
 }
 
 func TestRedrive(t *testing.T) {
@@ -126,7 +127,7 @@ func TestRedrive(t *testing.T) {
 	s.exec(`UPDATE executions SET params = '{"n": 7}' WHERE id = $1`, [16]byte(id))
 	s.wantReceipt(s.mustClaim(id), firjob.OutcomeFailed, firjob.ReceiptRecorded)
 	unknown := firjob.Fire(job.ID, s.now().Add(-time.Hour))
-	done, err := s.Redrive(t.Context(), firjob.DeadLetterBatch{IDs: []firjob.ExecutionID{unknown, id, id}})
+	done, err := s.Redrive(t.Context(), ports.DeadLetterBatch{IDs: []firjob.ExecutionID{unknown, id, id}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,13 +139,13 @@ func TestRedrive(t *testing.T) {
 	if again.RetryOf == nil || *again.RetryOf != id || again.Kind != firjob.KindManual || string(again.Params) != `{"n": 7}` {
 		t.Errorf("the new execution is %+v", again)
 	}
-	s.wantDead(firjob.DeadLetterFilter{})
-	if d := s.deadLetters(firjob.DeadLetterFilter{Handled: true}); len(d) != 1 || *d[0].RedrivenAs != again.ID {
+	s.wantDead(ports.DeadLetterFilter{})
+	if d := s.deadLetters(ports.DeadLetterFilter{Handled: true}); len(d) != 1 || *d[0].RedrivenAs != again.ID {
 		t.Errorf("handled: %+v, want it redriven as %v", d, again.ID)
 	}
 
 	// Never twice.
-	done, err = s.Redrive(t.Context(), firjob.DeadLetterBatch{IDs: []firjob.ExecutionID{id}})
+	done, err = s.Redrive(t.Context(), ports.DeadLetterBatch{IDs: []firjob.ExecutionID{id}})
 	if err != nil || len(done) != 1 || done[0].RedrivenAs != nil {
 		t.Fatalf("the second time: %+v, %v", done, err)
 	}
@@ -152,8 +153,8 @@ func TestRedrive(t *testing.T) {
 
 	// Its failure is a dead letter of its own, which names the first.
 	s.wantReceipt(s.mustClaim(again.ID), firjob.OutcomeFailed, firjob.ReceiptRecorded)
-	s.wantDead(firjob.DeadLetterFilter{}, again.ID)
-	if d := s.deadLetters(firjob.DeadLetterFilter{})[0]; d.RetryOf == nil || *d.RetryOf != id {
+	s.wantDead(ports.DeadLetterFilter{}, again.ID)
+	if d := s.deadLetters(ports.DeadLetterFilter{})[0]; d.RetryOf == nil || *d.RetryOf != id {
 		t.Errorf("the new dead letter is %+v, want it to name %v", d, id)
 	}
 }
@@ -167,8 +168,8 @@ func TestRetryHandlesADeadLetter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.wantDead(firjob.DeadLetterFilter{})
-	done, err := s.Redrive(t.Context(), firjob.DeadLetterBatch{IDs: []firjob.ExecutionID{id}})
+	s.wantDead(ports.DeadLetterFilter{})
+	done, err := s.Redrive(t.Context(), ports.DeadLetterBatch{IDs: []firjob.ExecutionID{id}})
 	if err != nil || len(done) != 1 || !strings.Contains(done[0].Err.Error(), "redriven already, as "+again.ID.String()) {
 		t.Errorf("a redrive after it: %+v, %v; want it refused", done, err)
 	}
@@ -182,9 +183,9 @@ func TestShardsAreNoDeadLetters(t *testing.T) {
 	shard := id.Shard(0)
 	s.exec(`INSERT INTO executions (id, job_id, job_version, due_at) VALUES ($1, $2, 0, now())`, [16]byte(shard), int32(id.Job()))
 	s.wantReceipt(s.mustClaim(shard), firjob.OutcomeFailed, firjob.ReceiptRecorded)
-	s.wantDead(firjob.DeadLetterFilter{})
+	s.wantDead(ports.DeadLetterFilter{})
 	s.wantReceipt(s.mustClaim(id), firjob.OutcomeFailed, firjob.ReceiptRecorded)
-	s.wantDead(firjob.DeadLetterFilter{}, id)
+	s.wantDead(ports.DeadLetterFilter{}, id)
 }
 
 func TestRedriveConcurrently(t *testing.T) {
@@ -197,9 +198,9 @@ func TestRedriveConcurrently(t *testing.T) {
 	}
 	var ran, refused atomic.Int32
 	together(6, func(i int) {
-		b := firjob.DeadLetterBatch{IDs: ids}
+		b := ports.DeadLetterBatch{IDs: ids}
 		if i%2 == 0 {
-			b = firjob.DeadLetterBatch{Filter: firjob.DeadLetterFilter{App: app}, Limit: 100}
+			b = ports.DeadLetterBatch{Filter: ports.DeadLetterFilter{App: app}, Limit: 100}
 		}
 		done, err := s.open().Redrive(t.Context(), b)
 		if err != nil {
@@ -229,7 +230,7 @@ func TestRedriveByFilter(t *testing.T) {
 		SELECT (lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint - 60000 - k), 12, '0') || '800080000000' || lpad(to_hex($1::int), 8, '0'))::uuid,
 			$1, 1, now(), 'lost', now() FROM generate_series(1, 5000) AS k`, int32(job.ID))
 	s.exec(`INSERT INTO dead_letters SELECT id, job_id, now() FROM executions WHERE state = 'lost'`)
-	batch := firjob.DeadLetterBatch{Filter: firjob.DeadLetterFilter{Job: job.ID, States: []firjob.State{firjob.StateLost}}, Limit: 4999}
+	batch := ports.DeadLetterBatch{Filter: ports.DeadLetterFilter{Job: job.ID, States: []firjob.State{firjob.StateLost}}, Limit: 4999}
 	done, err := s.Redrive(t.Context(), batch)
 	if err != nil || len(done) != 4999 {
 		t.Fatalf("%d were redriven, %v; want 4999", len(done), err)
@@ -242,7 +243,7 @@ func TestRedriveByFilter(t *testing.T) {
 	if done, err = s.Redrive(t.Context(), batch); err != nil || len(done) != 1 {
 		t.Fatalf("%d were redriven then, %v; want the last one", len(done), err)
 	}
-	s.wantDead(firjob.DeadLetterFilter{}, b, a)
+	s.wantDead(ports.DeadLetterFilter{}, b, a)
 }
 
 func TestRedriveOfADeletedJob(t *testing.T) {
@@ -252,12 +253,12 @@ func TestRedriveOfADeletedJob(t *testing.T) {
 	if _, err := s.DeleteJob(t.Context(), job.ID, func(firjob.Job) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
-	done, err := s.Redrive(t.Context(), firjob.DeadLetterBatch{IDs: []firjob.ExecutionID{id}})
+	done, err := s.Redrive(t.Context(), ports.DeadLetterBatch{IDs: []firjob.ExecutionID{id}})
 	if err != nil || len(done) != 1 {
 		t.Fatalf("got %+v, %v", done, err)
 	}
 	wantCode(t, done[0].Err, firjob.CodeNotFound)
-	s.wantDead(firjob.DeadLetterFilter{}, id)
+	s.wantDead(ports.DeadLetterFilter{}, id)
 }
 
 func TestDismiss(t *testing.T) {
@@ -265,12 +266,12 @@ func TestDismiss(t *testing.T) {
 	s := newStore(t)
 	_, id := s.dead(nil)
 	for i, want := range []firjob.Code{"", firjob.CodeConflict} {
-		done, err := s.Dismiss(t.Context(), firjob.DeadLetterBatch{IDs: []firjob.ExecutionID{id}})
+		done, err := s.Dismiss(t.Context(), ports.DeadLetterBatch{IDs: []firjob.ExecutionID{id}})
 		if err != nil || len(done) != 1 || firjob.CodeOf(done[0].Err) != want {
 			t.Fatalf("dismissal %d: %+v, %v; want code %q", i+1, done, err, want)
 		}
 	}
-	done, err := s.Redrive(t.Context(), firjob.DeadLetterBatch{IDs: []firjob.ExecutionID{id}})
+	done, err := s.Redrive(t.Context(), ports.DeadLetterBatch{IDs: []firjob.ExecutionID{id}})
 	if err != nil || len(done) != 1 || !strings.Contains(done[0].Err.Error(), "dismissed") {
 		t.Fatalf("a redrive after it: %+v, %v", done, err)
 	}
@@ -281,13 +282,13 @@ func TestRedriveDry(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	_, id := s.dead(nil)
-	ctx := firjob.WithWrite(t.Context(), firjob.Write{DryRun: true})
-	for _, do := range []func(context.Context, firjob.DeadLetterBatch) ([]firjob.DeadLetterDone, error){s.Redrive, s.Dismiss} {
-		done, err := do(ctx, firjob.DeadLetterBatch{IDs: []firjob.ExecutionID{id}})
+	ctx := ports.WithWrite(t.Context(), ports.Write{DryRun: true})
+	for _, do := range []func(context.Context, ports.DeadLetterBatch) ([]ports.DeadLetterDone, error){s.Redrive, s.Dismiss} {
+		done, err := do(ctx, ports.DeadLetterBatch{IDs: []firjob.ExecutionID{id}})
 		if err != nil || len(done) != 1 || done[0].Err != nil {
 			t.Fatalf("got %+v, %v", done, err)
 		}
-		s.wantDead(firjob.DeadLetterFilter{}, id)
+		s.wantDead(ports.DeadLetterFilter{}, id)
 	}
 }
 
@@ -306,5 +307,5 @@ func TestDeadLettersArePurged(t *testing.T) {
 	if left != 1 {
 		t.Errorf("%d dead letters are left, want 1", left)
 	}
-	s.wantDead(firjob.DeadLetterFilter{}, id)
+	s.wantDead(ports.DeadLetterFilter{}, id)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 func delayed(j *firjob.Job) {
@@ -76,7 +77,7 @@ func TestDelayHasOneChain(t *testing.T) {
 	s := newStore(t)
 	job, id := s.fire(delayed)
 	running := s.mustClaim(id)
-	manual, _, err := s.Trigger(t.Context(), firjob.TriggerRequest{Job: job.ID, Horizon: time.Minute})
+	manual, _, err := s.Trigger(t.Context(), ports.TriggerRequest{Job: job.ID, Horizon: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +102,7 @@ func TestABrokenDelayJobHoldsNobodyUp(t *testing.T) {
 	_, other := s.fire(nil)
 	broken, sound := s.mustClaim(id), s.mustClaim(other)
 	s.exec(`UPDATE jobs SET schedule = '{"kind":"delay","interval":"20s","timezone":"Gone/Away","calendars":["away"]}' WHERE id = $1`, int32(job.ID))
-	items := []firjob.FinishItem{
+	items := []ports.FinishItem{
 		{Executor: executor, Result: firjob.Result{ID: broken.ID, Token: broken.Token, Outcome: firjob.OutcomeSucceeded}},
 		{Executor: executor, Result: firjob.Result{ID: sound.ID, Token: sound.Token, Outcome: firjob.OutcomeSucceeded}},
 	}

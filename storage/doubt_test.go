@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // The reason of an attempt whose outcome is unknown replaces an earlier one, and
@@ -38,7 +39,7 @@ func TestADoubtReplacesTheReason(t *testing.T) {
 	says("after another doubt", "it answered with HTML"+unknown)
 	doubt(firjob.AttemptRef{ID: id, Token: attempt.Token - 1}, "stale")
 	says("after a doubt about an earlier attempt", "it answered with HTML"+unknown)
-	if _, err := s.Hold(t.Context(), []firjob.Held{hold(attempt, executor)}, time.Minute); err != nil {
+	if _, err := s.Hold(t.Context(), []ports.Held{hold(attempt, executor)}, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	says("after a beat", "")
@@ -74,7 +75,7 @@ func TestABeatKeepsTheReasonOfACancel(t *testing.T) {
 	_, id := s.fire(nil)
 	attempt := s.mustClaim(id)
 	s.exec(`UPDATE executions SET cancel = true, reason = 'replaced by execution 7' WHERE id = $1`, [16]byte(id))
-	if _, err := s.Hold(t.Context(), []firjob.Held{hold(attempt, executor)}, time.Minute); err != nil {
+	if _, err := s.Hold(t.Context(), []ports.Held{hold(attempt, executor)}, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.get(id).Reason; got != "replaced by execution 7" {

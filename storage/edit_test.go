@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // edit changes a job as the API does.
@@ -18,7 +19,7 @@ func (s *store) edit(id firjob.JobID, change func(*firjob.Job)) firjob.Job {
 }
 
 // editAll changes a job and returns what follows, too.
-func (s *store) editAll(id firjob.JobID, change func(*firjob.Job)) (firjob.Job, firjob.Followed) {
+func (s *store) editAll(id firjob.JobID, change func(*firjob.Job)) (firjob.Job, ports.Followed) {
 	s.t.Helper()
 	job, followed, err := s.UpdateJob(s.t.Context(), id, func(_ time.Time, j *firjob.Job) error {
 		change(j)
@@ -31,7 +32,7 @@ func (s *store) editAll(id firjob.JobID, change func(*firjob.Job)) (firjob.Job, 
 }
 
 // delete takes a job away as the API does.
-func (s *store) delete(id firjob.JobID) (firjob.Followed, error) {
+func (s *store) delete(id firjob.JobID) (ports.Followed, error) {
 	return s.DeleteJob(s.t.Context(), id, func(firjob.Job) error { return nil })
 }
 
@@ -126,7 +127,7 @@ func TestEditTellsWhatFollows(t *testing.T) {
 	queued := s.job(func(j *firjob.Job) { j.Overlap = firjob.OverlapQueue })
 	now := s.now()
 	ids := s.plan(queued, now.Add(-time.Millisecond), now)
-	manual, _ := s.trigger(firjob.TriggerRequest{Job: queued.ID})
+	manual, _ := s.trigger(ports.TriggerRequest{Job: queued.ID})
 	released := s.mustClaim(ids[0])
 	wantIDs(t, "dropped, to wait", s.claim(ids[1], manual.ID).Dropped, ids[1], manual.ID)
 	if _, err := s.Release(t.Context(), []firjob.AttemptRef{released}, 0, "no executor"); err != nil {
@@ -144,7 +145,7 @@ func TestEditTellsWhatFollows(t *testing.T) {
 
 	deleted := s.job(func(j *firjob.Job) { j.Overlap = firjob.OverlapQueue })
 	holder := s.plan(deleted, now)[0]
-	behind, _ := s.trigger(firjob.TriggerRequest{Job: deleted.ID})
+	behind, _ := s.trigger(ports.TriggerRequest{Job: deleted.ID})
 	if _, err := s.Release(t.Context(), []firjob.AttemptRef{s.mustClaim(holder)}, 0, "no executor"); err != nil {
 		t.Fatal(err)
 	}

@@ -10,13 +10,14 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/internal/timetable"
 )
 
 // facts is all that the records say of one instant of a job. The rules that make
 // sentences of it are in explain_rules.go.
 type facts struct {
-	firjob.ExplainRequest
+	ports.ExplainRequest
 	now     time.Time
 	job     jobRow
 	times   *timetable.Timetable
@@ -39,13 +40,13 @@ type detail struct {
 
 // Explain says what became of an instant of a job and which rule decided that.
 // CodeNotFound if there never was such a job.
-func (db *DB) Explain(ctx context.Context, r firjob.ExplainRequest) (firjob.Explanation, error) {
+func (db *DB) Explain(ctx context.Context, r ports.ExplainRequest) (ports.Explanation, error) {
 	f, err := db.facts(ctx, r)
 	if err == nil {
 		err = f.read(ctx, db.api)
 	}
 	if err != nil {
-		return firjob.Explanation{}, classify("read what became of the instant", err)
+		return ports.Explanation{}, classify("read what became of the instant", err)
 	}
 	x := f.explain()
 	if x.Before == nil && x.After == nil {
@@ -55,26 +56,26 @@ func (db *DB) Explain(ctx context.Context, r firjob.ExplainRequest) (firjob.Expl
 }
 
 // ExplainExecution says the same of one execution.
-func (db *DB) ExplainExecution(ctx context.Context, id firjob.ExecutionID, horizon time.Duration) (firjob.Explanation, error) {
+func (db *DB) ExplainExecution(ctx context.Context, id firjob.ExecutionID, horizon time.Duration) (ports.Explanation, error) {
 	e, recorded, err := findExecution(ctx, db.api, id)
 	if err != nil {
-		return firjob.Explanation{}, classify("read the execution", err)
+		return ports.Explanation{}, classify("read the execution", err)
 	}
-	f, err := db.facts(ctx, firjob.ExplainRequest{Job: e.JobID, At: e.ScheduledAt, Precision: time.Millisecond, Horizon: horizon})
+	f, err := db.facts(ctx, ports.ExplainRequest{Job: e.JobID, At: e.ScheduledAt, Precision: time.Millisecond, Horizon: horizon})
 	if err != nil {
-		return firjob.Explanation{}, classify("read what became of the execution", err)
+		return ports.Explanation{}, classify("read what became of the execution", err)
 	}
 	f.records = []firjob.Execution{e}
 	if recorded {
 		if err := f.readDetails(ctx, db.api); err != nil {
-			return firjob.Explanation{}, classify("read what became of the execution", err)
+			return ports.Explanation{}, classify("read what became of the execution", err)
 		}
 	}
 	return f.explain(), nil
 }
 
 // facts reads the job and what its timetable says of the instant.
-func (db *DB) facts(ctx context.Context, r firjob.ExplainRequest) (*facts, error) {
+func (db *DB) facts(ctx context.Context, r ports.ExplainRequest) (*facts, error) {
 	rows, _ := db.api.Query(ctx, everJobSQL, int64(r.Job))
 	list, err := pgx.CollectRows(rows, scanJob)
 	if err == nil && len(list) == 0 {
@@ -161,7 +162,7 @@ const detailSQL = `SELECT e.claimed_at, coalesce(e.claimed_by, ''), e.cancel, e.
 
 // aroundRecords returns when the executions before and after the instant were
 // scheduled: all there is to know of jobs whose fires time alone does not decide.
-func aroundRecords(ctx context.Context, q rowQuerier, r firjob.ExplainRequest) (before, after *time.Time, err error) {
+func aroundRecords(ctx context.Context, q rowQuerier, r ports.ExplainRequest) (before, after *time.Time, err error) {
 	from, until := firjob.FirstIDAt(r.At), firjob.FirstIDAt(r.At.Add(r.Precision))
 	rows, _ := q.Query(ctx, aroundSQL, int32(r.Job), [16]byte(from), [16]byte(until))
 	ids, err := pgx.CollectRows(rows, scanID)

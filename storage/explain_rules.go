@@ -5,14 +5,15 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // searchBack is how far back the fire before an instant is looked for.
 const searchBack = 10 * 366 * 24 * time.Hour
 
 // explain finds the rule that decided about the instant.
-func (f *facts) explain() firjob.Explanation {
-	x := firjob.Explanation{At: f.At}
+func (f *facts) explain() ports.Explanation {
+	x := ports.Explanation{At: f.At}
 	if before := f.times.Last(f.At.Add(-searchBack), f.At, 1); len(before) > 0 {
 		x.Before = &before[0]
 	}
@@ -37,24 +38,24 @@ func (f *facts) explain() firjob.Explanation {
 }
 
 // step is one fact of an explanation.
-func step(at *time.Time, rule, format string, args ...any) firjob.Step {
-	return firjob.Step{At: at, Rule: rule, Text: fmt.Sprintf(format, args...)}
+func step(at *time.Time, rule, format string, args ...any) ports.Step {
+	return ports.Step{At: at, Rule: rule, Text: fmt.Sprintf(format, args...)}
 }
 
 // shown is an instant as sentences have it.
 func shown(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.999Z07:00") }
 
-func (f *facts) missedRange(e firjob.Execution) (string, []firjob.Step) {
+func (f *facts) missedRange(e firjob.Execution) (string, []ports.Step) {
 	verdict := fmt.Sprintf("It was not run: it is one of the %d fires from %s to %s that one record stands for: %s.",
 		e.Missed.Count, shown(e.ScheduledAt), shown(e.Missed.Until), e.Reason)
-	return verdict, []firjob.Step{
+	return verdict, []ports.Step{
 		step(nil, "schedule", "it is a fire of the schedule: %s", f.times.Text()),
 		step(e.FinishedAt, "misfire", "execution %s records them all", e.ID),
 	}
 }
 
 // absence says why there is no record of the instant.
-func (f *facts) absence() (string, []firjob.Step) {
+func (f *facts) absence() (string, []ports.Step) {
 	gone := f.now.Add(-f.Retention).UTC().Truncate(day)
 	end := f.At.Add(f.Precision)
 	switch {
@@ -71,30 +72,30 @@ func (f *facts) absence() (string, []firjob.Step) {
 	case f.fire.IsZero():
 		return f.noFire()
 	case f.fire.After(f.now):
-		return f.coming(), []firjob.Step{step(nil, "schedule", "it is a fire of the schedule: %s", f.times.Text())}
+		return f.coming(), []ports.Step{step(nil, "schedule", "it is a fire of the schedule: %s", f.times.Text())}
 	}
 	return f.unrecorded(), append(f.changed(), step(nil, "schedule", "it is a fire of the present schedule: %s", f.times.Text()))
 }
 
-func (f *facts) absentDelay() (string, []firjob.Step) {
+func (f *facts) absentDelay() (string, []ports.Step) {
 	verdict := fmt.Sprintf("It is no fire: the job is due %v after its last execution ended, and that was not then.", f.job.Schedule.Interval)
 	if f.job.NextFireAt == nil {
 		return verdict, nil
 	}
-	return verdict, []firjob.Step{step(f.job.NextFireAt, "schedule", "its next fire is at %s", shown(*f.job.NextFireAt))}
+	return verdict, []ports.Step{step(f.job.NextFireAt, "schedule", "its next fire is at %s", shown(*f.job.NextFireAt))}
 }
 
-func (f *facts) noFire() (string, []firjob.Step) {
+func (f *facts) noFire() (string, []ports.Step) {
 	why := f.times.WhyNot(f.At)
 	return fmt.Sprintf("It is no fire: %s.", why), append(f.changed(), step(nil, "schedule", "the schedule: %s", f.times.Text()))
 }
 
 // changed tells that the present schedule may not be the one of the instant.
-func (f *facts) changed() []firjob.Step {
+func (f *facts) changed() []ports.Step {
 	if f.job.Version == 1 || !f.job.UpdatedAt.After(f.At) {
 		return nil
 	}
-	return []firjob.Step{step(&f.job.UpdatedAt, "changed",
+	return []ports.Step{step(&f.job.UpdatedAt, "changed",
 		"the job was last changed at %s, to version %d; what its schedule was before is not recorded", shown(f.job.UpdatedAt), f.job.Version)}
 }
 

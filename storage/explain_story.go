@@ -5,11 +5,12 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // story tells what became of an execution: in one sentence, and step by step.
-func (f *facts) story(e firjob.Execution) (string, []firjob.Step) {
-	steps := append([]firjob.Step{f.origin(e)}, f.attempts(e)...)
+func (f *facts) story(e firjob.Execution) (string, []ports.Step) {
+	steps := append([]ports.Step{f.origin(e)}, f.attempts(e)...)
 	steps = append(steps, shards(e)...)
 	if e.State == firjob.StatePlanned {
 		verdict, why := f.waits(e)
@@ -25,7 +26,7 @@ func (f *facts) story(e firjob.Execution) (string, []firjob.Step) {
 }
 
 // origin says what asked for the execution.
-func (f *facts) origin(e firjob.Execution) firjob.Step {
+func (f *facts) origin(e firjob.Execution) ports.Step {
 	switch {
 	case e.RetryOf != nil:
 		return step(nil, "planned", "somebody asked for it: it runs execution %s again", e.RetryOf)
@@ -42,8 +43,8 @@ func (f *facts) origin(e firjob.Execution) firjob.Step {
 }
 
 // attempts tells of each sending, and of the claim if the last is under way.
-func (f *facts) attempts(e firjob.Execution) []firjob.Step {
-	var steps []firjob.Step
+func (f *facts) attempts(e firjob.Execution) []ports.Step {
+	var steps []ports.Step
 	for i, a := range e.Attempts {
 		if i == len(e.Attempts)-1 && a.Token == e.Token && f.detail.claimedAt != nil {
 			steps = append(steps, step(f.detail.claimedAt, "claimed", "replica %s claimed it for attempt %d", f.detail.claimedBy, a.Attempt))
@@ -73,7 +74,7 @@ func outcomeText(a firjob.Attempt) string {
 }
 
 // waits says what a planned execution waits for.
-func (f *facts) waits(e firjob.Execution) (string, firjob.Step) {
+func (f *facts) waits(e firjob.Execution) (string, ports.Step) {
 	last := len(e.Attempts) - 1
 	switch {
 	case e.DueAt.After(f.now) && last >= 0 && e.Attempts[last].Outcome != firjob.OutcomeLost:
@@ -164,12 +165,12 @@ func where(e firjob.Execution) string {
 const maxShards = 20
 
 // shards tells how the parts of a broadcast stand, and which have failed.
-func shards(e firjob.Execution) []firjob.Step {
+func shards(e firjob.Execution) []ports.Step {
 	if len(e.Shards) == 0 {
 		return nil
 	}
 	open, succeeded := 0, 0
-	var failed []firjob.Step
+	var failed []ports.Step
 	for _, s := range e.Shards {
 		switch {
 		case !s.State.Final():
@@ -182,7 +183,7 @@ func shards(e firjob.Execution) []firjob.Step {
 	}
 	sum := step(nil, "broadcast", "it was spread over %d executors; of the shards %d succeeded, %d did not, %d have not ended",
 		len(e.Shards), succeeded, len(failed), open)
-	return append([]firjob.Step{sum}, failed[:min(len(failed), maxShards)]...)
+	return append([]ports.Step{sum}, failed[:min(len(failed), maxShards)]...)
 }
 
 func tries(n int) string {
@@ -200,7 +201,7 @@ func latenessText(e firjob.Execution) string {
 }
 
 // step names the rule that ended an execution without an attempt's doing.
-func (e ending) step(at *time.Time) firjob.Step {
+func (e ending) step(at *time.Time) ports.Step {
 	rule := string(e.state)
 	switch e.state {
 	case firjob.StateSkipped:

@@ -7,15 +7,16 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // rfc is an instant as explanations show it.
 func rfc(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.999Z07:00") }
 
 // explained asks about every fire within a second.
-func (s *store) explained(job firjob.JobID, at time.Time) firjob.Explanation {
+func (s *store) explained(job firjob.JobID, at time.Time) ports.Explanation {
 	s.t.Helper()
-	x, err := s.Explain(s.t.Context(), firjob.ExplainRequest{Job: job, At: at.Truncate(time.Second), Precision: time.Second,
+	x, err := s.Explain(s.t.Context(), ports.ExplainRequest{Job: job, At: at.Truncate(time.Second), Precision: time.Second,
 		Horizon: time.Minute, Retention: month})
 	if err != nil {
 		s.t.Fatal(err)
@@ -24,7 +25,7 @@ func (s *store) explained(job firjob.JobID, at time.Time) firjob.Explanation {
 }
 
 // wantSays checks the verdict, and that a step of the rule has the text.
-func (s *store) wantSays(x firjob.Explanation, verdict, rule, text string) {
+func (s *store) wantSays(x ports.Explanation, verdict, rule, text string) {
 	s.t.Helper()
 	if !strings.Contains(x.Verdict, verdict) {
 		s.t.Errorf("the verdict is %q, want %q in it", x.Verdict, verdict)
@@ -168,7 +169,7 @@ func TestExplainRunning(t *testing.T) {
 	s.wantSays(s.explained(job.ID, id.ScheduledAt()), "Replica r1 has claimed it; no executor has named it yet. "+
 		"The latest that is known: executor 10.0.0.7:9999 answered with status 500; "+
 		"whether it runs there is unknown, so the same process is asked again.", "claimed", "attempt 1")
-	if _, err := s.Hold(t.Context(), []firjob.Held{{Executor: executor, Attempt: attempt}}, time.Minute); err != nil {
+	if _, err := s.Hold(t.Context(), []ports.Held{{Executor: executor, Attempt: attempt}}, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := s.CancelExecution(t.Context(), id); err != nil {
@@ -270,8 +271,8 @@ func TestExplainMissedRange(t *testing.T) {
 	job, hour := s.pastHour()
 	from := hour.Add(-3 * time.Hour)
 	next := s.now().Add(time.Minute)
-	_, err := s.PlanJobs(t.Context(), []firjob.JobID{job.ID}, time.Hour, func(time.Time, firjob.Job, time.Time) (firjob.Plan, error) {
-		return firjob.Plan{Missed: &firjob.Missed{From: from, Until: hour, Count: 4, Reason: "misfire policy skip runs none"}, Next: next}, nil
+	_, err := s.PlanJobs(t.Context(), []firjob.JobID{job.ID}, time.Hour, func(time.Time, firjob.Job, time.Time) (ports.Plan, error) {
+		return ports.Plan{Missed: &ports.Missed{From: from, Until: hour, Count: 4, Reason: "misfire policy skip runs none"}, Next: next}, nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -303,7 +304,7 @@ func TestExplainBeforeAndAfterTheJob(t *testing.T) {
 	s.exec(`UPDATE jobs SET deleted_at = now(), updated_at = now() - interval '5 hours', enabled = false, next_fire_at = NULL WHERE id = $1`, int32(job.ID))
 	s.wantSays(s.explained(job.ID, hour), "The job had been deleted, at ", "", "")
 	s.wantSays(s.explained(job.ID, hour.Add(100*time.Hour)), "The job had been deleted, at ", "", "")
-	_, err := s.Explain(t.Context(), firjob.ExplainRequest{Job: 4711, At: hour, Precision: time.Second})
+	_, err := s.Explain(t.Context(), ports.ExplainRequest{Job: 4711, At: hour, Precision: time.Second})
 	wantCode(t, err, firjob.CodeNotFound)
 }
 
@@ -349,7 +350,7 @@ func TestExplainJobsWithoutFires(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	manual := s.job(func(j *firjob.Job) { j.Schedule = firjob.Schedule{Kind: firjob.ScheduleManual} })
-	e, _, err := s.Trigger(t.Context(), firjob.TriggerRequest{Job: manual.ID, Horizon: time.Minute})
+	e, _, err := s.Trigger(t.Context(), ports.TriggerRequest{Job: manual.ID, Horizon: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -369,12 +370,12 @@ func TestExplainOneExecution(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	job, dead := s.dead(nil)
-	done, err := s.Redrive(t.Context(), firjob.DeadLetterBatch{IDs: []firjob.ExecutionID{dead}})
+	done, err := s.Redrive(t.Context(), ports.DeadLetterBatch{IDs: []firjob.ExecutionID{dead}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, ids := s.backfill(s.lastHours(s.hourly(), 1))
-	later, _, err := s.Trigger(t.Context(), firjob.TriggerRequest{Job: job.ID, At: s.now().Add(time.Hour), Horizon: time.Minute})
+	later, _, err := s.Trigger(t.Context(), ports.TriggerRequest{Job: job.ID, At: s.now().Add(time.Hour), Horizon: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -403,7 +404,7 @@ func TestExplainTellsOfBoth(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	job, id := s.fire(nil)
-	manual, _, err := s.Trigger(t.Context(), firjob.TriggerRequest{Job: job.ID, At: id.ScheduledAt(), Horizon: time.Minute})
+	manual, _, err := s.Trigger(t.Context(), ports.TriggerRequest{Job: job.ID, At: id.ScheduledAt(), Horizon: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

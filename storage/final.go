@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/internal/timetable"
 )
 
@@ -33,7 +34,7 @@ func scanEnded(row pgx.CollectableRow) (ended, error) {
 // are then among the ends from which the rest follows. What is retried gives back
 // the place in its app, which is for those that run, and not for the pause between
 // two attempts.
-func afterFinal(ctx context.Context, tx pgx.Tx, list []ended, retried ...ended) (followed firjob.Followed, err error) {
+func afterFinal(ctx context.Context, tx pgx.Tx, list []ended, retried ...ended) (followed ports.Followed, err error) {
 	if len(list) == 0 {
 		return followed, leaveApps(ctx, tx, retried, &followed)
 	}
@@ -48,7 +49,7 @@ func afterFinal(ctx context.Context, tx pgx.Tx, list []ended, retried ...ended) 
 	if err := leaveApps(ctx, tx, slices.Concat(list, retried), &followed); err != nil { // those of limited apps
 		return followed, err
 	}
-	for _, step := range []func(context.Context, pgx.Tx, []ended, *firjob.Followed) error{
+	for _, step := range []func(context.Context, pgx.Tx, []ended, *ports.Followed) error{
 		continueDelays,    // the next fire of delay jobs
 		triggerChildren,   // jobs that wait for these ends
 		continueBackfills, // the next fires of backfills
@@ -72,7 +73,7 @@ func idsOf(list []ended) []firjob.ExecutionID {
 // after the end. Manual runs do not count. Nor does the end of a run that an
 // edit has overtaken: while the latest fire of the job is open, the chain goes
 // on from there, and a second one must not begin.
-func continueDelays(ctx context.Context, tx pgx.Tx, list []ended, followed *firjob.Followed) error {
+func continueDelays(ctx context.Context, tx pgx.Tx, list []ended, followed *ports.Followed) error {
 	ends := map[firjob.JobID]time.Time{}
 	for _, e := range list {
 		if e.id.Kind() == firjob.KindSchedule && e.id.Ordinal() == 0 {
@@ -137,9 +138,9 @@ const isScheduled = `get_byte(uuid_send(id), 8) = 128`
 
 // finishAs ends planned executions, whose locks the caller holds, without
 // another attempt.
-func finishAs(ctx context.Context, tx pgx.Tx, list []ending) (firjob.Followed, error) {
+func finishAs(ctx context.Context, tx pgx.Tx, list []ending) (ports.Followed, error) {
 	if len(list) == 0 {
-		return firjob.Followed{}, nil
+		return ports.Followed{}, nil
 	}
 	ids := make([]firjob.ExecutionID, len(list))
 	states, reasons := make([]string, len(list)), make([]string, len(list))
@@ -150,7 +151,7 @@ func finishAs(ctx context.Context, tx pgx.Tx, list []ending) (firjob.Followed, e
 	rows, _ := tx.Query(ctx, finishAsSQL, uuids(ids), low, high, states, reasons)
 	done, err := pgx.CollectRows(rows, scanEnded)
 	if err != nil {
-		return firjob.Followed{}, err
+		return ports.Followed{}, err
 	}
 	return afterFinal(ctx, tx, done)
 }
@@ -164,11 +165,11 @@ const finishAsSQL = `UPDATE executions AS e SET state = v.state::execution_state
 // supersede ends the fires of a job that were planned and never tried. Those
 // that are due since more than five minutes are left to the claim, which
 // finds them out one by one: looking for them here could mean a long search.
-func supersede(ctx context.Context, tx pgx.Tx, job firjob.JobID, reason string) (firjob.Followed, error) {
+func supersede(ctx context.Context, tx pgx.Tx, job firjob.JobID, reason string) (ports.Followed, error) {
 	rows, _ := tx.Query(ctx, supersedeSQL, int32(job), reason)
 	done, err := pgx.CollectRows(rows, scanEnded)
 	if err != nil {
-		return firjob.Followed{}, err
+		return ports.Followed{}, err
 	}
 	return afterFinal(ctx, tx, done)
 }

@@ -5,22 +5,24 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/failpoint"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/failpoint"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // Finish records results, with what follows from them, in one transaction.
 // Receipts are in the order of results. Successes of current attempts, which is
 // nearly all, take one statement; the rest are locked, read and judged one by
 // one. A result counts only if its executor is of the execution's app.
-func (db *DB) Finish(ctx context.Context, results []firjob.FinishItem) (out firjob.FinishResult, err error) {
+func (db *DB) Finish(ctx context.Context, results []ports.FinishItem) (out ports.FinishResult, err error) {
 	if len(results) == 0 {
 		return out, nil
 	}
 	err = db.inTx(ctx, db.hot, "record results", func(ctx context.Context, tx pgx.Tx) error {
-		out = firjob.FinishResult{Receipts: make([]firjob.Receipt, len(results))}
+		out = ports.FinishResult{Receipts: make([]firjob.Receipt, len(results))}
 		done, err := db.recordSuccesses(ctx, tx, results, out.Receipts)
 		if err != nil {
 			return err
@@ -40,7 +42,7 @@ func (db *DB) Finish(ctx context.Context, results []firjob.FinishItem) (out firj
 }
 
 // conclude gathers what a change of executions leads to.
-func conclude(ctx context.Context, tx pgx.Tx, final, again []finished) (firjob.Followed, error) {
+func conclude(ctx context.Context, tx pgx.Tx, final, again []finished) (ports.Followed, error) {
 	ids := make([]firjob.ExecutionID, 0, len(final))
 	var follow, failed []ended
 	for _, f := range final {
@@ -86,7 +88,7 @@ func scanFinished(row pgx.CollectableRow) (finished, error) {
 // recordSuccesses records the first success of each execution whose attempt is
 // current and sets its receipt. The apps are compared here: joining the jobs read
 // three more pages a row.
-func (db *DB) recordSuccesses(ctx context.Context, tx pgx.Tx, results []firjob.FinishItem, receipts []firjob.Receipt) ([]finished, error) {
+func (db *DB) recordSuccesses(ctx context.Context, tx pgx.Tx, results []ports.FinishItem, receipts []firjob.Receipt) ([]finished, error) {
 	ids := make([]firjob.ExecutionID, len(results))
 	for i := range results {
 		ids[i] = results[i].Result.ID
@@ -127,7 +129,7 @@ type successes struct {
 	bodies                  []*string
 }
 
-func gatherSuccesses(results []firjob.FinishItem, apps *jobApps) *successes {
+func gatherSuccesses(results []ports.FinishItem, apps *jobApps) *successes {
 	s := &successes{at: make(map[firjob.ExecutionID]int, len(results))}
 	for _, i := range byID(results) {
 		item, r := results[i], results[i].Result
@@ -148,7 +150,7 @@ func gatherSuccesses(results []firjob.FinishItem, apps *jobApps) *successes {
 
 // byID returns the places of results in the order of their ids, those of one
 // execution as they came: all transactions lock rows in this order.
-func byID(results []firjob.FinishItem) []int {
+func byID(results []ports.FinishItem) []int {
 	places := make([]int, len(results))
 	for i := range places {
 		places[i] = i
@@ -158,7 +160,7 @@ func byID(results []firjob.FinishItem) []int {
 }
 
 // judgeRest judges the results that have no receipt yet, in their order.
-func judgeRest(ctx context.Context, tx pgx.Tx, results []firjob.FinishItem, receipts []firjob.Receipt) (settled, error) {
+func judgeRest(ctx context.Context, tx pgx.Tx, results []ports.FinishItem, receipts []firjob.Receipt) (settled, error) {
 	var ids []firjob.ExecutionID
 	for i, item := range results {
 		if receipts[i] == "" {

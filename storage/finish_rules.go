@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // attemptColumns are the columns that scanAttempt reads, in its order.
@@ -62,7 +64,7 @@ func scanAttempt(row pgx.CollectableRow) (attemptRow, error) {
 //	an older token, answered so      duplicate
 //	a token that was never given     unknown
 //	anything else                    stale
-func (a *attemptRow) answer(item firjob.FinishItem, random float64) firjob.Receipt {
+func (a *attemptRow) answer(item ports.FinishItem, random float64) firjob.Receipt {
 	switch r := item.Result; {
 	case a == nil || a.job.App != item.Executor.App || r.Token > a.token:
 		return firjob.ReceiptUnknown
@@ -101,7 +103,7 @@ func (a *attemptRow) lastWasLost(token int64) bool {
 }
 
 // take makes the result the end of the latest attempt.
-func (a *attemptRow) take(item firjob.FinishItem, random float64) {
+func (a *attemptRow) take(item ports.FinishItem, random float64) {
 	r := item.Result
 	a.executor, a.incarnation = clean(item.Executor.Address), clean(item.Executor.Incarnation)
 	started, at := heldTimes(r.StartedAt, r.FinishedAt, a.startedAt, a.claimedAt, a.now)

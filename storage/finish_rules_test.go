@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // Whatever comes in whatever order: a final state stays, a token is recorded
@@ -36,7 +37,7 @@ func TestResultsInAnyOrder(t *testing.T) {
 				before := *a
 				token := rapid.Int64Range(1, a.token+1).Draw(t, "token")
 				r := firjob.Result{Token: token, Outcome: outcome.Draw(t, "outcome")}
-				receipt := a.answer(firjob.FinishItem{Executor: firjob.ExecutorKey{App: "billing"}, Result: r}, 0.5)
+				receipt := a.answer(ports.FinishItem{Executor: firjob.ExecutorKey{App: "billing"}, Result: r}, 0.5)
 				_, twice := recorded[token]
 				switch {
 				case receipt == firjob.ReceiptRecorded && (twice || before.state.Final() || token != before.token):

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 func TestFinishRecordsTheResult(t *testing.T) {
@@ -18,7 +19,7 @@ func TestFinishRecordsTheResult(t *testing.T) {
 	start := id.ScheduledAt().Add(7 * time.Millisecond)
 	for s.now().Before(start.Add(2 * time.Millisecond)) { // each look takes a round trip to the store
 	}
-	got, err := s.Finish(t.Context(), []firjob.FinishItem{{Executor: executor, Result: firjob.Result{
+	got, err := s.Finish(t.Context(), []ports.FinishItem{{Executor: executor, Result: firjob.Result{
 		ID: id, Token: a.Token, Outcome: firjob.OutcomeSucceeded, Result: json.RawMessage(`{"rows": 3}`),
 		StartedAt: start, FinishedAt: start.Add(time.Millisecond)}}})
 	if err != nil || got.Receipts[0] != firjob.ReceiptRecorded {
@@ -46,12 +47,12 @@ func TestFinishOfABatchWithEverything(t *testing.T) {
 	now := s.now()
 	ids := s.plan(job, now.Add(-2*time.Millisecond), now.Add(-time.Millisecond), now)
 	first, second := s.mustClaim(ids[0]), s.mustClaim(ids[1])
-	result := func(id firjob.ExecutionID, token int64, outcome firjob.Outcome) firjob.FinishItem {
-		return firjob.FinishItem{Executor: executor, Result: firjob.Result{ID: id, Token: token, Outcome: outcome}}
+	result := func(id firjob.ExecutionID, token int64, outcome firjob.Outcome) ports.FinishItem {
+		return ports.FinishItem{Executor: executor, Result: firjob.Result{ID: id, Token: token, Outcome: outcome}}
 	}
 	foreign := result(ids[1], second.Token, firjob.OutcomeSucceeded)
 	foreign.Executor.App = "another"
-	got, err := s.Finish(t.Context(), []firjob.FinishItem{
+	got, err := s.Finish(t.Context(), []ports.FinishItem{
 		foreign,
 		result(ids[0], first.Token, firjob.OutcomeSucceeded),
 		result(ids[0], first.Token, firjob.OutcomeSucceeded),
@@ -174,14 +175,14 @@ func TestFinishStoresWhatPostgresWouldRefuse(t *testing.T) {
 	for _, body := range []string{`"\u0000"`, "\"\xff\"", "nonsense", deep} {
 		_, id := s.fire(nil)
 		a := s.mustClaim(id)
-		got, err := s.Finish(t.Context(), []firjob.FinishItem{{Executor: executor, Result: firjob.Result{
+		got, err := s.Finish(t.Context(), []ports.FinishItem{{Executor: executor, Result: firjob.Result{
 			ID: id, Token: a.Token, Outcome: firjob.OutcomeSucceeded, Result: json.RawMessage(body)}}})
 		if err != nil || got.Receipts[0] != firjob.ReceiptRecorded {
 			t.Errorf("result %.20q: got %v, %v", body, got.Receipts, err)
 		}
 		_, id = s.fire(func(j *firjob.Job) { j.Retry.MaxAttempts = 2 })
 		a = s.mustClaim(id)
-		got, err = s.Finish(t.Context(), []firjob.FinishItem{{Executor: executor, Result: firjob.Result{
+		got, err = s.Finish(t.Context(), []ports.FinishItem{{Executor: executor, Result: firjob.Result{
 			ID: id, Token: a.Token, Outcome: firjob.OutcomeFailed, Error: "a\x00b\xff", Result: json.RawMessage(body)}}})
 		if err != nil || got.Receipts[0] != firjob.ReceiptRecorded {
 			t.Errorf("failure with %.20q: got %v, %v", body, got.Receipts, err)
@@ -227,7 +228,7 @@ func TestALongSpellingOfAResultIsKept(t *testing.T) {
 	_, id := s.fire(nil)
 	a := s.mustClaim(id)
 	n := firjob.MaxResult/3 - 10
-	got, err := s.Finish(t.Context(), []firjob.FinishItem{{Executor: executor, Result: firjob.Result{
+	got, err := s.Finish(t.Context(), []ports.FinishItem{{Executor: executor, Result: firjob.Result{
 		ID: id, Token: a.Token, Outcome: firjob.OutcomeSucceeded, Result: json.RawMessage(`"` + strings.Repeat(`\u4e2d`, n) + `"`)}}})
 	if err != nil || got.Receipts[0] != firjob.ReceiptRecorded {
 		t.Fatalf("got %v, %v", got, err)
@@ -242,7 +243,7 @@ func TestAClaimNamesTheProcessThatLostTheAttempt(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	_, id := s.fire(nil)
-	if _, err := s.Hold(t.Context(), []firjob.Held{hold(s.mustClaim(id), executor)}, time.Minute); err != nil {
+	if _, err := s.Hold(t.Context(), []ports.Held{hold(s.mustClaim(id), executor)}, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.LoseExecutor(t.Context(), executor, "gone"); err != nil {

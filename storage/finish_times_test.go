@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // Remote times are believed as far as they can be true, on the way of successes
@@ -47,7 +48,7 @@ func TestTimesOfResults(t *testing.T) {
 					return v.(time.Time)
 				}
 				received := s.now()
-				got, err := s.Finish(t.Context(), []firjob.FinishItem{{Executor: executor, Result: firjob.Result{
+				got, err := s.Finish(t.Context(), []ports.FinishItem{{Executor: executor, Result: firjob.Result{
 					ID: id, Token: a.Token, Outcome: outcome, StartedAt: at(tt.started), FinishedAt: at(tt.finished)}}})
 				if err != nil || got.Receipts[0] != firjob.ReceiptRecorded {
 					t.Fatalf("got %+v, %v", got, err)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"time"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // What looks for faults reads as the sweeps do, through executions_open, and stops
@@ -13,10 +15,10 @@ import (
 // are pinned there, and a guess that went wrong would read whole days.
 
 // Stuck returns what should not be there, up to limit of each kind.
-func (db *DB) Stuck(ctx context.Context, b firjob.StuckBounds, limit int) (firjob.StuckReport, error) {
-	var report firjob.StuckReport
+func (db *DB) Stuck(ctx context.Context, b ports.StuckBounds, limit int) (ports.StuckReport, error) {
+	var report ports.StuckReport
 	for _, look := range []struct {
-		into  *firjob.Suspects
+		into  *ports.Suspects
 		query string
 		args  []any
 	}{
@@ -26,7 +28,7 @@ func (db *DB) Stuck(ctx context.Context, b firjob.StuckBounds, limit int) (firjo
 	} {
 		var first [][16]byte
 		if err := db.hot.QueryRow(ctx, look.query, look.args...).Scan(&look.into.Count, &first); err != nil {
-			return firjob.StuckReport{}, classify("look for what is stuck", err)
+			return ports.StuckReport{}, classify("look for what is stuck", err)
 		}
 		for _, id := range first {
 			look.into.First = append(look.into.First, firjob.ExecutionID(id))
@@ -66,15 +68,15 @@ const (
 )
 
 // Fates returns how those of the executions stand that exist.
-func (db *DB) Fates(ctx context.Context, ids []firjob.ExecutionID) (map[firjob.ExecutionID]firjob.Fate, error) {
-	fates := make(map[firjob.ExecutionID]firjob.Fate, len(ids))
+func (db *DB) Fates(ctx context.Context, ids []firjob.ExecutionID) (map[firjob.ExecutionID]ports.Fate, error) {
+	fates := make(map[firjob.ExecutionID]ports.Fate, len(ids))
 	if len(ids) == 0 {
 		return fates, nil
 	}
 	low, high := bounds(ids)
 	rows, _ := db.hot.Query(ctx, fatesSQL, uuids(ids), low, high)
 	var id [16]byte
-	var fate firjob.Fate
+	var fate ports.Fate
 	var dueIn float64
 	_, err := pgx.ForEachRow(rows, []any{&id, &fate.State, &fate.Waiting, &dueIn}, func() error {
 		fate.DueIn = time.Duration(dueIn * float64(time.Second))

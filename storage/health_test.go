@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // stuckBounds are short, so that a defect need not be old.
-var stuckBounds = firjob.StuckBounds{Overdue: 10 * time.Second, Orphaned: 10 * time.Second, Overtime: 10 * time.Second, Silent: time.Minute}
+var stuckBounds = ports.StuckBounds{Overdue: 10 * time.Second, Orphaned: 10 * time.Second, Overtime: 10 * time.Second, Silent: time.Minute}
 
-func (s *store) stuck() firjob.StuckReport {
+func (s *store) stuck() ports.StuckReport {
 	s.t.Helper()
 	report, err := s.Stuck(s.t.Context(), stuckBounds, 1000)
 	if err != nil {
@@ -27,7 +28,7 @@ func sound(t *testing.T) *store {
 	s.plan(s.job(nil), now, now.Add(time.Second), now.Add(50*time.Second))
 	_, held := s.fire(func(j *firjob.Job) { j.Timeout = firjob.Duration(time.Second) })
 	s.SaveExecutors(t.Context(), []firjob.Executor{{App: app, Address: executor.Address, Incarnation: executor.Incarnation, State: firjob.ExecutorActive}})
-	if _, err := s.Hold(t.Context(), []firjob.Held{hold(s.mustClaim(held), executor)}, 30*time.Second); err != nil {
+	if _, err := s.Hold(t.Context(), []ports.Held{hold(s.mustClaim(held), executor)}, 30*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	s.cast(2, nil)
@@ -60,9 +61,9 @@ func TestStuck(t *testing.T) {
 			return id
 		}
 	}
-	overdue := func(r firjob.StuckReport) firjob.Suspects { return r.Overdue }
-	orphaned := func(r firjob.StuckReport) firjob.Suspects { return r.Orphaned }
-	stuck := func(r firjob.StuckReport) firjob.Suspects { return r.Stuck }
+	overdue := func(r ports.StuckReport) ports.Suspects { return r.Overdue }
+	orphaned := func(r ports.StuckReport) ports.Suspects { return r.Orphaned }
+	stuck := func(r ports.StuckReport) ports.Suspects { return r.Stuck }
 	claim := func(s *store, id firjob.ExecutionID) { s.mustClaim(id) }
 	expire := func(s *store, _ firjob.ExecutionID) {
 		if _, err := s.ExpireLeases(s.t.Context(), 10); err != nil {
@@ -74,7 +75,7 @@ func TestStuck(t *testing.T) {
 	}
 	tests := map[string]struct {
 		plant  func(*store) firjob.ExecutionID
-		kind   func(firjob.StuckReport) firjob.Suspects
+		kind   func(ports.StuckReport) ports.Suspects
 		repair func(*store, firjob.ExecutionID)
 	}{
 		"planned, and nobody claims it":        {plan, overdue, claim},

@@ -8,10 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/localstack/stacktest"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/storage"
-	"github.com/jackc/pgx/v5"
 )
 
 const app = "billing"
@@ -110,8 +112,8 @@ func (s *store) plan(job firjob.Job, at ...time.Time) []firjob.ExecutionID {
 	s.t.Helper()
 	next := s.now().Add(time.Minute)
 	due, err := s.PlanJobs(s.t.Context(), []firjob.JobID{job.ID}, time.Hour,
-		func(time.Time, firjob.Job, time.Time) (firjob.Plan, error) {
-			return firjob.Plan{Fires: at, Next: next}, nil
+		func(time.Time, firjob.Job, time.Time) (ports.Plan, error) {
+			return ports.Plan{Fires: at, Next: next}, nil
 		})
 	if err != nil {
 		s.t.Fatal(err)
@@ -134,11 +136,11 @@ func (s *store) fire(change func(*firjob.Job)) (firjob.Job, firjob.ExecutionID) 
 	return job, ids[0]
 }
 
-func claimBy(replica string) firjob.ClaimBy {
-	return firjob.ClaimBy{Replica: replica, Lease: 30 * time.Second}
+func claimBy(replica string) ports.ClaimBy {
+	return ports.ClaimBy{Replica: replica, Lease: 30 * time.Second}
 }
 
-func (s *store) claim(ids ...firjob.ExecutionID) firjob.ClaimResult {
+func (s *store) claim(ids ...firjob.ExecutionID) ports.ClaimResult {
 	s.t.Helper()
 	r, err := s.Claim(s.t.Context(), ids, claimBy("r1"))
 	if err != nil {
@@ -175,20 +177,20 @@ func (s *store) wantState(id firjob.ExecutionID, want firjob.State) firjob.Execu
 	return e
 }
 
-func (s *store) finish(a firjob.AttemptRef, outcome firjob.Outcome) (firjob.Receipt, firjob.Followed) {
+func (s *store) finish(a firjob.AttemptRef, outcome firjob.Outcome) (firjob.Receipt, ports.Followed) {
 	s.t.Helper()
 	r := firjob.Result{ID: a.ID, Token: a.Token, Outcome: outcome, StartedAt: s.now(), FinishedAt: s.now()}
 	if outcome == firjob.OutcomeFailed {
 		r.Error = "no paper"
 	}
-	got, err := s.Finish(s.t.Context(), []firjob.FinishItem{{Executor: executor, Result: r}})
+	got, err := s.Finish(s.t.Context(), []ports.FinishItem{{Executor: executor, Result: r}})
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	return got.Receipts[0], got.Followed
 }
 
-func (s *store) wantReceipt(a firjob.AttemptRef, outcome firjob.Outcome, want firjob.Receipt) firjob.Followed {
+func (s *store) wantReceipt(a firjob.AttemptRef, outcome firjob.Outcome, want firjob.Receipt) ports.Followed {
 	s.t.Helper()
 	receipt, followed := s.finish(a, outcome)
 	if receipt != want {

@@ -5,8 +5,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // Hold notes which executor holds which attempts, renews their leases where
@@ -21,9 +23,9 @@ import (
 // ids: what an executor has piled up in an overload would else lock thousands of
 // rows for seconds, whose results wait meanwhile, and give up, and come again. An
 // error leaves what was renewed before it.
-func (db *DB) Hold(ctx context.Context, held []firjob.Held, lease time.Duration) (result firjob.HoldResult, err error) {
+func (db *DB) Hold(ctx context.Context, held []ports.Held, lease time.Duration) (result ports.HoldResult, err error) {
 	held = slices.Clone(held)
-	slices.SortStableFunc(held, func(a, b firjob.Held) int { return compareIDs(a.Attempt.ID, b.Attempt.ID) })
+	slices.SortStableFunc(held, func(a, b ports.Held) int { return compareIDs(a.Attempt.ID, b.Attempt.ID) })
 	for part := range slices.Chunk(held, firjob.MaxBatch) {
 		answers, err := db.holdSome(ctx, part, lease)
 		if err != nil {
@@ -35,7 +37,7 @@ func (db *DB) Hold(ctx context.Context, held []firjob.Held, lease time.Duration)
 	return result, nil
 }
 
-func (db *DB) holdSome(ctx context.Context, held []firjob.Held, lease time.Duration) (result firjob.HoldResult, err error) {
+func (db *DB) holdSome(ctx context.Context, held []ports.Held, lease time.Duration) (result ports.HoldResult, err error) {
 	err = db.inTx(ctx, db.hot, "hold attempts", func(ctx context.Context, tx pgx.Tx) error {
 		rows, err := readHeld(ctx, tx, held, lease)
 		if err != nil {
@@ -64,7 +66,7 @@ type heldRow struct {
 // whole timeout whenever it begins.
 const deadlineDrift = deadlineSlack / 2
 
-func readHeld(ctx context.Context, tx pgx.Tx, held []firjob.Held, lease time.Duration) (map[firjob.ExecutionID]heldRow, error) {
+func readHeld(ctx context.Context, tx pgx.Tx, held []ports.Held, lease time.Duration) (map[firjob.ExecutionID]heldRow, error) {
 	ids := make([]firjob.ExecutionID, len(held))
 	for i, h := range held {
 		ids[i] = h.Attempt.ID
@@ -95,12 +97,12 @@ func scanHeld(row pgx.CollectableRow) (heldRow, error) {
 
 // renewal is what is to be written of a held attempt.
 type renewal struct {
-	firjob.Held
+	ports.Held
 	deadline time.Time // zero: as it is
 }
 
 // sortHeld tells what to answer and which rows to write.
-func sortHeld(held []firjob.Held, known map[firjob.ExecutionID]heldRow) (result firjob.HoldResult, renew []renewal) {
+func sortHeld(held []ports.Held, known map[firjob.ExecutionID]heldRow) (result ports.HoldResult, renew []renewal) {
 	for _, h := range held {
 		r, ok := known[h.Attempt.ID]
 		switch {

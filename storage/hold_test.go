@@ -5,8 +5,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // A beat that names very many is no transaction of very many: one row that cannot
@@ -20,7 +22,7 @@ func TestABeatOfManyRenewsWhatItCan(t *testing.T) {
 	for i := range at {
 		at[i] = now.Add(time.Duration(i-many) * time.Millisecond)
 	}
-	var held []firjob.Held
+	var held []ports.Held
 	for part := range slices.Chunk(s.plan(s.job(nil), at...), firjob.MaxBatch) {
 		claimed, err := s.Claim(t.Context(), part, claimBy("r1"))
 		if err != nil {

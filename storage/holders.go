@@ -6,11 +6,12 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // Holders returns which executors of an app are known to hold the attempts. Attempts that are
 // not current any more, or that no executor has named yet, are missing.
-func (db *DB) Holders(ctx context.Context, app string, attempts []firjob.AttemptRef) (held []firjob.Held, err error) {
+func (db *DB) Holders(ctx context.Context, app string, attempts []firjob.AttemptRef) (held []ports.Held, err error) {
 	if len(attempts) == 0 {
 		return nil, nil
 	}
@@ -18,8 +19,8 @@ func (db *DB) Holders(ctx context.Context, app string, attempts []firjob.Attempt
 	low, high := bounds(ids)
 	err = db.inTx(ctx, db.hot, "find who holds attempts", func(ctx context.Context, tx pgx.Tx) error {
 		rows, _ := tx.Query(ctx, holdersSQL, uuids(ids), low, high, tokens)
-		held, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (firjob.Held, error) {
-			h := firjob.Held{Executor: firjob.ExecutorKey{App: app}}
+		held, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (ports.Held, error) {
+			h := ports.Held{Executor: firjob.ExecutorKey{App: app}}
 			err := row.Scan((*[16]byte)(&h.Attempt.ID), &h.Attempt.Token, &h.Executor.Address, &h.Executor.Incarnation)
 			return h, err
 		})

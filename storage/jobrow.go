@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // jobColumns are the columns that scanJob reads, in its order.
@@ -48,7 +50,7 @@ func scanJob(row pgx.CollectableRow) (jobRow, error) {
 
 // decode reads what is stored as JSON; nil stands for the default.
 func (j *jobRow) decode(schedule, retry, dispatch, parents, calendars []byte) error {
-	var d firjob.Dispatch
+	var d ports.Dispatch
 	j.Retry = firjob.DefaultRetry() // of fields that are younger than the row
 	for _, part := range []struct {
 		name string

@@ -12,6 +12,7 @@ import (
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/jsontext"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/internal/timetable"
 )
 
@@ -21,9 +22,9 @@ import (
 // Jobs of several callers may share a transaction.
 func (db *DB) CreateJob(ctx context.Context, job firjob.Job) (firjob.Job, error) {
 	create := db.creates.Do
-	if firjob.WriteOf(ctx).Alone() || job.Parents != nil || len(job.Schedule.Calendars) > 0 {
+	if ports.WriteOf(ctx).Alone() || job.Parents != nil || len(job.Schedule.Calendars) > 0 {
 		// It may have to wait for the locks of what it names, and nobody with it.
-		create = func(ctx context.Context, jobs []firjob.Job) ([]firjob.StoredJob, error) {
+		create = func(ctx context.Context, jobs []firjob.Job) ([]ports.StoredJob, error) {
 			return db.CreateJobs(ctx, jobs, true)
 		}
 	} else {
@@ -44,12 +45,12 @@ const (
 
 // createEach stores jobs of several requests. What one of them may be to blame
 // for must not be the others' error, so then each has a transaction to itself.
-func (db *DB) createEach(ctx context.Context, jobs []firjob.Job) ([]firjob.StoredJob, error) {
+func (db *DB) createEach(ctx context.Context, jobs []firjob.Job) ([]ports.StoredJob, error) {
 	stored, err := db.CreateJobs(ctx, jobs, false)
 	if err == nil || len(jobs) == 1 || firjob.CodeOf(err) == firjob.CodeUnavailable {
 		return stored, err
 	}
-	stored = make([]firjob.StoredJob, len(jobs))
+	stored = make([]ports.StoredJob, len(jobs))
 	for i, job := range jobs {
 		one, err := db.CreateJobs(ctx, []firjob.Job{job}, false)
 		if stored[i].Err = err; err == nil {
@@ -76,7 +77,7 @@ func (e *jobEncoder) columns(j *firjob.Job) ([]any, error) {
 		e.retry, e.retryText = j.Retry, text(data)
 	}
 	texts := make([]*string, 4)
-	for i, part := range []any{j.Schedule, orNull(j.Dispatch()), orNull(j.Parents), refsOf(j.Calendars)} {
+	for i, part := range []any{j.Schedule, orNull(ports.DispatchOf(*j)), orNull(j.Parents), refsOf(j.Calendars)} {
 		if part == nil {
 			continue
 		}
@@ -150,7 +151,7 @@ func jobError(verb string, id firjob.JobID, err error) error {
 // Jobs returns a page of jobs by id, and the id after which the next page starts
 // (0: this was the last). A page may hold less than its size, or nothing, and not be
 // the last: see looksPerPage.
-func (db *DB) Jobs(ctx context.Context, f firjob.JobFilter) (jobs []firjob.Job, next firjob.JobID, err error) {
+func (db *DB) Jobs(ctx context.Context, f ports.JobFilter) (jobs []firjob.Job, next firjob.JobID, err error) {
 	upTo, err := db.lookedJobs(ctx, f)
 	if err != nil {
 		return nil, 0, classify("list jobs", err)
@@ -194,7 +195,7 @@ const jobsSQL = `SELECT ` + jobColumns + ` FROM jobs
 // of the old one: all in one transaction. An error from change is returned as it
 // is and nothing is stored. The job's app, id and times of creation never change.
 // change may be called again if the transaction is.
-func (db *DB) UpdateJob(ctx context.Context, id firjob.JobID, change func(now time.Time, job *firjob.Job) error) (job firjob.Job, followed firjob.Followed, err error) {
+func (db *DB) UpdateJob(ctx context.Context, id firjob.JobID, change func(now time.Time, job *firjob.Job) error) (job firjob.Job, followed ports.Followed, err error) {
 	var refused error
 	err = db.writeFamily(ctx, "change the job", func(ctx context.Context, tx pgx.Tx) error {
 		old, err := lockJob(ctx, tx, id)
@@ -214,12 +215,12 @@ func (db *DB) UpdateJob(ctx context.Context, id firjob.JobID, change func(now ti
 		return err
 	})
 	if refused != nil {
-		return firjob.Job{}, firjob.Followed{}, refused
+		return firjob.Job{}, ports.Followed{}, refused
 	}
 	return job, followed, jobError("change the job", id, err)
 }
 
-func storeEdit(ctx context.Context, tx pgx.Tx, old jobRow, edited firjob.Job) (followed firjob.Followed, err error) {
+func storeEdit(ctx context.Context, tx pgx.Tx, old jobRow, edited firjob.Job) (followed ports.Followed, err error) {
 	if edited.Calendars, err = namedCalendars(ctx, tx, edited.Schedule.Calendars); err != nil {
 		return followed, err
 	}
@@ -230,15 +231,15 @@ func storeEdit(ctx context.Context, tx pgx.Tx, old jobRow, edited firjob.Job) (f
 }
 
 // storeFires stores a job whose calendars and parents are settled.
-func storeFires(ctx context.Context, tx pgx.Tx, old jobRow, edited firjob.Job) (firjob.Followed, error) {
+func storeFires(ctx context.Context, tx pgx.Tx, old jobRow, edited firjob.Job) (ports.Followed, error) {
 	next, err := timetable.FireAfterEdit(edited, old.Job, old.now, old.anchor)
 	if err != nil {
-		return firjob.Followed{}, err
+		return ports.Followed{}, err
 	}
 	same := timetable.SameFires(edited, old.Job)
 	if !same {
 		if err := recordOverdue(ctx, tx, old, supersededBy(old.Job, edited)); err != nil {
-			return firjob.Followed{}, err
+			return ports.Followed{}, err
 		}
 		old.since = old.Version + 1
 	}
@@ -246,10 +247,10 @@ func storeFires(ctx context.Context, tx pgx.Tx, old jobRow, edited firjob.Job) (
 		old.anchor = old.now
 	}
 	if err := storeJob(ctx, tx, edited, old.anchor, old.since, next); err != nil {
-		return firjob.Followed{}, err
+		return ports.Followed{}, err
 	}
 	if err := editSlots(ctx, tx, old.Job, edited); err != nil || same {
-		return firjob.Followed{}, err
+		return ports.Followed{}, err
 	}
 	return supersede(ctx, tx, old.ID, supersededBy(old.Job, edited))
 }
@@ -299,7 +300,7 @@ const storeJobSQL = `UPDATE jobs SET name = $1, handler = $2, params = $3::text:
 // DeleteJob takes the job away, unless check finds fault with it, and supersedes
 // its planned executions. Its history stays. CodeNotFound as for Job, CodeConflict
 // while it triggers other jobs.
-func (db *DB) DeleteJob(ctx context.Context, id firjob.JobID, check func(firjob.Job) error) (followed firjob.Followed, err error) {
+func (db *DB) DeleteJob(ctx context.Context, id firjob.JobID, check func(firjob.Job) error) (followed ports.Followed, err error) {
 	err = db.writeFamily(ctx, "delete the job", func(ctx context.Context, tx pgx.Tx) error {
 		old, err := lockJob(ctx, tx, id)
 		if err != nil {

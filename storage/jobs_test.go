@@ -6,8 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/firjob/firjob"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 func TestCreateJobKeepsEveryField(t *testing.T) {
@@ -140,7 +142,7 @@ func TestWhatAnEditLeavesAlone(t *testing.T) {
 	s := newStore(t)
 	job, id := s.fire(nil)
 	running := s.mustClaim(id)
-	manual, due, err := s.Trigger(t.Context(), firjob.TriggerRequest{Job: job.ID, Horizon: time.Minute})
+	manual, due, err := s.Trigger(t.Context(), ports.TriggerRequest{Job: job.ID, Horizon: time.Minute})
 	if err != nil || !due {
 		t.Fatalf("trigger: due %v, %v", due, err)
 	}
@@ -158,7 +160,7 @@ func TestWhatAnEditLeavesAlone(t *testing.T) {
 	wantCode(t, err, firjob.CodeNotFound)
 	_, _, err = s.UpdateJob(t.Context(), 1<<31, nil)
 	wantCode(t, err, firjob.CodeNotFound)
-	_, _, err = s.Trigger(t.Context(), firjob.TriggerRequest{Job: job.ID})
+	_, _, err = s.Trigger(t.Context(), ports.TriggerRequest{Job: job.ID})
 	wantCode(t, err, firjob.CodeNotFound)
 	if _, err := s.CreateJob(t.Context(), job); err != nil {
 		t.Errorf("the name of a deleted job is not free: %v", err)
@@ -179,21 +181,21 @@ func TestJobsPages(t *testing.T) {
 	})
 	paused := false
 	for name, c := range map[string]struct {
-		filter firjob.JobFilter
+		filter ports.JobFilter
 		want   []firjob.JobID
 	}{
-		"all":          {firjob.JobFilter{}, append(want, odd.ID)},
-		"of the app":   {firjob.JobFilter{App: app}, append(want, odd.ID)},
-		"of another":   {firjob.JobFilter{App: "another"}, nil},
-		"by name":      {firjob.JobFilter{Query: "%_odd"}, []firjob.JobID{odd.ID}},
-		"by handler":   {firjob.JobFilter{Query: "REP"}, want},
-		"paused":       {firjob.JobFilter{Enabled: &paused}, []firjob.JobID{want[1], want[3]}},
-		"by kind":      {firjob.JobFilter{Kind: firjob.ScheduleManual}, []firjob.JobID{odd.ID}},
-		"by route":     {firjob.JobFilter{Route: firjob.RouteSticky}, []firjob.JobID{odd.ID}},
-		"of a parent":  {firjob.JobFilter{Parent: want[0]}, []firjob.JobID{odd.ID}},
-		"of no parent": {firjob.JobFilter{Parent: odd.ID}, nil},
-		"by calendar":  {firjob.JobFilter{Calendar: "holidays"}, nil},
-		"by no handle": {firjob.JobFilter{Query: "nothing"}, nil},
+		"all":          {ports.JobFilter{}, append(want, odd.ID)},
+		"of the app":   {ports.JobFilter{App: app}, append(want, odd.ID)},
+		"of another":   {ports.JobFilter{App: "another"}, nil},
+		"by name":      {ports.JobFilter{Query: "%_odd"}, []firjob.JobID{odd.ID}},
+		"by handler":   {ports.JobFilter{Query: "REP"}, want},
+		"paused":       {ports.JobFilter{Enabled: &paused}, []firjob.JobID{want[1], want[3]}},
+		"by kind":      {ports.JobFilter{Kind: firjob.ScheduleManual}, []firjob.JobID{odd.ID}},
+		"by route":     {ports.JobFilter{Route: firjob.RouteSticky}, []firjob.JobID{odd.ID}},
+		"of a parent":  {ports.JobFilter{Parent: want[0]}, []firjob.JobID{odd.ID}},
+		"of no parent": {ports.JobFilter{Parent: odd.ID}, nil},
+		"by calendar":  {ports.JobFilter{Calendar: "holidays"}, nil},
+		"by no handle": {ports.JobFilter{Query: "nothing"}, nil},
 	} {
 		if diff := cmp.Diff(c.want, s.listJobs(c.filter, 2)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -209,17 +211,17 @@ func TestApps(t *testing.T) {
 	if _, err := s.CreateApp(t.Context(), "alpha", []byte("h2"), []byte("k2")); err != nil {
 		t.Fatal(err)
 	}
-	list, next, err := s.Apps(t.Context(), firjob.AppFilter{PageSize: 1})
+	list, next, err := s.Apps(t.Context(), ports.AppFilter{PageSize: 1})
 	if err != nil || len(list) != 1 || list[0].Name != "alpha" || next != "alpha" {
 		t.Errorf("the first page: got %+v, next %q, %v", list, next, err)
 	}
-	if list, next, err = s.Apps(t.Context(), firjob.AppFilter{PageSize: 1, After: next}); err != nil || len(list) != 1 || list[0].Name != app || next != "" {
+	if list, next, err = s.Apps(t.Context(), ports.AppFilter{PageSize: 1, After: next}); err != nil || len(list) != 1 || list[0].Name != app || next != "" {
 		t.Errorf("the second page: got %+v, next %q, %v", list, next, err)
 	}
-	if list, _, err = s.Apps(t.Context(), firjob.AppFilter{PageSize: 9, Query: "LPH"}); err != nil || len(list) != 1 || list[0].Name != "alpha" {
+	if list, _, err = s.Apps(t.Context(), ports.AppFilter{PageSize: 9, Query: "LPH"}); err != nil || len(list) != 1 || list[0].Name != "alpha" {
 		t.Errorf("by name: got %+v, %v", list, err)
 	}
-	list, _, err = s.Apps(t.Context(), firjob.AppFilter{PageSize: 9})
+	list, _, err = s.Apps(t.Context(), ports.AppFilter{PageSize: 9})
 	if err != nil || len(list) != 2 || list[0].Name != "alpha" || list[1].Name != app || list[0].CreatedAt.IsZero() {
 		t.Errorf("got %+v, %v", list, err)
 	}

@@ -9,8 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 func TestJoins(t *testing.T) {
@@ -113,7 +115,7 @@ func TestACrashLeavesNeitherEndNorChild(t *testing.T) {
 	var lost error
 	var done sync.WaitGroup
 	done.Go(func() {
-		_, lost = s.Finish(t.Context(), []firjob.FinishItem{{Executor: executor, Result: firjob.Result{ID: attempt.ID, Token: attempt.Token, Outcome: firjob.OutcomeSucceeded}}})
+		_, lost = s.Finish(t.Context(), []ports.FinishItem{{Executor: executor, Result: firjob.Result{ID: attempt.ID, Token: attempt.Token, Outcome: firjob.OutcomeSucceeded}}})
 	})
 	s.awaitLockWait()
 	s.exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)

@@ -3,21 +3,23 @@ package storage
 import (
 	"context"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // LastEnds returns how the latest execution of each job ended, of those that have
 // ended and were scheduled for now or earlier. Superseded ones do not count, and
 // neither do shards: their broadcast does. Jobs without one are absent.
-func (db *DB) LastEnds(ctx context.Context, jobs []firjob.JobID) (map[firjob.JobID]firjob.LastEnd, error) {
+func (db *DB) LastEnds(ctx context.Context, jobs []firjob.JobID) (map[firjob.JobID]ports.LastEnd, error) {
 	numbers := make([]int64, len(jobs))
 	for i, id := range jobs {
 		numbers[i] = int64(id)
 	}
-	ends := make(map[firjob.JobID]firjob.LastEnd, len(jobs))
+	ends := make(map[firjob.JobID]ports.LastEnd, len(jobs))
 	rows, _ := db.api.Query(ctx, lastEndsSQL, numbers)
-	var end firjob.LastEnd
+	var end ports.LastEnd
 	into := []any{(*[16]byte)(&end.ID), &end.State, &end.Reason, &end.FinishedAt}
 	_, err := pgx.ForEachRow(rows, into, func() error {
 		ends[end.ID.Job()] = end

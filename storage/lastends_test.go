@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // The last end of a job is that of its latest execution that has ended: not of one
@@ -31,7 +32,7 @@ func TestLastEnds(t *testing.T) {
 		return id
 	}
 	add(ended.Add(-4*time.Minute), "succeeded", 0)
-	want := firjob.LastEnd{ID: add(ended.Add(-3*time.Minute), "failed", 0), State: firjob.StateFailed, Reason: "why", FinishedAt: ended}
+	want := ports.LastEnd{ID: add(ended.Add(-3*time.Minute), "failed", 0), State: firjob.StateFailed, Reason: "why", FinishedAt: ended}
 	add(ended.Add(-3*time.Minute), "succeeded", 1)
 	add(ended.Add(-2*time.Minute), "superseded", 0)
 	add(ended.Add(-time.Minute), "running", 0)
@@ -45,7 +46,7 @@ func TestLastEnds(t *testing.T) {
 		end.FinishedAt = end.FinishedAt.UTC()
 		got[id] = end
 	}
-	if diff := cmp.Diff(map[firjob.JobID]firjob.LastEnd{job.ID: want}, got); diff != "" {
+	if diff := cmp.Diff(map[firjob.JobID]ports.LastEnd{job.ID: want}, got); diff != "" {
 		t.Errorf("last ends (-want +got):\n%s", diff)
 	}
 }

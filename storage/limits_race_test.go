@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/storage"
 )
 
@@ -90,13 +91,13 @@ func (c *crowd) endSome(ctx context.Context, db *storage.DB, random *rand.Rand) 
 		_, err := db.Lose(ctx, list, "gone")
 		return err
 	}
-	var items []firjob.FinishItem
+	var items []ports.FinishItem
 	for _, a := range list {
 		r := firjob.Result{ID: a.ID, Token: a.Token, Outcome: firjob.OutcomeSucceeded}
 		if random.IntN(3) == 0 {
 			r.Outcome, r.Error = firjob.OutcomeFailed, "no paper"
 		}
-		items = append(items, firjob.FinishItem{Executor: executor, Result: r})
+		items = append(items, ports.FinishItem{Executor: executor, Result: r})
 	}
 	_, err := db.Finish(ctx, items)
 	return err
@@ -108,7 +109,7 @@ func (c *crowd) releaseSome(ctx context.Context, db *storage.DB) error {
 }
 
 func (c *crowd) cancelOne(ctx context.Context, db *storage.DB, random *rand.Rand) error {
-	list, _, err := db.Executions(ctx, firjob.ExecutionFilter{States: []firjob.State{firjob.StatePlanned}, PageSize: 20})
+	list, _, err := db.Executions(ctx, ports.ExecutionFilter{States: []firjob.State{firjob.StatePlanned}, PageSize: 20})
 	if err != nil || len(list) == 0 || random.IntN(4) > 0 {
 		return err
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"slices"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // Executions returns a page of executions, the latest scheduled first, and the
@@ -13,7 +15,7 @@ import (
 // wait for a later time, and those that were cancelled while they did, are among
 // them. A page may hold less than its size, or nothing, and not be the last: see
 // looksPerPage.
-func (db *DB) Executions(ctx context.Context, f firjob.ExecutionFilter) (list []firjob.Execution, next firjob.ExecutionID, err error) {
+func (db *DB) Executions(ctx context.Context, f ports.ExecutionFilter) (list []firjob.Execution, next firjob.ExecutionID, err error) {
 	err = db.api.inTx(ctx, func(ctx context.Context, tx pgx.Tx) (err error) {
 		list, next, err = db.pageOfExecutions(ctx, tx, f)
 		return err
@@ -24,7 +26,7 @@ func (db *DB) Executions(ctx context.Context, f firjob.ExecutionFilter) (list []
 	return list, next, nil
 }
 
-func (db *DB) pageOfExecutions(ctx context.Context, tx pgx.Tx, f firjob.ExecutionFilter) (list []firjob.Execution, next firjob.ExecutionID, err error) {
+func (db *DB) pageOfExecutions(ctx context.Context, tx pgx.Tx, f ports.ExecutionFilter) (list []firjob.Execution, next firjob.ExecutionID, err error) {
 	if f.App != "" && f.Job != 0 {
 		of, err := one[string](tx.Query(ctx, appOfJobSQL, int64(f.Job)))
 		if err != nil || of == nil || *of != f.App {
@@ -84,7 +86,7 @@ const appOfJobSQL = `SELECT app FROM jobs WHERE id = $1::bigint`
 // all are below, the job, the app, the states, the number of rows, which is one
 // more than a page, to see whether there is another, the kinds, the executor and
 // the root of a tree.
-func filterArgs(f firjob.ExecutionFilter) []any {
+func filterArgs(f ports.ExecutionFilter) []any {
 	from, before := idRange(f)
 	var states []string
 	for _, s := range f.States {
@@ -100,7 +102,7 @@ func filterArgs(f firjob.ExecutionFilter) []any {
 
 // idRange returns the lowest id that a filter allows, and the one that all are
 // below; nil where it does not bound them.
-func idRange(f firjob.ExecutionFilter) (from, before *[16]byte) {
+func idRange(f ports.ExecutionFilter) (from, before *[16]byte) {
 	if !f.Since.IsZero() {
 		from = (*[16]byte)(new(firjob.FirstIDAt(f.Since)))
 	}

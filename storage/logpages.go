@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // rowsOfPage bounds how many rows of lines one look at a log reads; each holds
@@ -18,15 +20,15 @@ const rowsOfPage = 32
 // lines. One statement reads the lines and what the execution has come to, so
 // that a page that says it is the last one is. CodeNotFound if there is no such
 // execution; one that is still to be planned has an empty log.
-func (db *DB) Logs(ctx context.Context, id firjob.ExecutionID, filter firjob.LogFilter) (firjob.LogPage, error) {
+func (db *DB) Logs(ctx context.Context, id firjob.ExecutionID, filter ports.LogFilter) (ports.LogPage, error) {
 	rows, _ := db.api.Query(ctx, logsSQL, [16]byte(id), filter.After.Token, filter.After.Line, filter.Attempt, rowsOfPage+1)
 	list, err := pgx.CollectRows(rows, scanLogRow)
 	switch {
 	case err != nil:
-		return firjob.LogPage{}, classify("read a log", err)
+		return ports.LogPage{}, classify("read a log", err)
 	case len(list) == 0:
 		e, err := db.Execution(ctx, id)
-		return firjob.LogPage{Next: filter.After, State: e.State, Reason: e.Reason, Ended: e.State.Final()}, err
+		return ports.LogPage{Next: filter.After, State: e.State, Reason: e.Reason, Ended: e.State.Final()}, err
 	}
 	return pageOf(list, filter)
 }
@@ -67,8 +69,8 @@ func scanLogRow(row pgx.CollectableRow) (logRow, error) {
 }
 
 // pageOf makes a page of the rows that were read.
-func pageOf(rows []logRow, filter firjob.LogFilter) (firjob.LogPage, error) {
-	page := firjob.LogPage{Cut: rows[0].cut, Next: filter.After, State: rows[0].state, Reason: rows[0].reason, Progress: rows[0].progress}
+func pageOf(rows []logRow, filter ports.LogFilter) (ports.LogPage, error) {
+	page := ports.LogPage{Cut: rows[0].cut, Next: filter.After, State: rows[0].state, Reason: rows[0].reason, Progress: rows[0].progress}
 	for i, r := range rows {
 		if r.token == 0 {
 			break
@@ -86,13 +88,13 @@ func pageOf(rows []logRow, filter firjob.LogFilter) (firjob.LogPage, error) {
 }
 
 // addTo puts the row's lines after the cursor into a page until that is full.
-func (r logRow) addTo(page *firjob.LogPage, filter firjob.LogFilter) error {
+func (r logRow) addTo(page *ports.LogPage, filter ports.LogFilter) error {
 	var lines []firjob.LogLine
 	if err := json.Unmarshal([]byte(r.lines), &lines); err != nil {
 		return fmt.Errorf("read the lines from %d of token %d: %w", r.first, r.token, err)
 	}
 	for i, line := range lines {
-		at := firjob.LogCursor{Token: r.token, Line: r.first + int64(i)}
+		at := ports.LogCursor{Token: r.token, Line: r.first + int64(i)}
 		if at.Token == page.Next.Token && at.Line <= page.Next.Line {
 			continue
 		}
@@ -102,7 +104,7 @@ func (r logRow) addTo(page *firjob.LogPage, filter firjob.LogFilter) error {
 		}
 		page.Next = at
 		if !filter.MinLevel || levelOf(line) >= filter.Level {
-			page.Lines = append(page.Lines, firjob.LogEntry{Cursor: at, Attempt: r.attempt, LogLine: line})
+			page.Lines = append(page.Lines, ports.LogEntry{Cursor: at, Attempt: r.attempt, LogLine: line})
 		}
 	}
 	return nil

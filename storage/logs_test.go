@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 var lineTime = time.Date(2027, 3, 1, 8, 0, 0, 0, time.UTC)
@@ -34,7 +35,7 @@ func (s *store) append(limit int, chunks ...firjob.LogChunk) []firjob.AttemptRef
 	return cut
 }
 
-func (s *store) logs(id firjob.ExecutionID, filter firjob.LogFilter) firjob.LogPage {
+func (s *store) logs(id firjob.ExecutionID, filter ports.LogFilter) ports.LogPage {
 	s.t.Helper()
 	if filter.Limit == 0 {
 		filter.Limit = 10_000
@@ -47,7 +48,7 @@ func (s *store) logs(id firjob.ExecutionID, filter firjob.LogFilter) firjob.LogP
 }
 
 // placesOf names the lines of a page as attempt:number.
-func placesOf(page firjob.LogPage) (list []string) {
+func placesOf(page ports.LogPage) (list []string) {
 	for _, l := range page.Lines {
 		list = append(list, fmt.Sprintf("%d:%d", l.Attempt, l.Cursor.Line))
 	}
@@ -66,7 +67,7 @@ func TestLogsAreStoredOnce(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	page := s.logs(id, firjob.LogFilter{})
+	page := s.logs(id, ports.LogFilter{})
 	if diff := cmp.Diff([]string{"1:1", "1:2", "1:3", "1:4"}, placesOf(page)); diff != "" {
 		t.Fatalf("lines (-want +got):\n%s", diff)
 	}
@@ -78,7 +79,7 @@ func TestLogsAreStoredOnce(t *testing.T) {
 	}
 	s.wantReceipt(a, firjob.OutcomeSucceeded, firjob.ReceiptRecorded)
 	s.append(firjob.MaxLog, chunk(a, 5, 1)) // the last words may come after the result
-	if page = s.logs(id, firjob.LogFilter{After: page.Next}); !page.Ended || len(page.Lines) != 1 {
+	if page = s.logs(id, ports.LogFilter{After: page.Next}); !page.Ended || len(page.Lines) != 1 {
 		t.Errorf("after the end: got %+v, want the one new line and the end", page)
 	}
 }
@@ -93,10 +94,10 @@ func TestLogsOfEarlierAttempts(t *testing.T) {
 	}
 	b := s.mustClaim(id)
 	s.append(firjob.MaxLog, chunk(b, 1, 1), chunk(a, 1, 2))
-	if diff := cmp.Diff([]string{"1:1", "1:2", "2:1"}, placesOf(s.logs(id, firjob.LogFilter{}))); diff != "" {
+	if diff := cmp.Diff([]string{"1:1", "1:2", "2:1"}, placesOf(s.logs(id, ports.LogFilter{}))); diff != "" {
 		t.Errorf("all attempts (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"2:1"}, placesOf(s.logs(id, firjob.LogFilter{Attempt: 2}))); diff != "" {
+	if diff := cmp.Diff([]string{"2:1"}, placesOf(s.logs(id, ports.LogFilter{Attempt: 2}))); diff != "" {
 		t.Errorf("the second attempt (-want +got):\n%s", diff)
 	}
 }
@@ -139,7 +140,7 @@ func TestLogsArePagedAndFiltered(t *testing.T) {
 		s.append(firjob.MaxLog, c)
 	}
 	var got []string
-	filter := firjob.LogFilter{Level: slog.LevelWarn, MinLevel: true, Limit: 7}
+	filter := ports.LogFilter{Level: slog.LevelWarn, MinLevel: true, Limit: 7}
 	for more := true; more; {
 		page := s.logs(id, filter)
 		if len(page.Lines) > filter.Limit {
@@ -173,7 +174,7 @@ func TestLogsAreCutAtTheOldEnd(t *testing.T) {
 	if len(cut) == 0 || cut[0] != a {
 		t.Errorf("the executor was told of cuts of %v, want of %v", cut, a)
 	}
-	page := s.logs(id, firjob.LogFilter{})
+	page := s.logs(id, ports.LogFilter{})
 	kept := len(page.Lines)
 	if kept < 16 || kept > 20 || page.Cut != int64(50-kept) || page.Lines[0].Cursor.Line != page.Cut+1 {
 		t.Errorf("kept %d lines from %d on, %d are said to be cut; want about 18, and the others cut", kept, page.Lines[0].Cursor.Line, page.Cut)
@@ -184,7 +185,7 @@ func TestLogsAreCutAtTheOldEnd(t *testing.T) {
 		t.Errorf("the account says %d bytes, there are %d; want the same, at most %d", account, sum, limit)
 	}
 	s.append(limit, long(1)) // a late repeat of what was cut
-	if again := s.logs(id, firjob.LogFilter{}); again.Lines[0].Cursor != page.Lines[0].Cursor {
+	if again := s.logs(id, ports.LogFilter{}); again.Lines[0].Cursor != page.Lines[0].Cursor {
 		t.Errorf("a repeat of line 1 came back as %v", again.Lines[0].Cursor)
 	}
 }
@@ -198,7 +199,7 @@ func TestLogCursors(t *testing.T) {
 	a := s.mustClaim(id)
 	written := 0 // of the one log that all runs go on with
 	rapid.Check(t, func(r *rapid.T) {
-		cursor := firjob.LogCursor{Token: a.Token, Line: int64(written)}
+		cursor := ports.LogCursor{Token: a.Token, Line: int64(written)}
 		var got, want []string
 		total := written + rapid.IntRange(0, 40).Draw(r, "lines")
 		for written < total {
@@ -209,11 +210,11 @@ func TestLogCursors(t *testing.T) {
 				want = append(want, fmt.Sprintf("1:%d", written))
 			}
 			if rapid.Bool().Draw(r, "read") {
-				page := s.logs(id, firjob.LogFilter{After: cursor, Limit: rapid.IntRange(1, 12).Draw(r, "page")})
+				page := s.logs(id, ports.LogFilter{After: cursor, Limit: rapid.IntRange(1, 12).Draw(r, "page")})
 				got, cursor = append(got, placesOf(page)...), page.Next
 			}
 		}
-		got = append(got, placesOf(s.logs(id, firjob.LogFilter{After: cursor}))...)
+		got = append(got, placesOf(s.logs(id, ports.LogFilter{After: cursor}))...)
 		if diff := cmp.Diff(want, got); diff != "" {
 			r.Fatalf("lines (-want +got):\n%s", diff)
 		}
@@ -232,7 +233,7 @@ func TestLongChunks(t *testing.T) {
 	}
 	s.append(16<<20, c)
 	s.append(16<<20, c)
-	if page := s.logs(id, firjob.LogFilter{}); len(page.Lines) != 100 || page.Lines[99].Cursor.Line != 100 {
+	if page := s.logs(id, ports.LogFilter{}); len(page.Lines) != 100 || page.Lines[99].Cursor.Line != 100 {
 		t.Errorf("got %d lines, want 100", len(page.Lines))
 	}
 	var most int
@@ -250,7 +251,7 @@ func TestLogsMakeTheirPartition(t *testing.T) {
 	a := s.mustClaim(id)
 	s.exec(`DROP TABLE execution_logs_` + id.ScheduledAt().UTC().Format("20060102"))
 	s.append(firjob.MaxLog, chunk(a, 1, 2))
-	if page := s.logs(id, firjob.LogFilter{}); len(page.Lines) != 2 {
+	if page := s.logs(id, ports.LogFilter{}); len(page.Lines) != 2 {
 		t.Errorf("got %d lines, want 2", len(page.Lines))
 	}
 }
@@ -281,7 +282,7 @@ func TestPartitionsOfLogsComeAndGo(t *testing.T) {
 func TestLogsOfAnUnknownExecution(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	_, err := s.Logs(t.Context(), firjob.Fire(7, s.now()), firjob.LogFilter{Limit: 1})
+	_, err := s.Logs(t.Context(), firjob.Fire(7, s.now()), ports.LogFilter{Limit: 1})
 	wantCode(t, err, firjob.CodeNotFound)
 }
 
@@ -307,7 +308,7 @@ func TestProgress(t *testing.T) {
 	if p := s.get(id).Progress; p == nil || p.Percent != 40 || p.Note != "half-way" || p.At.IsZero() {
 		t.Errorf("got %+v, want 40 and half-way", p)
 	}
-	if p := s.logs(id, firjob.LogFilter{}).Progress; p == nil || p.Percent != 40 {
+	if p := s.logs(id, ports.LogFilter{}).Progress; p == nil || p.Percent != 40 {
 		t.Errorf("beside the log: got %+v, want 40", p)
 	}
 	if _, err := s.Lose(t.Context(), []firjob.AttemptRef{a}, "gone"); err != nil {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // Filters for which there is no index are judged row by row. A page looks at
@@ -16,7 +18,7 @@ const looksPerPage = 10_000
 
 // lookedJobs returns the number up to which a page of jobs looks, nil where the
 // rest is little enough or an index leads to what is looked for.
-func (db *DB) lookedJobs(ctx context.Context, f firjob.JobFilter) (upTo *int64, err error) {
+func (db *DB) lookedJobs(ctx context.Context, f ports.JobFilter) (upTo *int64, err error) {
 	if f.Query == "" && f.Name == "" && f.Kind == "" && f.Route == "" && f.Calendar == "" && f.Enabled == nil || f.Parent > 0 || f.App != "" && f.Name != "" {
 		return nil, nil
 	}
@@ -52,7 +54,7 @@ const (
 
 // lookedExecutions returns the id down to which a page of executions looks, nil
 // as lookedJobs does, and whether the filter is for an app of few jobs.
-func (db *DB) lookedExecutions(ctx context.Context, tx pgx.Tx, f firjob.ExecutionFilter) (downTo *firjob.ExecutionID, few bool, err error) {
+func (db *DB) lookedExecutions(ctx context.Context, tx pgx.Tx, f ports.ExecutionFilter) (downTo *firjob.ExecutionID, few bool, err error) {
 	if f.App == "" && len(f.States)+len(f.Kinds) == 0 && f.Executor == "" || !f.Root.IsZero() {
 		return nil, false, nil
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/storage"
 )
 
@@ -35,9 +36,9 @@ func TestPagesThatLookAtFewRowsMissNothing(t *testing.T) {
 		s.mustClaim(ids[i])
 	}
 	small := s.smallApp(at)
-	later, _ := s.trigger(firjob.TriggerRequest{Job: job.ID, At: now.Add(2 * time.Hour)})
+	later, _ := s.trigger(ports.TriggerRequest{Job: job.ID, At: now.Add(2 * time.Hour)})
 
-	jobs := map[string]firjob.JobFilter{
+	jobs := map[string]ports.JobFilter{
 		"paused":        {Enabled: new(false)},
 		"manual":        {Kind: firjob.ScheduleManual},
 		"named":         {Query: "looked-1"},
@@ -47,7 +48,7 @@ func TestPagesThatLookAtFewRowsMissNothing(t *testing.T) {
 		"of no app":     {App: "another", Kind: firjob.ScheduleManual},
 		"called so not": {Query: "nobody"},
 	}
-	executions := map[string]firjob.ExecutionFilter{
+	executions := map[string]ports.ExecutionFilter{
 		"running":               {States: []firjob.State{firjob.StateRunning}},
 		"running, of the job":   {Job: job.ID, States: []firjob.State{firjob.StateRunning}},
 		"running, of the app":   {App: app, States: []firjob.State{firjob.StateRunning}},
@@ -75,7 +76,7 @@ func TestPagesThatLookAtFewRowsMissNothing(t *testing.T) {
 	if got := s.list(executions["of few jobs"], plenty); len(got) != 57 {
 		t.Errorf("the small app has %d executions, want 57", len(got))
 	}
-	if got := s.list(firjob.ExecutionFilter{App: app, Job: small[0]}, plenty); len(got) != 0 {
+	if got := s.list(ports.ExecutionFilter{App: app, Job: small[0]}, plenty); len(got) != 0 {
 		t.Errorf("a job of another app has %d executions in the app, want none", len(got))
 	}
 	if got := s.listJobs(jobs["manual"], plenty); len(got) != 8 {
@@ -119,7 +120,7 @@ func TestListsOfJobsDoNotMindDeletedOnes(t *testing.T) {
 	}
 	living := s.job(func(j *firjob.Job) { j.App = "churn" })
 	storage.SetLooks(s.DB, 20)
-	page, next, err := s.Jobs(t.Context(), firjob.JobFilter{App: "churn", Enabled: new(true), PageSize: 10})
+	page, next, err := s.Jobs(t.Context(), ports.JobFilter{App: "churn", Enabled: new(true), PageSize: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +143,7 @@ func sameList[T any](s *store, what string, looks, plenty int, list func(pageSiz
 }
 
 // listJobs returns what a filter selects, page by page.
-func (s *store) listJobs(f firjob.JobFilter, pageSize int) (got []firjob.JobID) {
+func (s *store) listJobs(f ports.JobFilter, pageSize int) (got []firjob.JobID) {
 	s.t.Helper()
 	f.PageSize = pageSize
 	for {

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 func (s *store) marks() []firjob.Mark {
@@ -67,7 +68,7 @@ func TestMarkOfNoApp(t *testing.T) {
 func TestDryRunOfAMark(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	ctx := firjob.WithWrite(t.Context(), firjob.Write{DryRun: true})
+	ctx := ports.WithWrite(t.Context(), ports.Write{DryRun: true})
 	got, err := s.MarkExecutor(ctx, firjob.Mark{App: app, Address: "a:1", State: firjob.ExecutorCordoned})
 	if err != nil || got.CreatedAt.IsZero() {
 		t.Errorf("dry run: got %+v, %v", got, err)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/localstack/stacktest"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/storage"
 )
 
@@ -151,7 +152,7 @@ func TestUnreachableDatabase(t *testing.T) {
 	}
 	t.Cleanup(db.Close)
 	_, claim := db.Claim(t.Context(), []firjob.ExecutionID{firjob.Fire(1, time.Now())}, claimBy("r"))
-	_, _, list := db.Apps(t.Context(), firjob.AppFilter{})
+	_, _, list := db.Apps(t.Context(), ports.AppFilter{})
 	_, malformed := storage.Open(t.Context(), storage.Options{URL: "postgres://firjob:" + secret + "@host:port:/%zz"})
 	for what, err := range map[string]error{"claim": claim, "list": list, "ready": db.Ready(t.Context()), "migrate": storage.Migrate(t.Context(), url)} {
 		if firjob.CodeOf(err) != firjob.CodeUnavailable {
@@ -186,7 +187,7 @@ func TestServerThatStops(t *testing.T) {
 	}
 	for range 3 {
 		wantCode(t, db.Ready(t.Context()), firjob.CodeUnavailable)
-		_, err := db.Finish(t.Context(), []firjob.FinishItem{{Executor: executor, Result: firjob.Result{
+		_, err := db.Finish(t.Context(), []ports.FinishItem{{Executor: executor, Result: firjob.Result{
 			ID: firjob.Fire(1, time.Now()), Token: 1, Outcome: firjob.OutcomeSucceeded}}})
 		wantCode(t, err, firjob.CodeUnavailable)
 	}

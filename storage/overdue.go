@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/internal/timetable"
 )
 
@@ -22,7 +23,7 @@ func recordOverdue(ctx context.Context, tx pgx.Tx, old jobRow, why string) error
 	if !old.Enabled || old.NextFireAt == nil || old.NextFireAt.After(old.now) {
 		return nil
 	}
-	m := firjob.Missed{From: *old.NextFireAt}
+	m := ports.Missed{From: *old.NextFireAt}
 	times, err := timetable.Of(old.Job, old.anchor)
 	for at := m.From; err == nil && !at.IsZero() && !at.After(old.now) && m.Count < maxOverdue; at = times.Next(at) {
 		m.Until = at

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 func TestOverlapSkip(t *testing.T) {
@@ -99,8 +100,8 @@ func TestOverlapQueueUnderContention(t *testing.T) {
 			followed, _, err := db.Admit(ctx)
 			todo = append(todo, idsOf(followed.Announce)...)
 			for ; len(todo) > 0 && err == nil; todo = todo[1:] {
-				var got firjob.ClaimResult
-				var done firjob.FinishResult
+				var got ports.ClaimResult
+				var done ports.FinishResult
 				got, err = db.Claim(ctx, todo[:1], claimBy(fmt.Sprint("r", i)))
 				todo = append(todo, idsOf(got.Followed.Announce)...)
 				if err != nil || len(got.Claimed) == 0 {

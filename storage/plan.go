@@ -5,8 +5,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // maxFires bounds what one transaction plans, so that jobs with many fires in
@@ -23,7 +25,7 @@ const maxExpanding = 2 * time.Second
 // each, records them and advances the job. It returns the open executions that
 // were recorded or revived now, and how many jobs were taken: limit also when it
 // stopped early because of many fires or much time, so that fewer means that no more are due.
-func (db *DB) PlanDue(ctx context.Context, horizon time.Duration, limit int, expand firjob.Expand) (planned []firjob.Due, taken int, err error) {
+func (db *DB) PlanDue(ctx context.Context, horizon time.Duration, limit int, expand ports.Expand) (planned []firjob.Due, taken int, err error) {
 	fresh := true
 	err = db.inTx(ctx, db.hot, "plan due jobs", func(ctx context.Context, tx pgx.Tx) error {
 		first := fresh
@@ -54,7 +56,7 @@ const dueJobsSQL = `SELECT ` + jobColumns + ` FROM jobs
 // PlanJobs does the same for the named jobs, waiting for their locks. Jobs
 // whose next fire is beyond the horizon are left alone. Many jobs take several
 // transactions: on error it returns what those before the error have committed.
-func (db *DB) PlanJobs(ctx context.Context, ids []firjob.JobID, horizon time.Duration, expand firjob.Expand) (planned []firjob.Due, err error) {
+func (db *DB) PlanJobs(ctx context.Context, ids []firjob.JobID, horizon time.Duration, expand ports.Expand) (planned []firjob.Due, err error) {
 	ids = slices.Clone(ids)
 	slices.Sort(ids)
 	for len(ids) > 0 {
@@ -71,7 +73,7 @@ func (db *DB) PlanJobs(ctx context.Context, ids []firjob.JobID, horizon time.Dur
 
 // planSome plans the named jobs, in ascending order, until it has many fires or
 // has taken long, and returns how many of the ids that took care of.
-func (db *DB) planSome(ctx context.Context, ids []firjob.JobID, horizon time.Duration, expand firjob.Expand) (planned []firjob.Due, done int, err error) {
+func (db *DB) planSome(ctx context.Context, ids []firjob.JobID, horizon time.Duration, expand ports.Expand) (planned []firjob.Due, done int, err error) {
 	err = db.inTx(ctx, db.hot, "plan jobs", func(ctx context.Context, tx pgx.Tx) error {
 		rows, _ := tx.Query(ctx, namedJobsSQL, numbers(ids), horizon)
 		jobs, err := pgx.CollectRows(rows, scanJob)
@@ -114,10 +116,10 @@ type newFire struct {
 type missedFire struct {
 	id      firjob.ExecutionID
 	version int
-	firjob.Missed
+	ports.Missed
 }
 
-func expandJobs(jobs []jobRow, expand firjob.Expand) *planning {
+func expandJobs(jobs []jobRow, expand ports.Expand) *planning {
 	p := &planning{broken: map[firjob.JobID]error{}}
 	began := time.Now()
 	for _, j := range jobs {
@@ -135,7 +137,7 @@ func expandJobs(jobs []jobRow, expand firjob.Expand) *planning {
 	return p
 }
 
-func (p *planning) add(j jobRow, plan firjob.Plan) {
+func (p *planning) add(j jobRow, plan ports.Plan) {
 	for i, at := range plan.Fires {
 		id := firjob.Fire(j.ID, at)
 		if i > 0 && id == p.fires[len(p.fires)-1].id {

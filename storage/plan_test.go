@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 func TestPlanDue(t *testing.T) {
@@ -19,11 +20,11 @@ func TestPlanDue(t *testing.T) {
 	at := []time.Time{now, now.Add(time.Second)}
 	start := s.anchor(job.ID)
 	next := now.Add(2 * time.Second)
-	planned, taken, err := s.PlanDue(t.Context(), time.Minute, 10, func(clock time.Time, j firjob.Job, anchor time.Time) (firjob.Plan, error) {
+	planned, taken, err := s.PlanDue(t.Context(), time.Minute, 10, func(clock time.Time, j firjob.Job, anchor time.Time) (ports.Plan, error) {
 		if j.ID != job.ID || !anchor.Equal(start) || clock.Before(now.Add(-time.Second)) {
 			t.Errorf("asked at %v for %+v with anchor %v", clock, j, anchor)
 		}
-		return firjob.Plan{Fires: at, Next: next}, nil
+		return ports.Plan{Fires: at, Next: next}, nil
 	})
 	if err != nil || taken != 1 {
 		t.Fatalf("taken: got %d, %v; want 1", taken, err)
@@ -39,8 +40,8 @@ func TestPlannersRace(t *testing.T) {
 	s := newStore(t)
 	job := s.job(nil)
 	start := *job.NextFireAt
-	step := func(_ time.Time, j firjob.Job, _ time.Time) (firjob.Plan, error) {
-		return firjob.Plan{Fires: []time.Time{*j.NextFireAt}, Next: j.NextFireAt.Add(time.Second)}, nil
+	step := func(_ time.Time, j firjob.Job, _ time.Time) (ports.Plan, error) {
+		return ports.Plan{Fires: []time.Time{*j.NextFireAt}, Next: j.NextFireAt.Add(time.Second)}, nil
 	}
 	var planned [4][]firjob.Due
 	together(len(planned), func(i int) {
@@ -121,8 +122,8 @@ func TestScanMeetsFiresThatAreThere(t *testing.T) {
 	at := map[firjob.JobID]time.Time{
 		edited.ID: superseded.ScheduledAt(), busy.ID: running.ScheduledAt(), fresh.ID: s.now(),
 	}
-	planned, taken, err := s.PlanDue(t.Context(), time.Minute, 10, func(clock time.Time, j firjob.Job, _ time.Time) (firjob.Plan, error) {
-		return firjob.Plan{Fires: []time.Time{at[j.ID]}, Next: clock.Add(time.Hour)}, nil
+	planned, taken, err := s.PlanDue(t.Context(), time.Minute, 10, func(clock time.Time, j firjob.Job, _ time.Time) (ports.Plan, error) {
+		return ports.Plan{Fires: []time.Time{at[j.ID]}, Next: clock.Add(time.Hour)}, nil
 	})
 	if err != nil || taken != 3 {
 		t.Fatalf("taken: got %d, %v; want 3", taken, err)
@@ -138,8 +139,8 @@ func TestMissedRangeIsOneRecord(t *testing.T) {
 	job := s.job(nil)
 	from := s.now().AddDate(0, 0, -200) // a day that has no partition
 	until := from.Add(time.Hour)
-	_, err := s.PlanJobs(t.Context(), []firjob.JobID{job.ID}, time.Hour, func(now time.Time, _ firjob.Job, _ time.Time) (firjob.Plan, error) {
-		return firjob.Plan{Missed: &firjob.Missed{From: from, Until: until, Count: 3601, Reason: "the cluster was down"}, Next: now}, nil
+	_, err := s.PlanJobs(t.Context(), []firjob.JobID{job.ID}, time.Hour, func(now time.Time, _ firjob.Job, _ time.Time) (ports.Plan, error) {
+		return ports.Plan{Missed: &ports.Missed{From: from, Until: until, Count: 3601, Reason: "the cluster was down"}, Next: now}, nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -156,11 +157,11 @@ func TestBrokenJobIsPaused(t *testing.T) {
 	job, id := s.fire(nil)
 	s.exec(`UPDATE jobs SET next_fire_at = now()`)
 	whole := s.job(nil)
-	planned, taken, err := s.PlanDue(t.Context(), time.Minute, 10, func(now time.Time, j firjob.Job, _ time.Time) (firjob.Plan, error) {
+	planned, taken, err := s.PlanDue(t.Context(), time.Minute, 10, func(now time.Time, j firjob.Job, _ time.Time) (ports.Plan, error) {
 		if j.ID == job.ID {
-			return firjob.Plan{}, errors.New("no such zone: Mars/Olympus\x00")
+			return ports.Plan{}, errors.New("no such zone: Mars/Olympus\x00")
 		}
-		return firjob.Plan{Fires: []time.Time{now}}, nil
+		return ports.Plan{Fires: []time.Time{now}}, nil
 	})
 	if err != nil || taken != 2 || len(planned) != 1 || planned[0].ID.Job() != whole.ID {
 		t.Fatalf("got %v, %d taken, %v", planned, taken, err)
@@ -184,8 +185,8 @@ func TestPlanStopsAtManyFires(t *testing.T) {
 		at = append(at, now.Add(time.Duration(i)*time.Millisecond))
 	}
 	for _, want := range []struct{ fires, taken int }{{12000, 5}, {6000, 1}, {0, 0}} {
-		planned, taken, err := s.PlanDue(t.Context(), time.Minute, 5, func(time.Time, firjob.Job, time.Time) (firjob.Plan, error) {
-			return firjob.Plan{Fires: at}, nil
+		planned, taken, err := s.PlanDue(t.Context(), time.Minute, 5, func(time.Time, firjob.Job, time.Time) (ports.Plan, error) {
+			return ports.Plan{Fires: at}, nil
 		})
 		if err != nil || len(planned) != want.fires || taken != want.taken {
 			t.Errorf("got %d fires, %d taken, %v; want %+v", len(planned), taken, err, want)
@@ -206,8 +207,8 @@ func TestPlanJobsPlansThemAllHoweverManyFires(t *testing.T) {
 	for i := range 6000 {
 		at = append(at, now.Add(time.Duration(i)*time.Millisecond))
 	}
-	planned, err := s.PlanJobs(t.Context(), append(ids, ids[0], 9999), time.Minute, func(time.Time, firjob.Job, time.Time) (firjob.Plan, error) {
-		return firjob.Plan{Fires: at}, nil
+	planned, err := s.PlanJobs(t.Context(), append(ids, ids[0], 9999), time.Minute, func(time.Time, firjob.Job, time.Time) (ports.Plan, error) {
+		return ports.Plan{Fires: at}, nil
 	})
 	if err != nil || len(planned) != 5*len(at) {
 		t.Errorf("got %d fires, %v; want %d", len(planned), err, 5*len(at))
@@ -227,10 +228,10 @@ func TestPlanDueStopsInTime(t *testing.T) {
 	total := 0
 	for begun := 0; total < jobs; begun++ {
 		asked := 0
-		_, taken, err := s.PlanDue(t.Context(), time.Minute, jobs, func(now time.Time, _ firjob.Job, _ time.Time) (firjob.Plan, error) {
+		_, taken, err := s.PlanDue(t.Context(), time.Minute, jobs, func(now time.Time, _ firjob.Job, _ time.Time) (ports.Plan, error) {
 			asked++
 			time.Sleep(400 * time.Millisecond) // it counts
-			return firjob.Plan{Next: now.Add(time.Hour)}, nil
+			return ports.Plan{Next: now.Add(time.Hour)}, nil
 		})
 		if err != nil {
 			t.Fatal(err)

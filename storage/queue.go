@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // queueLook bounds how many of each sort of waiters one question looks at.
@@ -18,7 +19,7 @@ const queueLook = 10_000
 // a place of their job, for a place of the app, and for anything else it looks at
 // 10,000 at the most, the latter over all apps. CodeNotFound if there is no such
 // app.
-func (db *DB) Queue(ctx context.Context, f firjob.QueueFilter) (list []firjob.Waiter, counts map[firjob.Why]int, err error) {
+func (db *DB) Queue(ctx context.Context, f ports.QueueFilter) (list []ports.Waiter, counts map[ports.Why]int, err error) {
 	if _, err := db.App(ctx, f.App); err != nil {
 		return nil, nil, err
 	}
@@ -26,7 +27,7 @@ func (db *DB) Queue(ctx context.Context, f firjob.QueueFilter) (list []firjob.Wa
 	if err != nil {
 		return nil, nil, classify("look at what waits", err)
 	}
-	counts = map[firjob.Why]int{}
+	counts = map[ports.Why]int{}
 	for _, q := range all {
 		counts[q.why]++
 	}
@@ -41,7 +42,7 @@ func (db *DB) Queue(ctx context.Context, f firjob.QueueFilter) (list []firjob.Wa
 // placed is an execution that waits, and for what.
 type placed struct {
 	queued
-	why firjob.Why
+	why ports.Why
 }
 
 // standing returns all that wait of an app, in no order.
@@ -72,9 +73,9 @@ func (db *DB) atGate(ctx context.Context, app string) (list []placed, err error)
 	if err != nil {
 		return nil, err
 	}
-	why := firjob.WhyAppRate
+	why := ports.WhyAppRate
 	if g.full() {
-		why = firjob.WhyAppLimit
+		why = ports.WhyAppLimit
 	}
 	for _, q := range line {
 		list = append(list, placed{q, why})
@@ -111,7 +112,7 @@ func scanPlaced(row pgx.CollectableRow) (placed, error) {
 
 // waiters reads the executions of a page, in its order. What has begun or ended
 // meanwhile is left out.
-func (db *DB) waiters(ctx context.Context, page []placed) (list []firjob.Waiter, err error) {
+func (db *DB) waiters(ctx context.Context, page []placed) (list []ports.Waiter, err error) {
 	if len(page) == 0 {
 		return nil, nil
 	}
@@ -128,7 +129,7 @@ func (db *DB) waiters(ctx context.Context, page []placed) (list []firjob.Waiter,
 	}
 	for _, q := range page {
 		if e, ok := byID[q.id]; ok {
-			list = append(list, firjob.Waiter{Execution: e, Since: waitsSince(e), Why: q.why})
+			list = append(list, ports.Waiter{Execution: e, Since: waitsSince(e), Why: q.why})
 		}
 	}
 	return list, err

@@ -7,15 +7,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // waits is what the queue says of one execution.
 type waits struct {
 	ID  firjob.ExecutionID
-	Why firjob.Why
+	Why ports.Why
 }
 
-func (s *store) queue(f firjob.QueueFilter) (list []waits, counts map[firjob.Why]int, all []firjob.Waiter) {
+func (s *store) queue(f ports.QueueFilter) (list []waits, counts map[ports.Why]int, all []ports.Waiter) {
 	s.t.Helper()
 	all, counts, err := s.Queue(s.t.Context(), f)
 	if err != nil {
@@ -62,19 +63,19 @@ func TestQueueTellsWhatWaitsAndWhy(t *testing.T) {
 	}
 	fire(10*time.Second, func(j *firjob.Job) { j.App = "other" })
 
-	list, counts, all := s.queue(firjob.QueueFilter{App: app, PageSize: 50})
+	list, counts, all := s.queue(ports.QueueFilter{App: app, PageSize: 50})
 	want := []waits{ // by scheduled time, ten seconds for each step of priority
-		{atGate[1], firjob.WhyAppLimit},
-		{retried, firjob.WhyRetry},
-		{behind[1], firjob.WhyOverlap},
-		{released, firjob.WhyExecutor},
-		{atGate[0], firjob.WhyAppLimit},
-		{unclaimed, firjob.WhyClaim},
+		{atGate[1], ports.WhyAppLimit},
+		{retried, ports.WhyRetry},
+		{behind[1], ports.WhyOverlap},
+		{released, ports.WhyExecutor},
+		{atGate[0], ports.WhyAppLimit},
+		{unclaimed, ports.WhyClaim},
 	}
 	if diff := cmp.Diff(want, list); diff != "" {
 		t.Errorf("what waits (-want +got):\n%s", diff)
 	}
-	wantCounts := map[firjob.Why]int{firjob.WhyAppLimit: 2, firjob.WhyRetry: 1, firjob.WhyOverlap: 1, firjob.WhyExecutor: 1, firjob.WhyClaim: 1}
+	wantCounts := map[ports.Why]int{ports.WhyAppLimit: 2, ports.WhyRetry: 1, ports.WhyOverlap: 1, ports.WhyExecutor: 1, ports.WhyClaim: 1}
 	if diff := cmp.Diff(wantCounts, counts); diff != "" {
 		t.Errorf("how many (-want +got):\n%s", diff)
 	}
@@ -88,11 +89,11 @@ func TestQueueTellsWhatWaitsAndWhy(t *testing.T) {
 		}
 	}
 
-	list, counts, _ = s.queue(firjob.QueueFilter{App: app, Why: firjob.WhyAppLimit, PageSize: 1})
-	if diff := cmp.Diff(want[:1], list); diff != "" || counts[firjob.WhyRetry] != 1 {
+	list, counts, _ = s.queue(ports.QueueFilter{App: app, Why: ports.WhyAppLimit, PageSize: 1})
+	if diff := cmp.Diff(want[:1], list); diff != "" || counts[ports.WhyRetry] != 1 {
 		t.Errorf("the first of one reason, counts %v (-want +got):\n%s", counts, diff)
 	}
-	_, _, err := s.Queue(t.Context(), firjob.QueueFilter{App: "nobody", PageSize: 1})
+	_, _, err := s.Queue(t.Context(), ports.QueueFilter{App: "nobody", PageSize: 1})
 	wantCode(t, err, firjob.CodeNotFound)
 }
 
@@ -102,8 +103,8 @@ func TestQueueTellsOfRates(t *testing.T) {
 	s.limit(firjob.AppLimits{MaxPerSecond: 0.01})
 	_, ids := s.firesOf(2, nil)
 	s.claim(ids...)
-	list, _, _ := s.queue(firjob.QueueFilter{App: app, PageSize: 50})
-	if diff := cmp.Diff([]waits{{ids[1], firjob.WhyAppRate}}, list); diff != "" {
+	list, _, _ := s.queue(ports.QueueFilter{App: app, PageSize: 50})
+	if diff := cmp.Diff([]waits{{ids[1], ports.WhyAppRate}}, list); diff != "" {
 		t.Errorf("what waits (-want +got):\n%s", diff)
 	}
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"time"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // Release gives back attempts that were claimed and certainly never ran. They
@@ -37,7 +39,7 @@ const releaseSQL = `UPDATE executions AS e SET state = 'planned', attempt = e.at
 
 // Unclaim undoes one call of Claim, whose commit may or may not have taken place
 // because its answer was lost. What any other call has claimed stays as it is.
-func (db *DB) Unclaim(ctx context.Context, by firjob.ClaimBy, ids []firjob.ExecutionID) error {
+func (db *DB) Unclaim(ctx context.Context, by ports.ClaimBy, ids []firjob.ExecutionID) error {
 	if len(ids) == 0 {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // A job with the overlap rule replace has one place. Who finds it taken asks the
@@ -19,7 +20,7 @@ import (
 // supplant sees to those that wait to replace the holders of contested places.
 // Executions that end by it are among ends, for the caller to finish once the
 // slots are written; the others concerned are told in followed.
-func supplant(ctx context.Context, tx pgx.Tx, slots []*jobSlot, followed *firjob.Followed) (ends []ending, err error) {
+func supplant(ctx context.Context, tx pgx.Tx, slots []*jobSlot, followed *ports.Followed) (ends []ending, err error) {
 	for _, s := range slots {
 		if !s.contested || s.job.Overlap != firjob.OverlapReplace {
 			continue
@@ -33,7 +34,7 @@ func supplant(ctx context.Context, tx pgx.Tx, slots []*jobSlot, followed *firjob
 	return ends, nil
 }
 
-func (s *jobSlot) supplant(ctx context.Context, tx pgx.Tx, followed *firjob.Followed) (ends []ending, err error) {
+func (s *jobSlot) supplant(ctx context.Context, tx pgx.Tx, followed *ports.Followed) (ends []ending, err error) {
 	lines, attempts, err := lockWaiting(ctx, tx, []*jobSlot{s})
 	if err != nil {
 		return nil, err
@@ -103,7 +104,7 @@ func scanHolder(row pgx.CollectableRow) (holder, error) {
 
 // press makes the holders leave for newest: those between two attempts end now,
 // those that run are asked to, and have had their time when replace_at has come.
-func (s *jobSlot) press(ctx context.Context, tx pgx.Tx, newest firjob.ExecutionID, followed *firjob.Followed) (ends []ending, err error) {
+func (s *jobSlot) press(ctx context.Context, tx pgx.Tx, newest firjob.ExecutionID, followed *ports.Followed) (ends []ending, err error) {
 	if len(s.holders) == 0 {
 		return nil, nil
 	}
@@ -125,7 +126,7 @@ func (s *jobSlot) press(ctx context.Context, tx pgx.Tx, newest firjob.ExecutionI
 			continue
 		case !h.cancel:
 			ref := firjob.AttemptRef{ID: h.id, Token: h.token}
-			followed.Cancel = append(followed.Cancel, firjob.Cancel{App: s.job.App, Attempt: ref})
+			followed.Cancel = append(followed.Cancel, ports.Cancel{App: s.job.App, Attempt: ref})
 		}
 		reason := replacedBy(newest)
 		if timeout {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // failed reports a failed attempt.
@@ -12,7 +13,7 @@ func (s *store) failed(a firjob.AttemptRef, change func(*firjob.Result)) firjob.
 	s.t.Helper()
 	r := firjob.Result{ID: a.ID, Token: a.Token, Outcome: firjob.OutcomeFailed, Error: "no paper", StartedAt: s.now(), FinishedAt: s.now()}
 	change(&r)
-	got, err := s.Finish(s.t.Context(), []firjob.FinishItem{{Executor: executor, Result: r}})
+	got, err := s.Finish(s.t.Context(), []ports.FinishItem{{Executor: executor, Result: r}})
 	if err != nil || got.Receipts[0] != firjob.ReceiptRecorded {
 		s.t.Fatalf("got %+v, %v", got, err)
 	}
@@ -30,7 +31,7 @@ func TestPermanentFailure(t *testing.T) {
 		len(e.Attempts) != 1 || e.Attempts[0].Reason != want {
 		t.Errorf("got %+v, want it failed after one attempt because of %q", e, want)
 	}
-	s.wantDead(firjob.DeadLetterFilter{}, id)
+	s.wantDead(ports.DeadLetterFilter{}, id)
 }
 
 // A handler that names a pause gets it in place of the backoff.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/storage"
 )
 
@@ -72,7 +73,7 @@ func TestInQuestion(t *testing.T) {
 	inQuestion("r1", before, 3, app)
 	inQuestion("r1", before.Add(-time.Minute), 0)
 	inQuestion("r2", before, 0)
-	_, err := s.Hold(t.Context(), []firjob.Held{
+	_, err := s.Hold(t.Context(), []ports.Held{
 		{Executor: executor, Attempt: held},
 		{Executor: firjob.ExecutorKey{App: app, Address: "server", Incarnation: "r1"}, Attempt: called},
 	}, time.Minute)

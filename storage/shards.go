@@ -5,14 +5,16 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // endShards counts shards that ended and ends the broadcasts whose last one
 // did, which it returns. A shard that somebody has run again by itself is of no
 // broadcast.
-func endShards(ctx context.Context, tx pgx.Tx, list []ended, followed *firjob.Followed) ([]ended, error) {
+func endShards(ctx context.Context, tx pgx.Tx, list []ended, followed *ports.Followed) ([]ended, error) {
 	t := tallyShards(list)
 	if len(t.ids) == 0 {
 		return nil, nil
@@ -76,7 +78,7 @@ func scanTally(row pgx.CollectableRow) (tally, error) {
 }
 
 // endBroadcasts ends those of which no shard is open.
-func endBroadcasts(ctx context.Context, tx pgx.Tx, tallies []tally, followed *firjob.Followed) ([]ended, error) {
+func endBroadcasts(ctx context.Context, tx pgx.Tx, tallies []tally, followed *ports.Followed) ([]ended, error) {
 	var over, failed []ended
 	for _, t := range tallies {
 		if t.open > 0 {
@@ -152,12 +154,12 @@ func scanShardFailure(row pgx.CollectableRow) (string, error) {
 }
 
 // failedShards returns the shards of a broadcast that have not succeeded.
-func failedShards(ctx context.Context, tx pgx.Tx, id firjob.ExecutionID) ([]firjob.Shard, error) {
+func failedShards(ctx context.Context, tx pgx.Tx, id firjob.ExecutionID) ([]ports.Shard, error) {
 	low, high := shardsBetween(id)
 	rows, _ := tx.Query(ctx, failedShardsSQL, low, high, [16]byte(id))
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (firjob.Shard, error) {
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (ports.Shard, error) {
 		var id firjob.ExecutionID
-		var s firjob.Shard
+		var s ports.Shard
 		err := row.Scan((*[16]byte)(&id), &s.Address)
 		s.Index = id.Ordinal() - 1
 		return s, err
@@ -198,7 +200,7 @@ const lockShardsSQL = `SELECT id, token, state::text FROM executions
 // open ones of its shards: a planned one ends, of one that runs the executor is
 // to be told. Where the caller found no shards it looks again: the lock of the
 // execution, which the caller holds, may have waited for them to be made.
-func askCancel(ctx context.Context, tx pgx.Tx, id firjob.ExecutionID, shards []shardRow) (followed firjob.Followed, err error) {
+func askCancel(ctx context.Context, tx pgx.Tx, id firjob.ExecutionID, shards []shardRow) (followed ports.Followed, err error) {
 	if len(shards) == 0 {
 		if shards, err = lockShards(ctx, tx, id); err != nil {
 			return followed, err
@@ -215,7 +217,7 @@ func askCancel(ctx context.Context, tx pgx.Tx, id firjob.ExecutionID, shards []s
 	}
 	jobs, err := readJobs(ctx, tx, []firjob.JobID{id.Job()})
 	for _, ref := range refs {
-		followed.Cancel = append(followed.Cancel, firjob.Cancel{App: jobs[id.Job()].App, Attempt: ref})
+		followed.Cancel = append(followed.Cancel, ports.Cancel{App: jobs[id.Job()].App, Attempt: ref})
 	}
 	return followed, err
 }
@@ -239,7 +241,7 @@ func sortShards(shards []shardRow, reason string) (running []firjob.ExecutionID,
 // pressShards asks the shards of a broadcast that is to be replaced to end. It
 // returns those that are to end now, for the caller to finish, and whether it has
 // asked all: those that others have locked it leaves out.
-func pressShards(ctx context.Context, tx pgx.Tx, id firjob.ExecutionID, app, reason string, followed *firjob.Followed) (ends []ending, all bool, err error) {
+func pressShards(ctx context.Context, tx pgx.Tx, id firjob.ExecutionID, app, reason string, followed *ports.Followed) (ends []ending, all bool, err error) {
 	low, high := shardsBetween(id)
 	rows, _ := tx.Query(ctx, freeShardsSQL, low, high, [16]byte(id))
 	shards, err := pgx.CollectRows(rows, scanShardRow)
@@ -256,7 +258,7 @@ func pressShards(ctx context.Context, tx pgx.Tx, id firjob.ExecutionID, app, rea
 		return ends, all, nil
 	}
 	for _, ref := range refs {
-		followed.Cancel = append(followed.Cancel, firjob.Cancel{App: app, Attempt: ref})
+		followed.Cancel = append(followed.Cancel, ports.Cancel{App: app, Attempt: ref})
 	}
 	low, high = bounds(running)
 	_, err = tx.Exec(ctx, askCancelSQL, uuids(running), low, high)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 func TestTheReasonOfABroadcastIsBounded(t *testing.T) {
@@ -47,7 +48,7 @@ func TestTheExecutorOfAShardDies(t *testing.T) {
 	_, id, shards := s.cast(2, nil)
 	s.succeed(shards[0])
 	a := s.mustClaim(shards[1])
-	if _, err := s.Hold(t.Context(), []firjob.Held{hold(a, executor)}, time.Minute); err != nil {
+	if _, err := s.Hold(t.Context(), []ports.Held{hold(a, executor)}, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	followed, err := s.LoseExecutor(t.Context(), executor, "gone")
@@ -91,7 +92,7 @@ func TestShardsThatEndAtOnce(t *testing.T) {
 		if i == 3 {
 			outcome = firjob.OutcomeFailed
 		}
-		got, err := db.Finish(t.Context(), []firjob.FinishItem{{Executor: executor, Result: firjob.Result{
+		got, err := db.Finish(t.Context(), []ports.FinishItem{{Executor: executor, Result: firjob.Result{
 			ID: attempts[i].ID, Token: attempts[i].Token, Outcome: outcome, Error: "no paper"}}})
 		if err != nil || got.Receipts[0] != firjob.ReceiptRecorded {
 			t.Errorf("shard %d: %v, %v", i, got.Receipts, err)

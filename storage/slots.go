@@ -9,9 +9,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // A job that bounds its running executions (firjob.Job.Slots) has a row of
@@ -196,7 +198,7 @@ const countWaitingSQL = `SELECT v.job, (SELECT count(*) FROM (
 	FROM unnest($1::int[], $2::int[]) AS v(job, most)`
 
 // handOver gives the places that the executions held to those that wait.
-func handOver(ctx context.Context, tx pgx.Tx, list []ended, followed *firjob.Followed) error {
+func handOver(ctx context.Context, tx pgx.Tx, list []ended, followed *ports.Followed) error {
 	ids := idsOf(list)
 	rows, _ := tx.Query(ctx, lockSlotsSQL, numbers(jobsOf(ids)), uuids(ids))
 	slots, err := pgx.CollectRows(rows, scanSlot)
@@ -255,7 +257,7 @@ func (s *jobSlot) look() int {
 // first; with replace, the latest. Those whose turn is of no use any more, because
 // their start deadline has passed or a later one replaces them, are let go without
 // a place: the claim, to which all of them come next, ends them.
-func seat(ctx context.Context, tx pgx.Tx, slots []*jobSlot, followed *firjob.Followed) error {
+func seat(ctx context.Context, tx pgx.Tx, slots []*jobSlot, followed *ports.Followed) error {
 	open := slots
 	for range seatRounds {
 		open = slices.DeleteFunc(slices.Clone(open), func(s *jobSlot) bool { return s.free() <= 0 })

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // firesOf makes a job and n fires of it, one millisecond apart, that are due.
@@ -22,7 +23,7 @@ func (s *store) firesOf(n int, change func(*firjob.Job)) (firjob.Job, []firjob.E
 }
 
 // admit calls Admit and returns what it leads to.
-func (s *store) admit() firjob.Followed {
+func (s *store) admit() ports.Followed {
 	s.t.Helper()
 	followed, _, err := s.Admit(s.t.Context())
 	if err != nil {
@@ -48,7 +49,7 @@ func replacing(j *firjob.Job) {
 	j.Overlap, j.ReplaceAfter = firjob.OverlapReplace, firjob.Duration(30*time.Second)
 }
 
-func attemptsOf(claimed []firjob.Claimed) []firjob.AttemptRef {
+func attemptsOf(claimed []ports.Claimed) []firjob.AttemptRef {
 	var list []firjob.AttemptRef
 	for _, c := range claimed {
 		list = append(list, firjob.AttemptRef{ID: c.Trigger.ID, Token: c.Trigger.Token})
@@ -149,7 +150,7 @@ func TestReplaceWaitsForTheEnd(t *testing.T) {
 	holder := s.mustClaim(ids[0])
 	got := s.claim(ids[1])
 	wantIDs(t, "dropped, to wait", got.Dropped, ids[1])
-	if want := (firjob.Cancel{App: app, Attempt: holder}); len(got.Followed.Cancel) != 1 || got.Followed.Cancel[0] != want || !got.Followed.Admit {
+	if want := (ports.Cancel{App: app, Attempt: holder}); len(got.Followed.Cancel) != 1 || got.Followed.Cancel[0] != want || !got.Followed.Admit {
 		t.Errorf("the executor is told %+v, admit %v; want %+v", got.Followed.Cancel, got.Followed.Admit, want)
 	}
 	got = s.claim(ids[2], ids[3])

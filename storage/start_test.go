@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 const startLease = 10 * time.Second
@@ -137,7 +138,7 @@ func TestExclusiveAttemptsThatWereNotBegunAreLostAtOnce(t *testing.T) {
 	s := newStore(t)
 	_, id := s.fire(exclusive)
 	a := s.mustClaim(id)
-	if _, err := s.Hold(t.Context(), []firjob.Held{{Executor: executor, Attempt: a, Waiting: true}}, startLease); err != nil {
+	if _, err := s.Hold(t.Context(), []ports.Held{{Executor: executor, Attempt: a, Waiting: true}}, startLease); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.LoseExecutor(t.Context(), executor, "gone"); err != nil {
@@ -179,7 +180,7 @@ func TestLoseReplicaEndsItsCalls(t *testing.T) {
 	_, mine := s.fire(nil)
 	_, others := s.fire(nil)
 	a, b := s.mustClaim(mine), s.mustClaim(others)
-	held := []firjob.Held{
+	held := []ports.Held{
 		{Executor: firjob.ExecutorKey{App: app, Address: "server", Incarnation: "r1"}, Attempt: a},
 		{Executor: executor, Attempt: b},
 	}

@@ -4,15 +4,17 @@ import (
 	"context"
 	"time"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // Stats counts executions scheduled since the given instant by state, with
 // quantiles of their lateness in milliseconds; those are absent when nothing
 // has started.
-func (db *DB) Stats(ctx context.Context, since time.Time) (firjob.Stats, error) {
-	stats := firjob.Stats{ByState: map[firjob.State]int64{}, LatenessMS: map[string]float64{}}
+func (db *DB) Stats(ctx context.Context, since time.Time) (ports.Stats, error) {
+	stats := ports.Stats{ByState: map[firjob.State]int64{}, LatenessMS: map[string]float64{}}
 	from := [16]byte(firjob.FirstIDAt(since))
 	rows, _ := db.api.Query(ctx, countStatesSQL, from)
 	var state firjob.State

@@ -5,8 +5,10 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // The sweeps look for open executions in the order of their ids through the
@@ -50,9 +52,9 @@ const firstIDAfter2 = `rpad(lpad(to_hex(ceil(extract(epoch FROM now() + $2::inte
 
 // Lose ends attempts without an answer; those that are not current any more,
 // and those that are bound to their lease, are left alone.
-func (db *DB) Lose(ctx context.Context, attempts []firjob.AttemptRef, reason string) (firjob.Followed, error) {
+func (db *DB) Lose(ctx context.Context, attempts []firjob.AttemptRef, reason string) (ports.Followed, error) {
 	if len(attempts) == 0 {
-		return firjob.Followed{}, nil
+		return ports.Followed{}, nil
 	}
 	ids, tokens := splitRefs(attempts)
 	low, high := bounds(ids)
@@ -69,7 +71,7 @@ func (db *DB) Lose(ctx context.Context, attempts []firjob.AttemptRef, reason str
 
 // LoseExecutor ends the running attempts that a beat has shown to be on an
 // executor that is gone, but for those that are bound to their lease.
-func (db *DB) LoseExecutor(ctx context.Context, executor firjob.ExecutorKey, reason string) (firjob.Followed, error) {
+func (db *DB) LoseExecutor(ctx context.Context, executor firjob.ExecutorKey, reason string) (ports.Followed, error) {
 	return db.endAttempts(ctx, "give an executor up", func(a *attemptRow, random float64) {
 		if a.job.App == executor.App && !a.bound() {
 			a.lose(clean(reason), random)
@@ -84,7 +86,7 @@ const onExecutorSQL = `SELECT ` + attemptColumns + ` FROM executions
 // LoseReplica ends the attempts that a replica that is gone had claimed and
 // that no executor has ever named in a beat, and the HTTP calls that it made.
 // Claims made at before or later are left alone: the replica came back to make them.
-func (db *DB) LoseReplica(ctx context.Context, replica string, before time.Time, reason string) (firjob.Followed, error) {
+func (db *DB) LoseReplica(ctx context.Context, replica string, before time.Time, reason string) (ports.Followed, error) {
 	return db.endAttempts(ctx, "give a replica up", func(a *attemptRow, random float64) {
 		a.lose(clean(reason), random)
 	}, byReplicaSQL, replica, before)
@@ -127,7 +129,7 @@ const (
 
 // ExpireLeases ends up to limit attempts whose lease, or whose deadline, has
 // passed. A passed deadline is an answer, timed_out; a passed lease is none.
-func (db *DB) ExpireLeases(ctx context.Context, limit int) (firjob.Followed, error) {
+func (db *DB) ExpireLeases(ctx context.Context, limit int) (ports.Followed, error) {
 	return db.endAttempts(ctx, "expire leases", func(a *attemptRow, random float64) {
 		if a.overtime() {
 			a.timeOut(random)
@@ -149,7 +151,7 @@ const firstIDSoon = `rpad(lpad(to_hex(ceil(extract(epoch FROM now()) * 1000)::bi
 // endAttempts locks the rows of a query of attemptColumns, lets judge change
 // them and writes what it changed. Rows that another transaction holds are about
 // to change anyway.
-func (db *DB) endAttempts(ctx context.Context, verb string, judge func(a *attemptRow, random float64), query string, args ...any) (followed firjob.Followed, err error) {
+func (db *DB) endAttempts(ctx context.Context, verb string, judge func(a *attemptRow, random float64), query string, args ...any) (followed ports.Followed, err error) {
 	err = db.inTx(ctx, db.hot, verb, func(ctx context.Context, tx pgx.Tx) error {
 		result, _ := tx.Query(ctx, query, args...)
 		rows, err := readAttempts(ctx, tx, result)

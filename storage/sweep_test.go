@@ -10,9 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/firjob/firjob"
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 func TestSweepsForPlannedExecutions(t *testing.T) {
@@ -44,8 +46,8 @@ func TestSweepsForPlannedExecutions(t *testing.T) {
 	look("upcoming in 20s", ids[2:3], due, err)
 }
 
-func hold(a firjob.AttemptRef, by firjob.ExecutorKey) firjob.Held {
-	return firjob.Held{Executor: by, Attempt: a}
+func hold(a firjob.AttemptRef, by firjob.ExecutorKey) ports.Held {
+	return ports.Held{Executor: by, Attempt: a}
 }
 
 func TestHold(t *testing.T) {
@@ -69,19 +71,19 @@ func TestHold(t *testing.T) {
 	foreign := executor
 	foreign.App = "another"
 
-	stale := []firjob.Held{
+	stale := []ports.Held{
 		hold(firjob.AttemptRef{ID: id, Token: a.Token - 1}, executor),
 		hold(done, executor),
 		hold(a, foreign),
 		hold(firjob.AttemptRef{ID: firjob.Fire(9999, s.now()), Token: 1}, executor),
 	}
-	held := append([]firjob.Held{hold(a, executor), hold(cancelled, executor), hold(lost, executor)}, stale...)
+	held := append([]ports.Held{hold(a, executor), hold(cancelled, executor), hold(lost, executor)}, stale...)
 	got, err := s.Hold(t.Context(), held, 30*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
-	slices.SortStableFunc(stale, func(a, b firjob.Held) int { return bytes.Compare(a.Attempt.ID[:], b.Attempt.ID[:]) })
-	if diff := cmp.Diff(firjob.HoldResult{Cancel: []firjob.Held{hold(cancelled, executor)}, Stale: stale}, got); diff != "" {
+	slices.SortStableFunc(stale, func(a, b ports.Held) int { return bytes.Compare(a.Attempt.ID[:], b.Attempt.ID[:]) })
+	if diff := cmp.Diff(ports.HoldResult{Cancel: []ports.Held{hold(cancelled, executor)}, Stale: stale}, got); diff != "" {
 		t.Errorf("hold (-want +got):\n%s", diff)
 	}
 	if e := s.get(id); e.Executor != executor.Address {
@@ -101,7 +103,7 @@ func TestHoldWritesOnlyWhatChanged(t *testing.T) {
 	}
 	beat := func(lease time.Duration) string {
 		t.Helper()
-		if _, err := s.Hold(t.Context(), []firjob.Held{hold(a, executor)}, lease); err != nil {
+		if _, err := s.Hold(t.Context(), []ports.Held{hold(a, executor)}, lease); err != nil {
 			t.Fatal(err)
 		}
 		return version()
@@ -125,10 +127,10 @@ func TestHoldKeepsTheTimeOfWhatWaitsThere(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	_, id := s.fire(func(j *firjob.Job) { j.Timeout = firjob.Duration(time.Minute) })
-	waits := firjob.Held{Executor: executor, Attempt: s.mustClaim(id), Waiting: true}
+	waits := ports.Held{Executor: executor, Attempt: s.mustClaim(id), Waiting: true}
 	_, free := s.fire(nil)
-	timeless := firjob.Held{Executor: executor, Attempt: s.mustClaim(free), Waiting: true}
-	beat := func(h ...firjob.Held) (left time.Duration, version string) {
+	timeless := ports.Held{Executor: executor, Attempt: s.mustClaim(free), Waiting: true}
+	beat := func(h ...ports.Held) (left time.Duration, version string) {
 		t.Helper()
 		if _, err := s.Hold(t.Context(), h, 30*time.Second); err != nil {
 			t.Fatal(err)
@@ -189,7 +191,7 @@ func TestLoseExecutorAndReplica(t *testing.T) {
 	_, unnamed := s.fire(nil)
 	a := s.mustClaim(named)
 	s.mustClaim(unnamed)
-	if _, err := s.Hold(t.Context(), []firjob.Held{hold(a, executor)}, time.Minute); err != nil {
+	if _, err := s.Hold(t.Context(), []ports.Held{hold(a, executor)}, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	for _, other := range []firjob.ExecutorKey{

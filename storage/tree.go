@@ -7,15 +7,17 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // Tree returns an execution with what it led to, and the root of the tree that
 // it belongs to. Shards are part of their broadcast and left out. Of the
 // executions of the run since then no more than limit are looked at, the earliest
 // first; cut tells that there are more. CodeNotFound if there is no such execution.
-func (db *DB) Tree(ctx context.Context, id firjob.ExecutionID, limit int) (tree firjob.Tree, root firjob.ExecutionID, cut bool, err error) {
+func (db *DB) Tree(ctx context.Context, id firjob.ExecutionID, limit int) (tree ports.Tree, root firjob.ExecutionID, cut bool, err error) {
 	top, _, err := findExecution(ctx, db.api, id)
 	if err != nil {
 		return tree, root, false, classify("read the tree", err)
@@ -106,8 +108,8 @@ const joinsSQL = `SELECT child, ends, triggered FROM child_joins WHERE run = $1`
 
 // tree returns e and what is below it. Ids grow from parents to children but
 // for executions of one millisecond, and each has one parent: there is no circle.
-func (g *grove) tree(e firjob.Execution) firjob.Tree {
-	t := firjob.Tree{Execution: e}
+func (g *grove) tree(e firjob.Execution) ports.Tree {
+	t := ports.Tree{Execution: e}
 	ran := map[firjob.JobID]bool{}
 	for _, child := range g.below[e.ID] {
 		ran[child.JobID] = ran[child.JobID] || child.RetryOf == nil
@@ -118,7 +120,7 @@ func (g *grove) tree(e firjob.Execution) firjob.Tree {
 	}
 	for _, child := range g.children[e.JobID] {
 		if job := g.jobs[child]; !ran[child] && !job.deleted && job.Parents != nil {
-			t.NotRun = append(t.NotRun, firjob.NotRun{JobID: child, Job: job.Name, Reason: g.whyNot(e, job)})
+			t.NotRun = append(t.NotRun, ports.NotRun{JobID: child, Job: job.Name, Reason: g.whyNot(e, job)})
 		}
 	}
 	return t

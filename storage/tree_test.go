@@ -5,8 +5,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/firjob/firjob"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // outline is a tree as a test reads it.
@@ -17,7 +19,7 @@ type outline struct {
 	NotRun   map[firjob.JobID]string
 }
 
-func outlineOf(t firjob.Tree) outline {
+func outlineOf(t ports.Tree) outline {
 	o := outline{Job: t.Execution.JobID, State: t.Execution.State}
 	for _, child := range t.Children {
 		o.Children = append(o.Children, outlineOf(child))
@@ -140,15 +142,15 @@ func TestExecutionsAreSelectedByKindExecutorAndRoot(t *testing.T) {
 	triggered := s.only(child).ID
 	stranger := s.run(s.job(nil)).ID
 	for name, c := range map[string]struct {
-		filter firjob.ExecutionFilter
+		filter ports.ExecutionFilter
 		want   []firjob.ExecutionID
 	}{
-		"root":              {firjob.ExecutionFilter{Root: id}, []firjob.ExecutionID{triggered, shards[1], shards[0], id}},
-		"root and kind":     {firjob.ExecutionFilter{Root: id, Kinds: []firjob.Kind{firjob.KindChild}}, []firjob.ExecutionID{triggered}},
-		"kinds":             {firjob.ExecutionFilter{Kinds: []firjob.Kind{firjob.KindChild, firjob.KindManual}}, []firjob.ExecutionID{stranger, triggered}},
-		"executor":          {firjob.ExecutionFilter{Executor: executor.Address}, []firjob.ExecutionID{shards[1], shards[0]}},
-		"below a child":     {firjob.ExecutionFilter{Root: triggered}, []firjob.ExecutionID{triggered}},
-		"executor and root": {firjob.ExecutionFilter{Executor: "10.9.9.9:1", Root: id}, nil},
+		"root":              {ports.ExecutionFilter{Root: id}, []firjob.ExecutionID{triggered, shards[1], shards[0], id}},
+		"root and kind":     {ports.ExecutionFilter{Root: id, Kinds: []firjob.Kind{firjob.KindChild}}, []firjob.ExecutionID{triggered}},
+		"kinds":             {ports.ExecutionFilter{Kinds: []firjob.Kind{firjob.KindChild, firjob.KindManual}}, []firjob.ExecutionID{stranger, triggered}},
+		"executor":          {ports.ExecutionFilter{Executor: executor.Address}, []firjob.ExecutionID{shards[1], shards[0]}},
+		"below a child":     {ports.ExecutionFilter{Root: triggered}, []firjob.ExecutionID{triggered}},
+		"executor and root": {ports.ExecutionFilter{Executor: "10.9.9.9:1", Root: id}, nil},
 	} {
 		for size := 1; size <= 5; size++ {
 			c.filter.PageSize = size

@@ -3,8 +3,10 @@ package storage
 import (
 	"context"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // Numbers of the group commit of triggers.
@@ -16,14 +18,14 @@ const (
 // triggerEach records triggers of several requests, of any jobs, none with a key.
 // What one of them may be to blame for must not be the others' error, so then each
 // has a transaction to itself.
-func (db *DB) triggerEach(ctx context.Context, list []firjob.TriggerRequest) ([]firjob.Triggered, error) {
+func (db *DB) triggerEach(ctx context.Context, list []ports.TriggerRequest) ([]ports.Triggered, error) {
 	made, err := db.triggerTogether(ctx, list)
 	if err == nil || len(list) == 1 || firjob.CodeOf(err) == firjob.CodeUnavailable {
 		return made, err
 	}
-	made = make([]firjob.Triggered, len(list))
+	made = make([]ports.Triggered, len(list))
 	for i, t := range list {
-		one, err := db.triggerTogether(ctx, []firjob.TriggerRequest{t})
+		one, err := db.triggerTogether(ctx, []ports.TriggerRequest{t})
 		if made[i].Err = err; err == nil {
 			made[i] = one[0]
 		}
@@ -31,7 +33,7 @@ func (db *DB) triggerEach(ctx context.Context, list []firjob.TriggerRequest) ([]
 	return made, nil
 }
 
-func (db *DB) triggerTogether(ctx context.Context, list []firjob.TriggerRequest) (made []firjob.Triggered, err error) {
+func (db *DB) triggerTogether(ctx context.Context, list []ports.TriggerRequest) (made []ports.Triggered, err error) {
 	ids := make([]firjob.JobID, len(list))
 	for i, t := range list {
 		ids[i] = t.Job
@@ -42,7 +44,7 @@ func (db *DB) triggerTogether(ctx context.Context, list []firjob.TriggerRequest)
 		if err != nil {
 			return err
 		}
-		made = make([]firjob.Triggered, len(list))
+		made = make([]ports.Triggered, len(list))
 		var wanted []manual
 		for i, t := range list {
 			if _, lives := known.jobs[t.Job]; !lives {

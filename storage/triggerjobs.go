@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // triggerable are jobs that are to be triggered: what their executions show of
@@ -42,12 +44,12 @@ const lookForJobsSQL = `SELECT date_trunc('milliseconds', now()), id, app, name,
 	WHERE id = ANY($1::int[]) AND ` + isLiving
 
 // recorded shows an execution that was recorded now.
-func (t triggerable) recorded(m manual) firjob.Triggered {
+func (t triggerable) recorded(m manual) ports.Triggered {
 	job := t.jobs[m.id.Job()]
 	e := firjob.Execution{ID: m.id, JobID: m.id.Job(), App: job.app, Job: job.name, Handler: job.handler,
 		Kind: m.id.Kind(), ScheduledAt: m.id.ScheduledAt(), DueAt: m.at.UTC(), State: firjob.StatePlanned, Params: job.params}
 	if m.params != nil {
 		e.Params = json.RawMessage(*m.params)
 	}
-	return firjob.Triggered{Execution: e, Due: !m.later}
+	return ports.Triggered{Execution: e, Due: !m.later}
 }

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // Trigger records an execution of kind manual. When due is true it is among
@@ -17,16 +19,16 @@ import (
 // the same request returns the execution of the first call; with another
 // request CodeKeyReused. Keys are forgotten after 24 hours. Triggers of several
 // callers may share a transaction.
-func (db *DB) Trigger(ctx context.Context, t firjob.TriggerRequest) (e firjob.Execution, due bool, err error) {
+func (db *DB) Trigger(ctx context.Context, t ports.TriggerRequest) (e firjob.Execution, due bool, err error) {
 	trigger := db.triggers.Do
-	if t.Key != "" || firjob.WriteOf(ctx).Alone() {
-		trigger = func(ctx context.Context, list []firjob.TriggerRequest) ([]firjob.Triggered, error) {
+	if t.Key != "" || ports.WriteOf(ctx).Alone() {
+		trigger = func(ctx context.Context, list []ports.TriggerRequest) ([]ports.Triggered, error) {
 			return db.TriggerMany(ctx, t.Job, list)
 		}
 	} else {
 		ctx = context.WithoutCancel(ctx) // as in CreateJob: what is recorded must be announced
 	}
-	made, err := trigger(ctx, []firjob.TriggerRequest{t})
+	made, err := trigger(ctx, []ports.TriggerRequest{t})
 	if err != nil {
 		return e, false, err
 	}
@@ -36,7 +38,7 @@ func (db *DB) Trigger(ctx context.Context, t firjob.TriggerRequest) (e firjob.Ex
 // TriggerMany does the same for many requests of one job, all in one
 // transaction, and returns the outcome of each in their order. CodeNotFound if
 // there is no such job.
-func (db *DB) TriggerMany(ctx context.Context, job firjob.JobID, list []firjob.TriggerRequest) (made []firjob.Triggered, err error) {
+func (db *DB) TriggerMany(ctx context.Context, job firjob.JobID, list []ports.TriggerRequest) (made []ports.Triggered, err error) {
 	err = db.write(ctx, "trigger the job", func(ctx context.Context, tx pgx.Tx) error {
 		known, err := lookForJobs(ctx, tx, job)
 		if err != nil {
@@ -46,7 +48,7 @@ func (db *DB) TriggerMany(ctx context.Context, job firjob.JobID, list []firjob.T
 			return noJob(job)
 		}
 		wanted := manualsOf(job, known.now, list)
-		made = make([]firjob.Triggered, len(list))
+		made = make([]ports.Triggered, len(list))
 		first, err := claimKeys(ctx, tx, job, wanted, made)
 		if err != nil {
 			return err
@@ -86,7 +88,7 @@ type manual struct {
 
 // manualsOf gives each request its instant and its identity. Requests of one
 // batch differ in their nonces by counting: as many random ones would collide.
-func manualsOf(job firjob.JobID, now time.Time, list []firjob.TriggerRequest) []manual {
+func manualsOf(job firjob.JobID, now time.Time, list []ports.TriggerRequest) []manual {
 	nonce := firjob.RandomNonce()
 	manuals := make([]manual, len(list))
 	for i, t := range list {
@@ -102,7 +104,7 @@ func manualsOf(job firjob.JobID, now time.Time, list []firjob.TriggerRequest) []
 }
 
 // fingerprintOf tells requests apart.
-func fingerprintOf(t firjob.TriggerRequest) []byte {
+func fingerprintOf(t ports.TriggerRequest) []byte {
 	at := ""
 	switch {
 	case !t.At.IsZero():
@@ -118,7 +120,7 @@ func fingerprintOf(t firjob.TriggerRequest) []byte {
 // which executions they are bound already: those ids are put in place. It returns
 // what is to be recorded. A key that belongs to another request is an error of
 // its item, which then has no id.
-func claimKeys(ctx context.Context, tx pgx.Tx, job firjob.JobID, wanted []manual, made []firjob.Triggered) (first []manual, err error) {
+func claimKeys(ctx context.Context, tx pgx.Tx, job firjob.JobID, wanted []manual, made []ports.Triggered) (first []manual, err error) {
 	bound, err := boundKeys(ctx, tx, job, wanted)
 	if err != nil {
 		return nil, err
@@ -228,8 +230,8 @@ const (
 // tellManuals puts the executions of wanted, one that is still to be planned
 // included, into the outcomes that have no error: first were recorded now, those
 // of others, which earlier requests with their keys have recorded, are read.
-func tellManuals(ctx context.Context, tx pgx.Tx, jobs triggerable, first, wanted []manual, made []firjob.Triggered) error {
-	known := make(map[firjob.ExecutionID]firjob.Triggered, len(wanted))
+func tellManuals(ctx context.Context, tx pgx.Tx, jobs triggerable, first, wanted []manual, made []ports.Triggered) error {
+	known := make(map[firjob.ExecutionID]ports.Triggered, len(wanted))
 	for _, m := range first {
 		known[m.id] = jobs.recorded(m)
 	}
@@ -253,7 +255,7 @@ func tellManuals(ctx context.Context, tx pgx.Tx, jobs triggerable, first, wanted
 }
 
 // readManuals reads executions, those that are still to be planned included.
-func readManuals(ctx context.Context, tx pgx.Tx, ids []firjob.ExecutionID, into map[firjob.ExecutionID]firjob.Triggered) error {
+func readManuals(ctx context.Context, tx pgx.Tx, ids []firjob.ExecutionID, into map[firjob.ExecutionID]ports.Triggered) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -264,14 +266,14 @@ func readManuals(ctx context.Context, tx pgx.Tx, ids []firjob.ExecutionID, into 
 		return err
 	}
 	for _, e := range list {
-		into[e.ID] = firjob.Triggered{Execution: e, Due: e.State == firjob.StatePlanned}
+		into[e.ID] = ports.Triggered{Execution: e, Due: e.State == firjob.StatePlanned}
 	}
 	rows, _ = tx.Query(ctx, laterManualsSQL, uuids(ids))
 	if list, err = pgx.CollectRows(rows, scanLater); err != nil {
 		return err
 	}
 	for _, e := range list {
-		into[e.ID] = firjob.Triggered{Execution: e}
+		into[e.ID] = ports.Triggered{Execution: e}
 	}
 	return nil
 }
@@ -312,7 +314,7 @@ func repeat(ctx context.Context, tx pgx.Tx, old firjob.Execution) (firjob.Execut
 	if err != nil {
 		return firjob.ExecutionID{}, err
 	}
-	again := manualsOf(old.JobID, now, []firjob.TriggerRequest{{Params: old.Params}})
+	again := manualsOf(old.JobID, now, []ports.TriggerRequest{{Params: old.Params}})
 	again[0].id[6], again[0].id[7] = old.ID[6], old.ID[7] // a shard stays that shard
 	if err := recordManuals(ctx, tx, again, &old.ID); err != nil {
 		return firjob.ExecutionID{}, err
@@ -325,7 +327,7 @@ func repeat(ctx context.Context, tx pgx.Tx, old firjob.Execution) (firjob.Execut
 
 // CancelExecution ends a planned execution as cancelled, or notes that a
 // running one is to be cancelled. CodeConflict if it is final already.
-func (db *DB) CancelExecution(ctx context.Context, id firjob.ExecutionID) (e firjob.Execution, followed firjob.Followed, err error) {
+func (db *DB) CancelExecution(ctx context.Context, id firjob.ExecutionID) (e firjob.Execution, followed ports.Followed, err error) {
 	err = db.write(ctx, "cancel the execution", func(ctx context.Context, tx pgx.Tx) error {
 		recorded, err := cancelLater(ctx, tx, id)
 		if err != nil {
@@ -343,7 +345,7 @@ func (db *DB) CancelExecution(ctx context.Context, id firjob.ExecutionID) (e fir
 }
 
 // cancelRecorded cancels what is among the executions.
-func cancelRecorded(ctx context.Context, tx pgx.Tx, id firjob.ExecutionID) (followed firjob.Followed, err error) {
+func cancelRecorded(ctx context.Context, tx pgx.Tx, id firjob.ExecutionID) (followed ports.Followed, err error) {
 	shards, err := lockShards(ctx, tx, id)
 	if err != nil {
 		return followed, err

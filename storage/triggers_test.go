@@ -7,12 +7,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/firjob/firjob"
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
-func (s *store) trigger(t firjob.TriggerRequest) (firjob.Execution, bool) {
+func (s *store) trigger(t ports.TriggerRequest) (firjob.Execution, bool) {
 	s.t.Helper()
 	if t.Horizon == 0 {
 		t.Horizon = time.Minute
@@ -28,7 +30,7 @@ func TestTriggerNow(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	job := s.job(func(j *firjob.Job) { j.Enabled = false; j.Params = json.RawMessage(`{"a":1}`) })
-	e, due := s.trigger(firjob.TriggerRequest{Job: job.ID, Params: json.RawMessage(`{"a":2}`)})
+	e, due := s.trigger(ports.TriggerRequest{Job: job.ID, Params: json.RawMessage(`{"a":2}`)})
 	if !due || e.Kind != firjob.KindManual || e.State != firjob.StatePlanned || string(e.Params) != `{"a":2}` || e.JobVersion != 0 {
 		t.Fatalf("got %+v, due %v", e, due)
 	}
@@ -43,7 +45,7 @@ func TestTriggerLater(t *testing.T) {
 	s := newStore(t)
 	job := s.job(nil)
 	at := s.now().Add(2 * time.Hour)
-	e, due := s.trigger(firjob.TriggerRequest{Job: job.ID, At: at})
+	e, due := s.trigger(ports.TriggerRequest{Job: job.ID, At: at})
 	if due || !e.ScheduledAt.Equal(at) || e.State != firjob.StatePlanned {
 		t.Fatalf("got %+v, due %v", e, due)
 	}
@@ -62,7 +64,7 @@ func TestTriggerLater(t *testing.T) {
 	}
 	s.wantState(e.ID, firjob.StatePlanned)
 
-	e, _ = s.trigger(firjob.TriggerRequest{Job: job.ID, At: at})
+	e, _ = s.trigger(ports.TriggerRequest{Job: job.ID, At: at})
 	cancelled, _, err := s.CancelExecution(t.Context(), e.ID)
 	if err != nil || cancelled.State != firjob.StateCancelled || cancelled.FinishedAt == nil {
 		t.Errorf("cancelled: got %+v, %v", cancelled, err)
@@ -86,7 +88,7 @@ func TestTriggerTellsWhatIsRecorded(t *testing.T) {
 		e.Shards = nil // an empty list: it was looked for
 		return e
 	}
-	list := []firjob.TriggerRequest{
+	list := []ports.TriggerRequest{
 		{Job: job.ID},
 		{Job: job.ID, Params: json.RawMessage(`{"a":2}`)},
 		{Job: job.ID, Key: "k"},
@@ -112,7 +114,7 @@ func TestTriggerTellsWhatIsRecorded(t *testing.T) {
 	if made[2].Execution.ID != made[3].Execution.ID {
 		t.Errorf("one key has two executions: %v and %v", made[2].Execution.ID, made[3].Execution.ID)
 	}
-	for _, one := range append(list, firjob.TriggerRequest{Job: bare.ID}) {
+	for _, one := range append(list, ports.TriggerRequest{Job: bare.ID}) {
 		e, _ := s.trigger(one)
 		if diff := cmp.Diff(read(e.ID), e); diff != "" {
 			t.Errorf("one trigger (-read +told):\n%s", diff)
@@ -124,7 +126,7 @@ func TestTriggerInThePast(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	at := s.now().AddDate(0, 0, -300)
-	e, due := s.trigger(firjob.TriggerRequest{Job: s.job(nil).ID, At: at})
+	e, due := s.trigger(ports.TriggerRequest{Job: s.job(nil).ID, At: at})
 	if !due || !e.ScheduledAt.Equal(at) {
 		t.Fatalf("got %+v, due %v", e, due)
 	}
@@ -135,7 +137,7 @@ func TestIdempotencyKey(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	job := s.job(nil)
-	request := firjob.TriggerRequest{Job: job.ID, Key: "order-7", Params: json.RawMessage(`{"a":1}`)}
+	request := ports.TriggerRequest{Job: job.ID, Key: "order-7", Params: json.RawMessage(`{"a":1}`)}
 	ids := make([]firjob.ExecutionID, 4)
 	together(len(ids), func(i int) {
 		e, _ := s.trigger(request)
@@ -174,7 +176,7 @@ func TestRetryExecution(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	job := s.job(nil)
-	e, _ := s.trigger(firjob.TriggerRequest{Job: job.ID, Params: json.RawMessage(`{"a":1}`)})
+	e, _ := s.trigger(ports.TriggerRequest{Job: job.ID, Params: json.RawMessage(`{"a":1}`)})
 	_, err := s.RetryExecution(t.Context(), e.ID)
 	wantCode(t, err, firjob.CodeConflict)
 	s.wantReceipt(s.mustClaim(e.ID), firjob.OutcomeFailed, firjob.ReceiptRecorded)
@@ -210,7 +212,7 @@ func TestCancelExecution(t *testing.T) {
 }
 
 // list returns what a filter selects, page by page.
-func (s *store) list(f firjob.ExecutionFilter, pageSize int) (got []firjob.ExecutionID) {
+func (s *store) list(f ports.ExecutionFilter, pageSize int) (got []firjob.ExecutionID) {
 	s.t.Helper()
 	f.PageSize = pageSize
 	for {
@@ -241,15 +243,15 @@ func TestExecutionsPages(t *testing.T) {
 	running := s.plan(other, now)[0]
 	s.mustClaim(running)
 	for name, c := range map[string]struct {
-		filter firjob.ExecutionFilter
+		filter ports.ExecutionFilter
 		want   []firjob.ExecutionID
 	}{
-		"all":        {firjob.ExecutionFilter{}, []firjob.ExecutionID{running, ids[4], ids[3], ids[2], ids[1], ids[0]}},
-		"of a job":   {firjob.ExecutionFilter{Job: other.ID}, []firjob.ExecutionID{running}},
-		"of the app": {firjob.ExecutionFilter{App: app, Until: at[2]}, []firjob.ExecutionID{ids[1], ids[0]}},
-		"of another": {firjob.ExecutionFilter{App: "another"}, nil},
-		"by state":   {firjob.ExecutionFilter{States: []firjob.State{firjob.StateRunning, firjob.StateLost}}, []firjob.ExecutionID{running}},
-		"by time":    {firjob.ExecutionFilter{Since: at[1], Until: at[4]}, []firjob.ExecutionID{ids[3], ids[2], ids[1]}},
+		"all":        {ports.ExecutionFilter{}, []firjob.ExecutionID{running, ids[4], ids[3], ids[2], ids[1], ids[0]}},
+		"of a job":   {ports.ExecutionFilter{Job: other.ID}, []firjob.ExecutionID{running}},
+		"of the app": {ports.ExecutionFilter{App: app, Until: at[2]}, []firjob.ExecutionID{ids[1], ids[0]}},
+		"of another": {ports.ExecutionFilter{App: "another"}, nil},
+		"by state":   {ports.ExecutionFilter{States: []firjob.State{firjob.StateRunning, firjob.StateLost}}, []firjob.ExecutionID{running}},
+		"by time":    {ports.ExecutionFilter{Since: at[1], Until: at[4]}, []firjob.ExecutionID{ids[3], ids[2], ids[1]}},
 	} {
 		if diff := cmp.Diff(c.want, s.list(c.filter, 2)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -266,7 +268,7 @@ func TestExecutionsListTriggersForLater(t *testing.T) {
 	now := s.now()
 	recorded := s.plan(job, now, now.Add(2*time.Hour))
 	later := func(job firjob.Job, in time.Duration) firjob.ExecutionID {
-		e, _ := s.trigger(firjob.TriggerRequest{Job: job.ID, At: now.Add(in)})
+		e, _ := s.trigger(ports.TriggerRequest{Job: job.ID, At: now.Add(in)})
 		return e.ID
 	}
 	first, second, cancelled, foreign := later(job, time.Hour), later(job, 3*time.Hour), later(job, 4*time.Hour), later(other, time.Hour)
@@ -275,20 +277,20 @@ func TestExecutionsListTriggersForLater(t *testing.T) {
 	}
 	s.exec(`INSERT INTO executions (id, job_id, job_version, due_at) SELECT id, job_id, 0, fire_at FROM later_triggers WHERE id = $1`,
 		[16]byte(second)) // its row was moved after the list had read it
-	states := func(states ...firjob.State) firjob.ExecutionFilter {
-		return firjob.ExecutionFilter{Job: job.ID, States: states}
+	states := func(states ...firjob.State) ports.ExecutionFilter {
+		return ports.ExecutionFilter{Job: job.ID, States: states}
 	}
 	for name, c := range map[string]struct {
-		filter firjob.ExecutionFilter
+		filter ports.ExecutionFilter
 		want   []firjob.ExecutionID
 	}{
 		"of the job":       {states(), []firjob.ExecutionID{cancelled, second, recorded[1], first, recorded[0]}},
 		"planned":          {states(firjob.StatePlanned), []firjob.ExecutionID{second, recorded[1], first, recorded[0]}},
 		"cancelled":        {states(firjob.StateCancelled, firjob.StateLost), []firjob.ExecutionID{cancelled}},
 		"failed":           {states(firjob.StateFailed), nil},
-		"of the other job": {firjob.ExecutionFilter{Job: other.ID, App: app}, []firjob.ExecutionID{foreign}},
-		"of another app":   {firjob.ExecutionFilter{App: "another"}, nil},
-		"by time": {firjob.ExecutionFilter{Job: job.ID, Since: now.Add(time.Hour), Until: now.Add(3 * time.Hour)},
+		"of the other job": {ports.ExecutionFilter{Job: other.ID, App: app}, []firjob.ExecutionID{foreign}},
+		"of another app":   {ports.ExecutionFilter{App: "another"}, nil},
+		"by time": {ports.ExecutionFilter{Job: job.ID, Since: now.Add(time.Hour), Until: now.Add(3 * time.Hour)},
 			[]firjob.ExecutionID{recorded[1], first}},
 	} {
 		for size := 1; size <= 6; size++ {
@@ -303,7 +305,7 @@ func TestExecutionsListTriggersForLater(t *testing.T) {
 func TestCancelMeetsThePlanningOfATrigger(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	e, _ := s.trigger(firjob.TriggerRequest{Job: s.job(nil).ID, At: s.now().Add(2 * time.Hour)})
+	e, _ := s.trigger(ports.TriggerRequest{Job: s.job(nil).ID, At: s.now().Add(2 * time.Hour)})
 	planner, err := pgx.Connect(t.Context(), s.url)
 	if err != nil {
 		t.Fatal(err)
@@ -344,7 +346,7 @@ func TestStats(t *testing.T) {
 		a := s.mustClaim(id)
 		s.exec(`UPDATE executions SET claimed_at = now() - interval '1 minute' WHERE id = $1`, [16]byte(id))
 		start := id.ScheduledAt().Add(time.Duration(10*i-10) * time.Millisecond)
-		if _, err := s.Finish(t.Context(), []firjob.FinishItem{{Executor: executor, Result: firjob.Result{
+		if _, err := s.Finish(t.Context(), []ports.FinishItem{{Executor: executor, Result: firjob.Result{
 			ID: id, Token: a.Token, Outcome: firjob.OutcomeSucceeded, StartedAt: start, FinishedAt: start}}}); err != nil {
 			t.Fatal(err)
 		}
@@ -353,7 +355,7 @@ func TestStats(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := firjob.Stats{
+	want := ports.Stats{
 		ByState:    map[firjob.State]int64{firjob.StateSucceeded: 3, firjob.StatePlanned: 1},
 		LatenessMS: map[string]float64{"p50": 0, "p99": 10, "max": 10},
 	}

@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 
-	"github.com/firjob/firjob"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // errDryRun rolls a dry run back.
@@ -16,7 +18,7 @@ var errDryRun = errors.New("dry run")
 // write runs fn in a transaction of the api pool, as the request's firjob.Write
 // says: recorded under its key, or rolled back at the end.
 func (db *DB) write(ctx context.Context, verb string, fn func(ctx context.Context, tx pgx.Tx) error) error {
-	w := firjob.WriteOf(ctx)
+	w := ports.WriteOf(ctx)
 	err := db.inTx(ctx, db.api, verb, func(ctx context.Context, tx pgx.Tx) error {
 		if err := recordRequest(ctx, tx, w); err != nil {
 			return err
@@ -38,7 +40,7 @@ func (db *DB) write(ctx context.Context, verb string, fn func(ctx context.Contex
 // recordRequest binds the request's key to what this transaction does. A
 // request that was carried out a moment ago, beside this one, is a conflict; its
 // answer can be had by asking again.
-func recordRequest(ctx context.Context, tx pgx.Tx, w firjob.Write) error {
+func recordRequest(ctx context.Context, tx pgx.Tx, w ports.Write) error {
 	if w.Key == "" || w.DryRun {
 		return nil
 	}
@@ -56,10 +58,10 @@ const recordRequestSQL = `INSERT INTO idempotent_requests (key, operation, finge
 // Replay returns the answer to an earlier request with the key and operation of
 // w, nil if there was none within 24 hours. CodeKeyReused if that was another
 // request.
-func (db *DB) Replay(ctx context.Context, w firjob.Write) (*firjob.Answer, error) {
+func (db *DB) Replay(ctx context.Context, w ports.Write) (*ports.Answer, error) {
 	var fingerprint, headers []byte
 	var status *int
-	a := &firjob.Answer{}
+	a := &ports.Answer{}
 	err := db.api.QueryRow(ctx, replaySQL, w.Key, w.Operation).Scan(&fingerprint, &status, &headers, &a.Body)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
@@ -79,7 +81,7 @@ const replaySQL = `SELECT fingerprint, status, headers, body FROM idempotent_req
 	WHERE key = $1 AND operation = $2 AND created_at > now() - interval '24 hours'`
 
 // SaveAnswer records the answer to a request that was carried out under a key.
-func (db *DB) SaveAnswer(ctx context.Context, w firjob.Write, a firjob.Answer) error {
+func (db *DB) SaveAnswer(ctx context.Context, w ports.Write, a ports.Answer) error {
 	headers, err := json.Marshal(a.Headers)
 	if err != nil {
 		return err

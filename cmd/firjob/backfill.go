@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // jobBackfillCmd runs fires of the past.
@@ -77,22 +78,22 @@ func dryRun(dry bool) url.Values {
 
 // backfillView is a backfill as the API shows it.
 type backfillView struct {
-	ID         firjob.BackfillID `json:"id"`
-	JobID      firjob.JobID      `json:"job_id"`
-	From       time.Time         `json:"from"`
-	Until      time.Time         `json:"until"`
-	Order      string            `json:"order"`
-	MaxRunning int               `json:"max_running"`
-	State      string            `json:"state"`
-	Fires      int               `json:"fires"`
-	First      time.Time         `json:"first"`
-	Last       time.Time         `json:"last"`
-	Recorded   int               `json:"recorded"`
-	Open       int               `json:"open"`
-	Succeeded  int               `json:"succeeded"`
-	Failed     int               `json:"failed"`
-	CreatedAt  time.Time         `json:"created_at"`
-	FinishedAt *time.Time        `json:"finished_at"`
+	ID         ports.BackfillID `json:"id"`
+	JobID      firjob.JobID     `json:"job_id"`
+	From       time.Time        `json:"from"`
+	Until      time.Time        `json:"until"`
+	Order      string           `json:"order"`
+	MaxRunning int              `json:"max_running"`
+	State      string           `json:"state"`
+	Fires      int              `json:"fires"`
+	First      time.Time        `json:"first"`
+	Last       time.Time        `json:"last"`
+	Recorded   int              `json:"recorded"`
+	Open       int              `json:"open"`
+	Succeeded  int              `json:"succeeded"`
+	Failed     int              `json:"failed"`
+	CreatedAt  time.Time        `json:"created_at"`
+	FinishedAt *time.Time       `json:"finished_at"`
 }
 
 func showBackfill(out *output, b backfillView) {
@@ -110,7 +111,7 @@ func showBackfill(out *output, b backfillView) {
 
 // backfillArg names a backfill.
 type backfillArg struct {
-	ID firjob.BackfillID `arg:"" help:"Number of the backfill."`
+	ID ports.BackfillID `arg:"" help:"Number of the backfill."`
 }
 
 func (a backfillArg) path() string { return fmt.Sprintf("api/v1/backfills/%d", a.ID) }

@@ -7,7 +7,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 type calendarCmd struct {
@@ -113,7 +113,7 @@ func (c *calendarListCmd) Run(ctx context.Context, api *client, out *output) err
 		return err
 	}
 	return showList(out, answer, "There are no such calendars.", []string{"CALENDAR", "MODE", "VERSION", "JOBS", out.at("CHANGED")},
-		func(out *output, u firjob.CalendarUse) []string {
+		func(out *output, u ports.CalendarUse) []string {
 			return []string{u.Name, string(u.Mode), fmt.Sprint(u.Version), fmt.Sprint(u.Jobs), out.when(&u.UpdatedAt)}
 		})
 }
@@ -176,7 +176,7 @@ func (c *calendarDeleteCmd) Run(ctx context.Context, p *process, api *client, ou
 }
 
 // showCalendar writes a calendar for people.
-func showCalendar(out *output, u firjob.CalendarUse) {
+func showCalendar(out *output, u ports.CalendarUse) {
 	out.field("Calendar", u.Name)
 	out.field("Description", u.Description)
 	out.field("Mode", string(u.Mode))

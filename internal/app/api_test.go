@@ -20,6 +20,7 @@ import (
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/httpapi"
 	"github.com/firjob/firjob/internal/localstack/stacktest"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/storage"
 )
 
@@ -61,7 +62,7 @@ func (a *api) JobChanged(_ context.Context, ids ...firjob.JobID)          { a.te
 func (a *api) Announce(_ context.Context, due ...firjob.Due)              { a.tell("due", len(due)) }
 func (a *api) Cancel(_ context.Context, _ string, l ...firjob.AttemptRef) { a.tell("cancel", len(l)) }
 func (a *api) ExecutorMarked(context.Context, firjob.Mark)                { a.tell("mark", 1) }
-func (a *api) Executors(context.Context, string, firjob.ExecutorFilter) ([]firjob.ExecutorView, error) {
+func (a *api) Executors(context.Context, string, ports.ExecutorFilter) ([]ports.ExecutorView, error) {
 	return nil, nil
 }
 func (a *api) Horizon() time.Duration   { return time.Minute }
@@ -140,15 +141,15 @@ func job(name, schedule string) string {
 // fail runs an execution of a job, which fails for good.
 func (a *api) fail(id firjob.JobID) firjob.ExecutionID {
 	a.t.Helper()
-	e, _, err := a.db.Trigger(a.t.Context(), firjob.TriggerRequest{Job: id, Horizon: time.Minute})
+	e, _, err := a.db.Trigger(a.t.Context(), ports.TriggerRequest{Job: id, Horizon: time.Minute})
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	claimed, err := a.db.Claim(a.t.Context(), []firjob.ExecutionID{e.ID}, firjob.ClaimBy{Replica: "r", Lease: time.Minute})
+	claimed, err := a.db.Claim(a.t.Context(), []firjob.ExecutionID{e.ID}, ports.ClaimBy{Replica: "r", Lease: time.Minute})
 	if err != nil || len(claimed.Claimed) != 1 {
 		a.t.Fatalf("claim: %+v, %v", claimed, err)
 	}
-	_, err = a.db.Finish(a.t.Context(), []firjob.FinishItem{{Executor: firjob.ExecutorKey{App: "billing", Address: "10.0.0.7:9999", Incarnation: "a"},
+	_, err = a.db.Finish(a.t.Context(), []ports.FinishItem{{Executor: firjob.ExecutorKey{App: "billing", Address: "10.0.0.7:9999", Incarnation: "a"},
 		Result: firjob.Result{ID: e.ID, Token: claimed.Claimed[0].Trigger.Token, Outcome: firjob.OutcomeFailed, Error: "no paper"}}})
 	if err != nil {
 		a.t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/redisq"
 	"github.com/firjob/firjob/scheduler"
 	"github.com/firjob/firjob/storage"
@@ -116,7 +117,7 @@ func (x *exam) index(ctx context.Context, db *storage.DB, queue *redisq.Client) 
 	})
 }
 
-func (x *exam) drift(check string, d firjob.IndexDrift) {
+func (x *exam) drift(check string, d ports.IndexDrift) {
 	if ids := d.Unknown; len(ids) > 0 {
 		x.warn(check, "in Redis, but unknown to Postgres: "+counted(len(ids), ids),
 			"they do no harm and go when they are due; after a restore, empty Redis: the servers rebuild the index")

@@ -4,11 +4,12 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // Validate returns every fault of a request for a backfill, nil if there is
 // none. now is the store's clock, retention how long executions are kept.
-func Backfill(r firjob.BackfillRequest, now time.Time, retention time.Duration) []firjob.FieldError {
+func Backfill(r ports.BackfillRequest, now time.Time, retention time.Duration) []firjob.FieldError {
 	var f faults
 	oldest := now.Add(-retention)
 	switch {
@@ -25,6 +26,6 @@ func Backfill(r firjob.BackfillRequest, now time.Time, retention time.Duration) 
 	case !r.From.IsZero() && !r.From.Before(r.Until):
 		f.add("until", r.Until, "must be later than from")
 	}
-	f.count("max_running", r.MaxRunning, 1, firjob.MaxBackfillRunning)
+	f.count("max_running", r.MaxRunning, 1, ports.MaxBackfillRunning)
 	return append(f, Params(r.Params)...)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/storage"
 )
 
@@ -191,6 +192,6 @@ func (s *stage) timePlanning(ctx context.Context, n int, figures map[string]floa
 }
 
 // oneFire plans the next fire of a job, and the one after it tomorrow.
-func oneFire(_ time.Time, job firjob.Job, _ time.Time) (firjob.Plan, error) {
-	return firjob.Plan{Fires: []time.Time{*job.NextFireAt}, Next: job.NextFireAt.Add(24 * time.Hour)}, nil
+func oneFire(_ time.Time, job firjob.Job, _ time.Time) (ports.Plan, error) {
+	return ports.Plan{Fires: []time.Time{*job.NextFireAt}, Next: job.NextFireAt.Add(24 * time.Hour)}, nil
 }

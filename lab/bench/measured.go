@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/storage"
 )
 
@@ -29,7 +30,7 @@ const settle = 2 * time.Minute
 
 // settled audits a scope once as many executions as are expected are recorded, and
 // all have ended, or when that has taken too long: then they count as lost.
-func (s *stage) settled(ctx context.Context, scope storage.AuditScope, expected int64) (a firjob.Audit, err error) {
+func (s *stage) settled(ctx context.Context, scope storage.AuditScope, expected int64) (a ports.Audit, err error) {
 	deadline := time.Now().Add(settle)
 	told := s.o.ticker()
 	for {
@@ -87,12 +88,12 @@ func (s *stage) beyond(ctx context.Context, l *load) (int64, error) {
 
 // setAside makes sure that a fire which was not due does not stand in for one that
 // was: the one is doubled and the other lost.
-func (r *Run) setAside(strays int64, a firjob.Audit, expected int64) {
+func (r *Run) setAside(strays int64, a ports.Audit, expected int64) {
 	r.Doubled = max(r.Doubled, strays)
 	r.Lost = max(0, expected-max(0, a.Succeeded-strays))
 }
 
-func runOf(a firjob.Audit, expected int64, m span) Run {
+func runOf(a ports.Audit, expected int64, m span) Run {
 	seconds := m.until.Sub(m.from).Seconds()
 	run := Run{
 		ExecutionsPerSecond: float64(a.Finished) / seconds,
@@ -113,7 +114,7 @@ func runOf(a firjob.Audit, expected int64, m span) Run {
 	return run
 }
 
-func latenessOf(a firjob.Audit) map[string]float64 {
+func latenessOf(a ports.Audit) map[string]float64 {
 	ms := make(map[string]float64)
 	for i, name := range []string{"p50", "p99", "p999", "max"} {
 		if i < len(a.LatenessMS) {

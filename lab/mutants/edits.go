@@ -14,8 +14,8 @@ func edits() map[Mutant][]edit {
 	return map[Mutant][]edit{
 		FireForgotten: {
 			{file: "storage/plan.go",
-				old: "func (p *planning) add(j jobRow, plan firjob.Plan) {\n",
-				new: `func (p *planning) add(j jobRow, plan firjob.Plan) {
+				old: "func (p *planning) add(j jobRow, plan ports.Plan) {\n",
+				new: `func (p *planning) add(j jobRow, plan ports.Plan) {
 	if withoutGuard("fire-forgotten") && len(plan.Fires) > 0 {
 		plan.Fires = plan.Fires[:len(plan.Fires)-1]
 	}
@@ -32,8 +32,8 @@ func edits() map[Mutant][]edit {
 		},
 		LateFiresDropped: {
 			{file: "scheduler/expand.go",
-				old: "func (e expansion) late(first time.Time) (run []time.Time, missed *firjob.Missed) {\n",
-				new: `func (e expansion) late(first time.Time) (run []time.Time, missed *firjob.Missed) {
+				old: "func (e expansion) late(first time.Time) (run []time.Time, missed *ports.Missed) {\n",
+				new: `func (e expansion) late(first time.Time) (run []time.Time, missed *ports.Missed) {
 	if withoutGuard("late-fires-dropped") {
 		return nil, nil
 	}
@@ -41,10 +41,10 @@ func edits() map[Mutant][]edit {
 		},
 		SupersedeSkipped: {
 			{file: "storage/final.go",
-				old: "func supersede(ctx context.Context, tx pgx.Tx, job firjob.JobID, reason string) (firjob.Followed, error) {\n",
-				new: `func supersede(ctx context.Context, tx pgx.Tx, job firjob.JobID, reason string) (firjob.Followed, error) {
+				old: "func supersede(ctx context.Context, tx pgx.Tx, job firjob.JobID, reason string) (ports.Followed, error) {\n",
+				new: `func supersede(ctx context.Context, tx pgx.Tx, job firjob.JobID, reason string) (ports.Followed, error) {
 	if withoutGuard("supersede-skipped") {
-		return firjob.Followed{}, nil
+		return ports.Followed{}, nil
 	}
 `},
 		},
@@ -86,7 +86,7 @@ func edits() map[Mutant][]edit {
 				old: "\tfailpoint.Crash(failpoint.AfterSend, len(answers))\n",
 				new: `	failpoint.Crash(failpoint.AfterSend, len(answers))
 	if withoutGuard("unknown-is-refused") && err != nil {
-		err = &firjob.Refused{Reason: "no answer", Cause: err}
+		err = &ports.Refused{Reason: "no answer", Cause: err}
 	}
 `},
 		},
@@ -159,8 +159,8 @@ func edits() map[Mutant][]edit {
 		},
 		SlotNotReleased: {
 			{file: "storage/slots.go",
-				old: "func handOver(ctx context.Context, tx pgx.Tx, list []ended, followed *firjob.Followed) error {\n",
-				new: `func handOver(ctx context.Context, tx pgx.Tx, list []ended, followed *firjob.Followed) error {
+				old: "func handOver(ctx context.Context, tx pgx.Tx, list []ended, followed *ports.Followed) error {\n",
+				new: `func handOver(ctx context.Context, tx pgx.Tx, list []ended, followed *ports.Followed) error {
 	if withoutGuard("slot-not-released") {
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/sony/gobreaker/v2"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // A breaker opens after tripAfter failures in a row and lets one request try
@@ -78,7 +79,7 @@ func (b *breakers) get(key firjob.ExecutorKey) breaker {
 		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= tripAfter },
 		// An executor that could not read a request is well; the request is not.
 		IsExcluded: func(err error) bool {
-			refused := new(firjob.Refused)
+			refused := new(ports.Refused)
 			return errors.As(err, &refused) && refused.Unreadable()
 		},
 		OnStateChange: func(_ string, from, to gobreaker.State) {
@@ -106,16 +107,16 @@ func (b *breakers) do(key firjob.ExecutorKey, at time.Time, f func(*speech) erro
 	})
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
 		reason := fmt.Sprintf("the breaker of executor %s is open; the last error: %s", key.Address, process.lastError())
-		return &firjob.Refused{Reason: reason}
+		return &ports.Refused{Reason: reason}
 	}
 	return err
 }
 
 // Contact returns how the triggers to an executor process went. A breaker that
 // lets one request try again counts as open until that request has succeeded.
-func (s *Sender) Contact(key firjob.ExecutorKey) firjob.Contact {
+func (s *Sender) Contact(key firjob.ExecutorKey) ports.Contact {
 	process := s.breakers.get(key)
-	contact := firjob.Contact{BreakerOpen: process.State() != gobreaker.StateClosed}
+	contact := ports.Contact{BreakerOpen: process.State() != gobreaker.StateClosed}
 	if f := process.failure.Load(); f != nil {
 		contact.LastError, contact.LastErrorAt = f.text, f.at
 	}

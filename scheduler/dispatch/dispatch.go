@@ -29,6 +29,7 @@ import (
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/codec"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // maxAnswer bounds what is read of an answer, in bytes.
@@ -108,7 +109,7 @@ func (s *Sender) Send(ctx context.Context, to firjob.Executor, key []byte, sentA
 func (s *Sender) sendIn(ctx context.Context, in codec.Encoding, speech *speech, to firjob.Executor, key []byte, batch *firjob.TriggerBatch, reply *firjob.TriggerReply) error {
 	body, err := codec.Encode(in, batch)
 	if err != nil {
-		return &firjob.Refused{Reason: fmt.Sprintf("the triggers cannot be written as %s", in), Cause: err}
+		return &ports.Refused{Reason: fmt.Sprintf("the triggers cannot be written as %s", in), Cause: err}
 	}
 	return s.post(ctx, to, firjob.PathTrigger, key, batch.SentAt, in, body, func(answer []byte, h http.Header) error {
 		speech.heard(h)
@@ -176,7 +177,7 @@ func (s *Sender) ping(ctx context.Context, to firjob.Executor, path string, key 
 	// connection tell who listens now, whatever became of the first copy.
 	resp, err := s.client.Do(req)
 	if errors.Is(err, syscall.ECONNREFUSED) {
-		return ping, &firjob.Refused{Reason: "nobody listens at " + to.Address, Cause: err}
+		return ping, &ports.Refused{Reason: "nobody listens at " + to.Address, Cause: err}
 	}
 	if err != nil {
 		return ping, fmt.Errorf("probe %s: %w", to.Address, err)
@@ -186,7 +187,7 @@ func (s *Sender) ping(ctx context.Context, to firjob.Executor, path string, key 
 		return ping, fmt.Errorf("probe %s: status %d", to.Address, resp.StatusCode)
 	}
 	if ping.Incarnation != to.Incarnation {
-		return ping, &firjob.Refused{Reason: "another process lives at " + to.Address}
+		return ping, &ports.Refused{Reason: "another process lives at " + to.Address}
 	}
 	return ping, nil
 }
@@ -199,7 +200,7 @@ func (s *Sender) post(ctx context.Context, to firjob.Executor, path string, key 
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+to.Address+path, bytes.NewReader(body))
 	if err != nil {
-		return &firjob.Refused{Reason: fmt.Sprintf("%q is not an address", to.Address), Cause: err}
+		return &ports.Refused{Reason: fmt.Sprintf("%q is not an address", to.Address), Cause: err}
 	}
 	id := uuid.NewString()
 	req.Header.Set("Content-Type", string(in))
@@ -228,7 +229,7 @@ func (s *Sender) exchange(req *http.Request, to firjob.Executor, read reader) er
 		err = sent.Err // it names the address once more
 	}
 	if err != nil && connections == 0 {
-		return &firjob.Refused{Reason: fmt.Sprintf("executor %s cannot be reached", to.Address), Cause: err}
+		return &ports.Refused{Reason: fmt.Sprintf("executor %s cannot be reached", to.Address), Cause: err}
 	}
 	if err != nil {
 		return fmt.Errorf("executor %s did not answer: %w", to.Address, err)
@@ -256,14 +257,14 @@ func (s *Sender) exchange(req *http.Request, to firjob.Executor, read reader) er
 }
 
 // refusal returns what an answer refuses as a whole; nil if it does not.
-func refusal(resp *http.Response, to firjob.Executor) *firjob.Refused {
+func refusal(resp *http.Response, to firjob.Executor) *ports.Refused {
 	switch code := resp.StatusCode; {
 	case code == http.StatusMisdirectedRequest:
-		return &firjob.Refused{Reason: "another process lives at " + to.Address, Status: code}
+		return &ports.Refused{Reason: "another process lives at " + to.Address, Status: code}
 	case code >= 400 && code < 500, code == http.StatusServiceUnavailable:
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 512))
 		reason := fmt.Sprintf("executor %s refused the request with status %d: %s", to.Address, code, text)
-		return &firjob.Refused{Reason: reason, Status: code}
+		return &ports.Refused{Reason: reason, Status: code}
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/scheduler/dispatch"
 )
 
@@ -59,7 +60,7 @@ func closedAddr(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func refused(err error) bool { return errors.As(err, new(*firjob.Refused)) }
+func refused(err error) bool { return errors.As(err, new(*ports.Refused)) }
 
 func TestSendCarriesASignedBatch(t *testing.T) {
 	t.Parallel()

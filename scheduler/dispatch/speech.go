@@ -5,8 +5,8 @@ import (
 	"net/http"
 	"sync/atomic"
 
-	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/codec"
+	"github.com/firjob/firjob/internal/ports"
 )
 
 // speech is in which encoding an executor process gets its triggers: JSON, until an
@@ -40,7 +40,7 @@ func (s *speech) heard(h http.Header) {
 // misheard reports whether err may mean that the process does not read the encoding
 // that it was spoken to in.
 func misheard(in codec.Encoding, err error) bool {
-	refused := new(firjob.Refused)
+	refused := new(ports.Refused)
 	return in != codec.JSON && errors.As(err, &refused) &&
 		(refused.Status == http.StatusUnsupportedMediaType || refused.Status == http.StatusBadRequest)
 }

@@ -1,4 +1,4 @@
-package firjob
+package ports
 
 import "net/http"
 

@@ -1,11 +1,15 @@
-package firjob
+package ports
 
-import "time"
+import (
+	"time"
+
+	"github.com/firjob/firjob"
+)
 
 // Batch is what one claim took from the delay queue, with the instants of the
 // queue's own clock.
 type Batch struct {
-	IDs  []ExecutionID
+	IDs  []firjob.ExecutionID
 	Now  time.Time     // when it was taken; zero: no shard has answered
 	Next time.Duration // from now until the next head of these shards is due; < 0 = no head
 	Full bool          // some shard had more than was asked for
@@ -19,6 +23,6 @@ type Wake struct {
 
 // Alive is an executor and the time since its last beat.
 type Alive struct {
-	Executor
+	firjob.Executor
 	Age time.Duration
 }

@@ -1,10 +1,12 @@
-package firjob
+package ports
 
 import (
 	"maps"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/firjob/firjob"
 )
 
 // Ring is the executors that take turns: those of an app that have the labels
@@ -32,9 +34,9 @@ func SelectorText(selector map[string]string) string {
 // is remembered of the job's earlier ones.
 type Choice struct {
 	App   string
-	Job   JobID
-	Route Route    // RouteLeastRecent, RouteLeastFrequent or RouteSticky
-	Among []string // addresses, at least one; of equals the first is taken
+	Job   firjob.JobID
+	Route firjob.Route // RouteLeastRecent, RouteLeastFrequent or RouteSticky
+	Among []string     // addresses, at least one; of equals the first is taken
 }
 
 // Contact is how one server's triggers to an executor process went.
@@ -46,29 +48,13 @@ type Contact struct {
 
 // ExecutorView is an executor as one server sees it.
 type ExecutorView struct {
-	Executor
+	firjob.Executor
 	Contact
-	SeenBy string        // the server
-	Mark   *Mark         // what somebody has set about its address; nil: nothing
-	Counts ExecutorState // the stricter of its own state and the mark's
-	Live   bool          // it beats, or answers at its port; false: there is only a mark
-	Mute   bool          // no beat has arrived for DeadAfter, but its port answers: it gets nothing new
-}
-
-// Stricter returns the stricter of two states: draining before cordoned before
-// active. Both of the former take nothing new; draining says besides that the
-// executor is about to leave.
-func (s ExecutorState) Stricter(o ExecutorState) ExecutorState {
-	order := ExecutorStates()
-	if slices.Index(order, o) > slices.Index(order, s) {
-		return o
-	}
-	return s
-}
-
-// ExecutorStates lists every state of an executor, the stricter later.
-func ExecutorStates() []ExecutorState {
-	return []ExecutorState{ExecutorActive, ExecutorCordoned, ExecutorDraining}
+	SeenBy string               // the server
+	Mark   *firjob.Mark         // what somebody has set about its address; nil: nothing
+	Counts firjob.ExecutorState // the stricter of its own state and the mark's
+	Live   bool                 // it beats, or answers at its port; false: there is only a mark
+	Mute   bool                 // no beat has arrived for DeadAfter, but its port answers: it gets nothing new
 }
 
 // Selects reports whether the filter selects an executor.

@@ -1,4 +1,4 @@
-package firjob
+package ports
 
 // Status is what a replica knows of the cluster.
 type Status struct {

@@ -1,11 +1,15 @@
-package firjob
+package ports
 
-import "time"
+import (
+	"time"
+
+	"github.com/firjob/firjob"
+)
 
 // Suspects are executions that are in a state in which nothing may be for long.
 type Suspects struct {
-	Count int           // up to the limit that was asked for, which may stand for more
-	First []ExecutionID // the earliest, three at most
+	Count int                  // up to the limit that was asked for, which may stand for more
+	First []firjob.ExecutionID // the earliest, three at most
 }
 
 // StuckBounds say how long each state must have lasted to be a fault: longer
@@ -27,23 +31,23 @@ type StuckReport struct {
 
 // Fate is how an execution stands in the store.
 type Fate struct {
-	State   State
+	State   firjob.State
 	Waiting bool          // for its turn
 	DueIn   time.Duration // negative: due since then
 }
 
 // IndexEntry is what the delay queue holds of an execution.
 type IndexEntry struct {
-	ID     ExecutionID
+	ID     firjob.ExecutionID
 	Leased bool          // claimed, and not acknowledged yet
 	Past   time.Duration // since it was due, or since its lease ended; negative: still to come
 }
 
 // IndexDrift is where the delay queue says otherwise than the store.
 type IndexDrift struct {
-	Unknown []ExecutionID // in the queue; the store has never heard of it
-	Ended   []ExecutionID // long due in the queue; ended in the store
-	Missing []ExecutionID // planned and soon due in the store; not in the queue
+	Unknown []firjob.ExecutionID // in the queue; the store has never heard of it
+	Ended   []firjob.ExecutionID // long due in the queue; ended in the store
+	Missing []firjob.ExecutionID // planned and soon due in the store; not in the queue
 }
 
 // Count returns how many executions are concerned.

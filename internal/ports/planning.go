@@ -1,10 +1,14 @@
-package firjob
+package ports
 
-import "time"
+import (
+	"time"
+
+	"github.com/firjob/firjob"
+)
 
 // Expand answers for one locked job which fires to record. now is the store's
 // clock at the start of the transaction.
-type Expand func(now time.Time, job Job, anchor time.Time) (Plan, error)
+type Expand func(now time.Time, job firjob.Job, anchor time.Time) (Plan, error)
 
 // Plan is what to record for one job. An error from Expand pauses the job with
 // the error as its reason, so that one broken definition cannot stop the scan.

@@ -1,9 +1,11 @@
-package firjob
+package ports
 
 import (
 	"encoding/json"
 	"log/slog"
 	"time"
+
+	"github.com/firjob/firjob"
 )
 
 // JobFilter selects and pages jobs. Zero fields do not select.
@@ -12,18 +14,18 @@ type JobFilter struct {
 	Name     string
 	Query    string // part of a name or handler, case ignored
 	Enabled  *bool
-	Kind     ScheduleKind
-	Route    Route
-	Calendar string // jobs whose schedule names it
-	Parent   JobID  // jobs that it triggers
-	After    JobID
+	Kind     firjob.ScheduleKind
+	Route    firjob.Route
+	Calendar string       // jobs whose schedule names it
+	Parent   firjob.JobID // jobs that it triggers
+	After    firjob.JobID
 	PageSize int
 }
 
 // StoredJob is the outcome of one job of a batch: the job as it was stored, or
 // what kept it from being stored.
 type StoredJob struct {
-	Job Job
+	Job firjob.Job
 	Err error
 }
 
@@ -43,36 +45,36 @@ type CalendarFilter struct {
 
 // CalendarUse is a calendar and the number of jobs that name it.
 type CalendarUse struct {
-	Calendar
+	firjob.Calendar
 	Jobs int
 }
 
 // ExecutionFilter selects and pages executions. Zero fields do not select.
 type ExecutionFilter struct {
-	Job          JobID
+	Job          firjob.JobID
 	App          string
-	States       []State
-	Kinds        []Kind
-	Root         ExecutionID // executions of the tree below it, itself included
-	Executor     string      // address
-	Since, Until time.Time   // of the scheduled time; until is exclusive
-	From         ExecutionID // this id and those above it
-	Before       ExecutionID
+	States       []firjob.State
+	Kinds        []firjob.Kind
+	Root         firjob.ExecutionID // executions of the tree below it, itself included
+	Executor     string             // address
+	Since, Until time.Time          // of the scheduled time; until is exclusive
+	From         firjob.ExecutionID // this id and those above it
+	Before       firjob.ExecutionID
 	PageSize     int
 }
 
 // LastEnd is how the latest execution of a job ended that has ended and was
 // scheduled for now or earlier. Superseded ones do not count: they are no outcome.
 type LastEnd struct {
-	ID         ExecutionID
-	State      State
+	ID         firjob.ExecutionID
+	State      firjob.State
 	Reason     string
 	FinishedAt time.Time
 }
 
 // TriggerRequest asks for one execution of a job.
 type TriggerRequest struct {
-	Job     JobID
+	Job     firjob.JobID
 	Params  json.RawMessage // nil: the job's
 	At      time.Time       // zero: Delay from now, by the store's clock
 	Delay   time.Duration   // 0: now
@@ -82,21 +84,21 @@ type TriggerRequest struct {
 
 // Triggered is the outcome of one request of a batch: an execution or an error.
 type Triggered struct {
-	Execution Execution
+	Execution firjob.Execution
 	Due       bool // planned, and to be announced
 	Err       error
 }
 
 // ExecutorFilter selects executors. Zero fields do not select.
 type ExecutorFilter struct {
-	State  ExecutorState
+	State  firjob.ExecutorState
 	Labels map[string]string
 }
 
 // Waiter is an execution that is past its scheduled time and neither runs nor
 // has ended.
 type Waiter struct {
-	Execution
+	firjob.Execution
 	Since time.Time // scheduled time, or the end of the attempt before
 	Why   Why
 }
@@ -124,27 +126,27 @@ type QueueFilter struct {
 // DeadLetterFilter selects and pages dead letters, the latest first.
 type DeadLetterFilter struct {
 	App          string
-	Job          JobID
-	States       []State
+	Job          firjob.JobID
+	States       []firjob.State
 	Since, Until time.Time // of the end
 	Handled      bool      // also those that were redriven or dismissed
-	Before       ExecutionID
+	Before       firjob.ExecutionID
 	PageSize     int
 }
 
 // DeadLetter is an execution that ended as failed, timed_out or lost, with no
 // attempt left, and what was done about it.
 type DeadLetter struct {
-	Execution
+	firjob.Execution
 	FailedAt    time.Time
-	RedrivenAs  *ExecutionID
+	RedrivenAs  *firjob.ExecutionID
 	DismissedAt *time.Time
 }
 
 // DeadLetterBatch names dead letters that something is to be done about: either
 // by their ids, or those that a filter selects, the earliest first.
 type DeadLetterBatch struct {
-	IDs    []ExecutionID
+	IDs    []firjob.ExecutionID
 	Filter DeadLetterFilter // if there are no IDs; Handled, Before and PageSize do not count
 	Limit  int              // of what Filter selects; 1 to MaxDeadLetterBatch
 }
@@ -154,14 +156,14 @@ const MaxDeadLetterBatch = 10_000
 
 // DeadLetterDone is what became of one of them.
 type DeadLetterDone struct {
-	ID         ExecutionID
-	RedrivenAs *Due  // the execution that runs it again; nil if dismissed or refused
-	Err        error // CodeNotFound, CodeConflict: it was handled already
+	ID         firjob.ExecutionID
+	RedrivenAs *firjob.Due // the execution that runs it again; nil if dismissed or refused
+	Err        error       // CodeNotFound, CodeConflict: it was handled already
 }
 
 // BackfillRequest asks for the fires of a past range to be run.
 type BackfillRequest struct {
-	Job        JobID
+	Job        firjob.JobID
 	From       time.Time // inclusive
 	Until      time.Time // exclusive, not in the future
 	Newest     bool      // the newest fire first; else the oldest
@@ -211,16 +213,16 @@ type LogPage struct {
 	Next     LogCursor // after the last line that was looked at, whether it is among Lines or was filtered out
 	More     bool      // lines follow already
 	Ended    bool      // the execution has ended, and nothing follows Lines
-	State    State
+	State    firjob.State
 	Reason   string
-	Progress *Progress
+	Progress *firjob.Progress
 }
 
 // LogEntry is one stored line.
 type LogEntry struct {
 	Cursor  LogCursor // its own
 	Attempt int
-	LogLine
+	firjob.LogLine
 }
 
 // LogCursor is a place in an execution's log: attempts in their order, then
@@ -232,7 +234,7 @@ type LogCursor struct {
 
 // Tree is an execution with what it led to.
 type Tree struct {
-	Execution Execution
+	Execution firjob.Execution
 	Children  []Tree
 	// NotRun are children of the job that this end has not triggered, or not yet.
 	NotRun []NotRun
@@ -240,7 +242,7 @@ type Tree struct {
 
 // NotRun is a child that an end did not trigger.
 type NotRun struct {
-	JobID  JobID
+	JobID  firjob.JobID
 	Job    string
 	Reason string // "runs on failure; the parent succeeded", "waits for job 7", …
 }
@@ -248,16 +250,16 @@ type NotRun struct {
 // Explanation says what became of one instant of a job.
 type Explanation struct {
 	At        time.Time
-	Verdict   string     // one sentence
-	Steps     []Step     // how it came to that, in order of time as far as known
-	Execution *Execution // the record that decided, if there is one
-	Before    *time.Time // the fires around the instant
+	Verdict   string            // one sentence
+	Steps     []Step            // how it came to that, in order of time as far as known
+	Execution *firjob.Execution // the record that decided, if there is one
+	Before    *time.Time        // the fires around the instant
 	After     *time.Time
 }
 
 // ExplainRequest names an instant of a job.
 type ExplainRequest struct {
-	Job       JobID
+	Job       firjob.JobID
 	At        time.Time
 	Precision time.Duration // fires from At to before At+Precision are meant
 	Horizon   time.Duration // how far ahead fires are recorded
@@ -273,7 +275,7 @@ type Step struct {
 
 // Stats is what the store knows for GET /stats.
 type Stats struct {
-	ByState    map[State]int64
+	ByState    map[firjob.State]int64
 	LatenessMS map[string]float64 // "p50", "p99", "max"
 }
 
