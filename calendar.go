@@ -35,9 +35,10 @@ type Calendar struct {
 
 // DateRange is one day, or the days from the first to the last, both included.
 type DateRange struct {
-	From   string `json:"from"`             // "2027-01-01"
-	Until  string `json:"until,omitempty"`  // the last day; "" = From alone
-	Yearly bool   `json:"yearly,omitempty"` // the same days of every year, whatever the year in From; 29 February is one in leap years only
+	From  string `json:"from"`            // "2027-01-01"
+	Until string `json:"until,omitempty"` // the last day; "" = From alone
+	// the same days of every year, whatever the year in From; 29 February is one in leap years only
+	Yearly bool `json:"yearly,omitempty"`
 }
 
 // HourRange is a span of each day, From included and Until not. It goes on

@@ -110,12 +110,13 @@ type Execution struct {
 	RetryOf     *ExecutionID    `json:"retry_of,omitempty"`
 	Missed      *MissedRange    `json:"missed,omitempty"`
 	Waiting     bool            `json:"waiting,omitempty"` // for its turn: Reason says whose
-	Parent      *ExecutionID    `json:"parent,omitempty"`  // whose end triggered it, whose shard it is, or that it runs again
-	Root        *ExecutionID    `json:"root,omitempty"`    // of the tree that it belongs to, if it has a parent
-	Shard       *ShardOf        `json:"shard,omitempty"`   // of a broadcast
-	Inputs      json.RawMessage `json:"inputs,omitempty"`  // a list of ParentEnd; not in lists of executions
-	Shards      []Execution     `json:"shards,omitempty"`  // of a broadcast, by their number; not in lists of executions
-	Progress    *Progress       `json:"progress,omitempty"`
+	// whose end triggered it, whose shard it is, or that it runs again
+	Parent   *ExecutionID    `json:"parent,omitempty"`
+	Root     *ExecutionID    `json:"root,omitempty"`   // of the tree that it belongs to, if it has a parent
+	Shard    *ShardOf        `json:"shard,omitempty"`  // of a broadcast
+	Inputs   json.RawMessage `json:"inputs,omitempty"` // a list of ParentEnd; not in lists of executions
+	Shards   []Execution     `json:"shards,omitempty"` // of a broadcast, by their number; not in lists of executions
+	Progress *Progress       `json:"progress,omitempty"`
 }
 
 // ShardOf says which part of a broadcast an execution is.

@@ -21,8 +21,9 @@ type HTTPCall struct {
 	Headers map[string]string `json:"headers,omitempty"`
 	Body    string            `json:"body,omitempty"`
 	Expect  []int             `json:"expect,omitempty"` // the statuses that are a success; none = 200 to 299
-	Timeout Duration          `json:"timeout"`          // of the request; 30 s by default. The job's timeout may end it before
-	Sign    bool              `json:"sign"`             // with the app's key, as triggers are
+	// of the request; 30 s by default. The job's timeout may end it before
+	Timeout Duration `json:"timeout"`
+	Sign    bool     `json:"sign"` // with the app's key, as triggers are
 }
 
 // Limits of an HTTP call.

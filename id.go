@@ -114,7 +114,8 @@ func FirstIDAt(t time.Time) ExecutionID {
 func ParseExecutionID(s string) (ExecutionID, error) {
 	u, err := uuid.Parse(s)
 	if err != nil || len(s) != 36 {
-		return ExecutionID{}, fmt.Errorf("%q is not an execution id: want 36 characters like %s", s, Fire(1, time.UnixMilli(0)))
+		return ExecutionID{}, fmt.Errorf("%q is not an execution id: want 36 characters like %s", s,
+			Fire(1, time.UnixMilli(0)))
 	}
 	if u.Version() != 8 || u.Variant() != uuid.RFC4122 {
 		return ExecutionID{}, fmt.Errorf("%q is a UUID but not an execution id, which is of version 8", s)

@@ -12,10 +12,11 @@ type Overlap string
 
 // The overlap rules.
 const (
-	OverlapAllow   Overlap = "allow"   // runs beside them; beyond MaxRunning, if there is one, it waits as with queue
-	OverlapSkip    Overlap = "skip"    // is recorded as skipped
-	OverlapQueue   Overlap = "queue"   // waits for its turn, in the order of scheduled time
-	OverlapReplace Overlap = "replace" // cancels the one that runs and begins once that has ended, or after ReplaceAfter
+	OverlapAllow Overlap = "allow" // runs beside them; beyond MaxRunning, if there is one, it waits as with queue
+	OverlapSkip  Overlap = "skip"  // is recorded as skipped
+	OverlapQueue Overlap = "queue" // waits for its turn, in the order of scheduled time
+	// cancels the one that runs and begins once that has ended, or after ReplaceAfter.
+	OverlapReplace Overlap = "replace"
 )
 
 // Route says how an executor is picked among those of the app that are live,
@@ -25,22 +26,25 @@ type Route string
 // The routes. One that a flight was refused by, for want of room say, is not
 // asked again for it; with first and last it waits for that very executor.
 const (
-	RouteRoundRobin     Route = "round_robin"           // in turn, counted for the whole app over all replicas
-	RouteRandom         Route = "random"                //
-	RouteLeastBusy      Route = "least_busy"            // most free capacity: of the latest beat, less what was sent since
-	RouteLeastRecent    Route = "least_recently_used"   // whose last execution of this job is the longest ago
-	RouteLeastFrequent  Route = "least_frequently_used" // who ran this job least often within a day
-	RouteConsistentHash Route = "consistent_hash"       // by the job, or by RouteKey of the params: the same key goes to the same executor
-	RouteFirst          Route = "first"                 // the lowest address
-	RouteLast           Route = "last"                  // the highest address
-	RouteFailover       Route = "failover"              // in RouteOrder, then by address: the next only when one refuses
-	RouteSticky         Route = "sticky"                // the one that ran it last, as long as it lives
-	RouteBroadcast      Route = "broadcast"             // every one of them: one shard each
+	RouteRoundRobin Route = "round_robin" // in turn, counted for the whole app over all replicas
+	RouteRandom     Route = "random"      //
+	// most free capacity: of the latest beat, less what was sent since.
+	RouteLeastBusy     Route = "least_busy"
+	RouteLeastRecent   Route = "least_recently_used"   // whose last execution of this job is the longest ago
+	RouteLeastFrequent Route = "least_frequently_used" // who ran this job least often within a day
+	// by the job, or by RouteKey of the params: the same key goes to the same executor.
+	RouteConsistentHash Route = "consistent_hash"
+	RouteFirst          Route = "first"     // the lowest address
+	RouteLast           Route = "last"      // the highest address
+	RouteFailover       Route = "failover"  // in RouteOrder, then by address: the next only when one refuses
+	RouteSticky         Route = "sticky"    // the one that ran it last, as long as it lives
+	RouteBroadcast      Route = "broadcast" // every one of them: one shard each
 )
 
 // Routes lists every route.
 func Routes() []Route {
-	return []Route{RouteRoundRobin, RouteRandom, RouteLeastBusy, RouteLeastRecent, RouteLeastFrequent, RouteConsistentHash,
+	return []Route{RouteRoundRobin, RouteRandom, RouteLeastBusy, RouteLeastRecent, RouteLeastFrequent,
+		RouteConsistentHash,
 		RouteFirst, RouteLast, RouteFailover, RouteSticky, RouteBroadcast}
 }
 
@@ -60,7 +64,8 @@ type MisfirePolicy string
 const (
 	MisfireFireOnce MisfirePolicy = "fire_once" // the latest runs, those before are recorded as missed
 	MisfireSkip     MisfirePolicy = "skip"      // all are recorded as missed
-	MisfireFireAll  MisfirePolicy = "fire_all"  // the latest Misfire.MaxCatchUp run, those before are recorded as missed
+	// the latest Misfire.MaxCatchUp run, those before are recorded as missed.
+	MisfireFireAll MisfirePolicy = "fire_all"
 )
 
 // Misfire is a job's rule for fires that could not be sent in time.
@@ -110,35 +115,39 @@ func Rank(scheduledAt time.Time, priority int) int64 {
 
 // Job is a definition: what to run, for which app, when, and by which policies.
 type Job struct {
-	ID            JobID             `json:"id"`
-	App           string            `json:"app"`
-	Name          string            `json:"name"`
-	Handler       string            `json:"handler,omitempty"`
-	HTTP          *HTTPCall         `json:"http,omitempty"` // what the server calls itself, instead of a handler
-	Params        json.RawMessage   `json:"params,omitempty"`
-	Schedule      Schedule          `json:"schedule"`
-	Misfire       Misfire           `json:"misfire"`
-	StartDeadline Duration          `json:"start_deadline"` // what is sent later than this after its scheduled time is missed instead; 0 = none
-	Overlap       Overlap           `json:"overlap"`
-	MaxRunning    int               `json:"max_running"`   // executions at a time; 0 = no limit with allow, else 1
-	QueueLimit    int               `json:"queue_limit"`   // executions that may wait for their turn; one more is skipped
-	ReplaceAfter  Duration          `json:"replace_after"` // how long replace waits for the end of what it cancels
-	Route         Route             `json:"route"`
-	RouteKey      string            `json:"route_key,omitempty"`   // of consistent_hash: the field of the params that is the key; "" = the job
-	RouteOrder    []string          `json:"route_order,omitempty"` // of failover: addresses, the preferred first
-	Selector      map[string]string `json:"selector,omitempty"`    // labels that an executor must have
-	Exclusive     bool              `json:"exclusive,omitempty"`   // the executor confirms its token before the handler begins
-	Delivery      Delivery          `json:"delivery"`
-	Timeout       Duration          `json:"timeout"` // of one attempt; 0 = none
-	Retry         Retry             `json:"retry"`
-	Priority      int               `json:"priority"`
-	Parents       *Parents          `json:"parents,omitempty"` // the jobs whose end triggers this one
-	Enabled       bool              `json:"enabled"`
-	PausedReason  string            `json:"paused_reason,omitempty"`
-	Version       int               `json:"version"`
-	NextFireAt    *time.Time        `json:"next_fire_at,omitempty"`
-	CreatedAt     time.Time         `json:"created_at"`
-	UpdatedAt     time.Time         `json:"updated_at"`
+	ID       JobID           `json:"id"`
+	App      string          `json:"app"`
+	Name     string          `json:"name"`
+	Handler  string          `json:"handler,omitempty"`
+	HTTP     *HTTPCall       `json:"http,omitempty"` // what the server calls itself, instead of a handler
+	Params   json.RawMessage `json:"params,omitempty"`
+	Schedule Schedule        `json:"schedule"`
+	Misfire  Misfire         `json:"misfire"`
+	// what is sent later than this after its scheduled time is missed instead; 0 = none
+	StartDeadline Duration `json:"start_deadline"`
+	Overlap       Overlap  `json:"overlap"`
+	MaxRunning    int      `json:"max_running"` // executions at a time; 0 = no limit with allow, else 1
+	// executions that may wait for their turn; one more is skipped
+	QueueLimit   int      `json:"queue_limit"`
+	ReplaceAfter Duration `json:"replace_after"` // how long replace waits for the end of what it cancels
+	Route        Route    `json:"route"`
+	// of consistent_hash: the field of the params that is the key; "" = the job
+	RouteKey   string            `json:"route_key,omitempty"`
+	RouteOrder []string          `json:"route_order,omitempty"` // of failover: addresses, the preferred first
+	Selector   map[string]string `json:"selector,omitempty"`    // labels that an executor must have
+	// the executor confirms its token before the handler begins
+	Exclusive    bool       `json:"exclusive,omitempty"`
+	Delivery     Delivery   `json:"delivery"`
+	Timeout      Duration   `json:"timeout"` // of one attempt; 0 = none
+	Retry        Retry      `json:"retry"`
+	Priority     int        `json:"priority"`
+	Parents      *Parents   `json:"parents,omitempty"` // the jobs whose end triggers this one
+	Enabled      bool       `json:"enabled"`
+	PausedReason string     `json:"paused_reason,omitempty"`
+	Version      int        `json:"version"`
+	NextFireAt   *time.Time `json:"next_fire_at,omitempty"`
+	CreatedAt    time.Time  `json:"created_at"`
+	UpdatedAt    time.Time  `json:"updated_at"`
 
 	// Calendars are the definitions that Schedule.Calendars names, as the store
 	// knows them.

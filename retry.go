@@ -107,7 +107,8 @@ func (e Ended) After(random float64) Verdict {
 	case (e.Outcome == OutcomeFailed || e.Outcome == OutcomeTimedOut) && e.Answered < e.Retry.MaxAttempts:
 		if e.RetryAfter > 0 {
 			wait := min(e.RetryAfter.Std(), MaxTimeout)
-			return Verdict{State: StatePlanned, Wait: wait, Reason: fmt.Sprintf("%s; again after %v, as the handler asked", e.Reason, Duration(wait))}
+			return Verdict{State: StatePlanned, Wait: wait,
+				Reason: fmt.Sprintf("%s; again after %v, as the handler asked", e.Reason, Duration(wait))}
 		}
 		return Verdict{State: StatePlanned, Wait: e.Retry.Wait(e.Answered, random), Reason: e.Reason}
 	}

@@ -20,18 +20,20 @@ const (
 
 // Schedule says when a job fires. Which fields count depends on Kind.
 type Schedule struct {
-	Kind        ScheduleKind `json:"kind"`
-	Expr        string       `json:"expr,omitempty"`
-	Timezone    string       `json:"timezone,omitempty"`     // IANA name; "UTC" by default
-	Dialect     string       `json:"dialect,omitempty"`      // "unix" or "quartz"
-	Gap         Gap          `json:"gap,omitempty"`          // for a local time that does not exist: "run_after" or "skip"
-	OverlapHour OverlapHour  `json:"overlap_hour,omitempty"` // for a local time that comes twice: "once" or "twice"
-	Interval    Duration     `json:"interval,omitempty"`
-	At          *time.Time   `json:"at,omitempty"`
-	StartAt     *time.Time   `json:"start_at,omitempty"`  // no fire before it; "every" counts from it
-	EndAt       *time.Time   `json:"end_at,omitempty"`    // no fire at or after it
-	Jitter      Duration     `json:"jitter,omitempty"`    // each fire is put off by up to this much, the same on every replica
-	Calendars   []string     `json:"calendars,omitempty"` // names; a fire counts only if each permits it
+	Kind     ScheduleKind `json:"kind"`
+	Expr     string       `json:"expr,omitempty"`
+	Timezone string       `json:"timezone,omitempty"` // IANA name; "UTC" by default
+	Dialect  string       `json:"dialect,omitempty"`  // "unix" or "quartz"
+	// for a local time that does not exist: "run_after" or "skip"
+	Gap         Gap         `json:"gap,omitempty"`
+	OverlapHour OverlapHour `json:"overlap_hour,omitempty"` // for a local time that comes twice: "once" or "twice"
+	Interval    Duration    `json:"interval,omitempty"`
+	At          *time.Time  `json:"at,omitempty"`
+	StartAt     *time.Time  `json:"start_at,omitempty"` // no fire before it; "every" counts from it
+	EndAt       *time.Time  `json:"end_at,omitempty"`   // no fire at or after it
+	// each fire is put off by up to this much, the same on every replica
+	Jitter    Duration `json:"jitter,omitempty"`
+	Calendars []string `json:"calendars,omitempty"` // names; a fire counts only if each permits it
 }
 
 // Gap says what becomes of a time of day that a change of the clocks leaves out.
@@ -75,7 +77,8 @@ func LatestAt() time.Time { return time.Date(9999, time.December, 30, 23, 59, 59
 // Equal reports whether s and o name the same fires, given the same anchor: a
 // default may be written out, and calendars may stand in any order.
 func (s Schedule) Equal(o Schedule) bool {
-	return s.Kind == o.Kind && s.Expr == o.Expr && sameOr("UTC", s.Timezone, o.Timezone) && sameOr(DialectUnix, s.Dialect, o.Dialect) &&
+	return s.Kind == o.Kind && s.Expr == o.Expr && sameOr("UTC", s.Timezone, o.Timezone) &&
+		sameOr(DialectUnix, s.Dialect, o.Dialect) &&
 		sameOr(GapRunAfter, s.Gap, o.Gap) && sameOr(OverlapOnce, s.OverlapHour, o.OverlapHour) &&
 		s.Interval == o.Interval && s.Jitter == o.Jitter &&
 		sameInstant(s.At, o.At) && sameInstant(s.StartAt, o.StartAt) && sameInstant(s.EndAt, o.EndAt) &&

@@ -60,7 +60,8 @@ func VerifySignature(h http.Header, key []byte, now time.Time, body []byte) erro
 		return fmt.Errorf("%s is not a Unix time", HeaderWebhookTimestamp)
 	}
 	if d := now.Sub(time.Unix(sec, 0)); d > SignatureWindow || d < -SignatureWindow {
-		return fmt.Errorf("the signature is %v from now, more than %v: compare the clocks", d.Round(time.Second), SignatureWindow)
+		return fmt.Errorf("the signature is %v from now, more than %v: compare the clocks", d.Round(time.Second),
+			SignatureWindow)
 	}
 	want := signature(key, id, ts, body)
 	for part := range strings.FieldsSeq(h.Get(HeaderWebhookSignature)) {

@@ -56,11 +56,12 @@ type Trigger struct {
 	ScheduledAt time.Time       `json:"scheduled_at"`
 	Attempt     int             `json:"attempt"`
 	Token       int64           `json:"token"`
-	Timeout     Duration        `json:"timeout,omitempty"`   // 0 = none
-	Lease       Duration        `json:"lease"`               // the executor must renew it, by its beats, before this has passed since it got the trigger
-	Exclusive   bool            `json:"exclusive,omitempty"` // ask PathStart before the handler begins
-	Shard       *ShardOf        `json:"shard,omitempty"`     // of a broadcast
-	Inputs      json.RawMessage `json:"inputs,omitempty"`    // a list of ParentEnd: how the parents ended
+	Timeout     Duration        `json:"timeout,omitempty"` // 0 = none
+	// the executor must renew it, by its beats, before this has passed since it got the trigger
+	Lease     Duration        `json:"lease"`
+	Exclusive bool            `json:"exclusive,omitempty"` // ask PathStart before the handler begins
+	Shard     *ShardOf        `json:"shard,omitempty"`     // of a broadcast
+	Inputs    json.RawMessage `json:"inputs,omitempty"`    // a list of ParentEnd: how the parents ended
 }
 
 // TriggerBatch is what one request carries to one executor.
@@ -147,15 +148,17 @@ type BeatReply struct {
 
 // Result is how one attempt ended, as the executor tells it.
 type Result struct {
-	ID         ExecutionID     `json:"id"`
-	Token      int64           `json:"token"`
-	Outcome    Outcome         `json:"outcome"`
-	Error      string          `json:"error,omitempty"`
-	Result     json.RawMessage `json:"result,omitempty"`
-	StartedAt  time.Time       `json:"started_at"` // by the executor's estimate of the server's clock, never before TriggerBatch.SentAt
-	FinishedAt time.Time       `json:"finished_at"`
-	Permanent  bool            `json:"permanent,omitempty"`   // of a failure: another attempt would fail, too
-	RetryAfter Duration        `json:"retry_after,omitempty"` // of a failure: not before this has passed; 0 = the job's backoff
+	ID      ExecutionID     `json:"id"`
+	Token   int64           `json:"token"`
+	Outcome Outcome         `json:"outcome"`
+	Error   string          `json:"error,omitempty"`
+	Result  json.RawMessage `json:"result,omitempty"`
+	// by the executor's estimate of the server's clock, never before TriggerBatch.SentAt
+	StartedAt  time.Time `json:"started_at"`
+	FinishedAt time.Time `json:"finished_at"`
+	Permanent  bool      `json:"permanent,omitempty"` // of a failure: another attempt would fail, too
+	// of a failure: not before this has passed; 0 = the job's backoff
+	RetryAfter Duration `json:"retry_after,omitempty"`
 }
 
 // Callback is a batch of results of one executor.

@@ -26,7 +26,8 @@ func (s *server) routeApps() {
 		summary: "Show an app"}, s.getApp)
 	register(s, operation{id: "edit-app", method: http.MethodPatch, path: "/apps/{app}", tag: "Apps",
 		summary: "Change the limits of an app",
-		description: "A JSON merge patch (RFC 7396): fields that are absent stay, null lifts the limit. What runs goes on; " +
+		description: "A JSON merge patch (RFC 7396): fields that are absent stay, null lifts the limit. What runs " +
+			"goes on; " +
 			"from then on nothing starts beyond the limits. If-Match is required.",
 		body: reflect.TypeFor[limitsInput]()}, s.editApp)
 	s.routeQueue()
@@ -47,7 +48,8 @@ type appBody struct {
 }
 
 func bodyOfApp(a firjob.App) appBody {
-	return appBody{Name: a.Name, MaxRunning: a.MaxRunning, MaxPerSecond: a.MaxPerSecond, Version: a.Version, CreatedAt: instant(a.CreatedAt)}
+	return appBody{Name: a.Name, MaxRunning: a.MaxRunning, MaxPerSecond: a.MaxPerSecond, Version: a.Version,
+		CreatedAt: instant(a.CreatedAt)}
 }
 
 type newAppBody struct {

@@ -29,9 +29,11 @@ func (s *server) requireAdmin(next http.Handler) http.Handler {
 		given := hashToken(token)
 		switch {
 		case !ok || token == "":
-			s.problem(r.Context(), unauthorized(`Bearer realm="firjob"`, "want the header Authorization: Bearer <admin token>")).write(w)
+			s.problem(r.Context(),
+				unauthorized(`Bearer realm="firjob"`, "want the header Authorization: Bearer <admin token>")).write(w)
 		case subtle.ConstantTimeCompare(given[:], s.admin[:]) != 1:
-			s.problem(r.Context(), unauthorized(`Bearer realm="firjob", error="invalid_token"`, "the token is not the server's")).write(w)
+			s.problem(r.Context(),
+				unauthorized(`Bearer realm="firjob", error="invalid_token"`, "the token is not the server's")).write(w)
 		default:
 			next.ServeHTTP(w, r)
 		}
@@ -102,7 +104,8 @@ func (s *server) checkApp(ctx context.Context, app, secret string) error {
 // credentials came with it.
 func ownApp(ctx context.Context, app string) error {
 	if own := ctx.Value(appKey{}); own != app {
-		return firjob.Errorf(firjob.CodeForbidden, "the credentials are those of app %q, the body speaks for %q", own, app)
+		return firjob.Errorf(firjob.CodeForbidden, "the credentials are those of app %q, the body speaks for %q", own,
+			app)
 	}
 	return nil
 }

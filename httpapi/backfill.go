@@ -20,7 +20,8 @@ import (
 func (s *server) routeBackfills() {
 	register(s, operation{id: "backfill-job", method: http.MethodPost, path: "/jobs/{id}/backfill", tag: "Jobs",
 		summary: "Run the fires of a past range",
-		description: "For jobs of kind cron, every and at. Which fires there are follows from the job's schedule, calendars and window as " +
+		description: "For jobs of kind cron, every and at. Which fires there are follows from the job's schedule, " +
+			"calendars and window as " +
 			"they are now; what was run when it was due is run again. Also a paused job's run.",
 		created: true, body: reflect.TypeFor[backfillInput]()}, s.backfillJob)
 	register(s, operation{id: "list-backfills", method: http.MethodGet, path: "/jobs/{id}/backfills", tag: "Jobs",
@@ -28,8 +29,9 @@ func (s *server) routeBackfills() {
 	register(s, operation{id: "get-backfill", method: http.MethodGet, path: "/backfills/{id}", tag: "Jobs",
 		summary: "Show how far a backfill has come"}, s.getBackfill)
 	register(s, operation{id: "cancel-backfill", method: http.MethodPost, path: "/backfills/{id}/cancel", tag: "Jobs",
-		summary:     "Cancel a backfill",
-		description: "No more of its fires are recorded, those that are planned end as cancelled, those that run are asked to end."}, s.cancelBackfill)
+		summary: "Cancel a backfill",
+		description: "No more of its fires are recorded, those that are planned end as cancelled, those that run are " +
+			"asked to end."}, s.cancelBackfill)
 }
 
 type backfillInput struct {
@@ -68,8 +70,10 @@ type backfillBody struct {
 
 // bodyOfBackfill returns b without the counts of its executions.
 func bodyOfBackfill(b ports.Backfill) backfillBody {
-	body := backfillBody{ID: b.ID, JobID: b.Job, From: instant(b.From), Until: instant(b.Until), Order: oldestFirst, MaxRunning: b.MaxRunning,
-		Params: b.Params, State: "running", Fires: b.Fires, First: instant(b.First), Last: instant(b.Last), Recorded: b.Recorded,
+	body := backfillBody{ID: b.ID, JobID: b.Job, From: instant(b.From), Until: instant(b.Until), Order: oldestFirst,
+		MaxRunning: b.MaxRunning,
+		Params:     b.Params, State: "running", Fires: b.Fires, First: instant(b.First), Last: instant(b.Last),
+		Recorded:  b.Recorded,
 		CreatedAt: instant(b.CreatedAt), FinishedAt: instantOf(b.FinishedAt)}
 	if b.Newest {
 		body.Order = newestFirst
@@ -163,7 +167,8 @@ func (s *server) listBackfills(ctx context.Context, in *backfillsQuery) (*answer
 	if err != nil {
 		return nil, fmt.Errorf("list backfills of job %d: %w", in.ID, err)
 	}
-	out := &answer[list[backfillBody]]{list[backfillBody]{Items: []backfillBody{}, NextPageToken: tokenOfNumber(uint32(next))}}
+	out := &answer[list[backfillBody]]{
+		list[backfillBody]{Items: []backfillBody{}, NextPageToken: tokenOfNumber(uint32(next))}}
 	for _, b := range found {
 		out.Body.Items = append(out.Body.Items, bodyOfBackfill(b))
 	}

@@ -27,10 +27,12 @@ const maxBatchFaults = 1000
 func (s *server) routeBatches() {
 	register(s, operation{id: "create-jobs", method: http.MethodPost, path: "/jobs" + batchSuffix, tag: "Jobs",
 		summary: "Make many jobs",
-		description: "Up to 10,000, in one transaction. Good ones are stored though others are faulty; with atomic, all or none. " +
+		description: "Up to 10,000, in one transaction. Good ones are stored though others are faulty; with atomic, " +
+			"all or none. " +
 			"A parent within the batch cannot be named: it has no number yet.",
 		body: reflect.TypeFor[jobBatchInput](), batch: true}, s.createJobs)
-	register(s, operation{id: "trigger-job-many", method: http.MethodPost, path: "/jobs/{id}/trigger" + batchSuffix, tag: "Jobs",
+	register(s, operation{id: "trigger-job-many", method: http.MethodPost, path: "/jobs/{id}/trigger" + batchSuffix,
+		tag:         "Jobs",
 		summary:     "Run a job many times",
 		description: "Up to 10,000 runs, recorded in one transaction. Good ones are recorded though others are faulty.",
 		body:        reflect.TypeFor[triggerBatchInput](), batch: true}, s.triggerMany)
@@ -208,7 +210,8 @@ func (f *faults) key(key string) {
 // batchOf reads the body of a batch: its shape but for its items, which are
 // judged one by one, and their number. It returns its fields, and the items as
 // they came.
-func (s *server) batchOf(raw []byte, described reflect.Type, field string) (fields map[string]json.RawMessage, items []json.RawMessage, err error) {
+func (s *server) batchOf(raw []byte, described reflect.Type,
+	field string) (fields map[string]json.RawMessage, items []json.RawMessage, err error) {
 	body, err := parseBody(raw)
 	if err != nil {
 		return nil, nil, err

@@ -164,7 +164,8 @@ func (f *faults) fields(registry huma.Registry, schema *huma.Schema, at *place, 
 		twice := seen.add(name)
 		switch {
 		case !known:
-			f.add(field.String(), nil, "is not a known field; there are "+strings.Join(sortedKeys(schema.Properties), ", "))
+			f.add(field.String(), nil, "is not a known field; there are "+
+				strings.Join(sortedKeys(schema.Properties), ", "))
 		case twice:
 			f.add(field.String(), nil, "stands there twice")
 		default:

@@ -25,12 +25,16 @@ func (s *server) routeCalendars() {
 		summary: "Show a calendar"}, s.getCalendar)
 	register(s, operation{id: "edit-calendar", method: http.MethodPatch, path: "/calendars/{name}", tag: "Calendars",
 		summary: "Change a calendar, for every job that names it",
-		description: "A JSON merge patch (RFC 7396); lists are replaced as a whole. It makes a new version. In the same transaction " +
-			"every job that names the calendar follows it: what was planned of it is superseded and planned anew. If-Match is required.",
+		description: "A JSON merge patch (RFC 7396); lists are replaced as a whole. It makes a new version. In the " +
+			"same transaction " +
+			"every job that names the calendar follows it: what was planned of it is superseded and planned anew. " +
+			"If-Match is required.",
 		body: reflect.TypeFor[calendarPatch]()}, s.editCalendar)
 	register(s, operation{id: "delete-calendar", method: http.MethodDelete, path: "/calendars/{name}", tag: "Calendars",
-		summary: "Delete a calendar", description: "Refused while jobs name it. If-Match is required."}, s.deleteCalendar)
-	register(s, operation{id: "list-calendar-versions", method: http.MethodGet, path: "/calendars/{name}/versions", tag: "Calendars",
+		summary: "Delete a calendar", description: "Refused while jobs name it. If-Match is required."},
+		s.deleteCalendar)
+	register(s, operation{id: "list-calendar-versions", method: http.MethodGet, path: "/calendars/{name}/versions",
+		tag:     "Calendars",
 		summary: "List what a calendar has been, the latest version first"}, s.listCalendarVersions)
 }
 
@@ -90,7 +94,8 @@ func (in calendarInput) calendar() firjob.Calendar {
 }
 
 func inputOfCalendar(c firjob.Calendar) calendarInput {
-	in := calendarInput{Name: &c.Name, Description: given(c.Description), Mode: new(string(c.Mode)), Timezone: given(c.Timezone), Weekdays: c.Weekdays}
+	in := calendarInput{Name: &c.Name, Description: given(c.Description), Mode: new(string(c.Mode)),
+		Timezone: given(c.Timezone), Weekdays: c.Weekdays}
 	for _, d := range c.Dates {
 		in.Dates = append(in.Dates, dateRangeInput{From: &d.From, Until: given(d.Until), Yearly: &d.Yearly})
 	}
@@ -127,8 +132,9 @@ type hourRangeBody struct {
 }
 
 func bodyOfCalendar(c firjob.Calendar) calendarBody {
-	b := calendarBody{Name: c.Name, Description: c.Description, Mode: c.Mode, Timezone: c.Timezone, Weekdays: c.Weekdays,
-		Version: c.Version, CreatedAt: instant(c.CreatedAt), UpdatedAt: instant(c.UpdatedAt)}
+	b := calendarBody{Name: c.Name, Description: c.Description, Mode: c.Mode, Timezone: c.Timezone,
+		Weekdays: c.Weekdays,
+		Version:  c.Version, CreatedAt: instant(c.CreatedAt), UpdatedAt: instant(c.UpdatedAt)}
 	for _, d := range c.Dates {
 		b.Dates = append(b.Dates, dateRangeBody(d))
 	}
@@ -148,7 +154,8 @@ type calendarPath struct {
 	Name string `path:"name" doc:"The calendar's name" example:"holidays"`
 }
 
-func (s *server) createCalendar(ctx context.Context, in *struct{ RawBody []byte }) (*createdTagged[calendarBody], error) {
+func (s *server) createCalendar(ctx context.Context,
+	in *struct{ RawBody []byte }) (*createdTagged[calendarBody], error) {
 	body, err := parseBody(in.RawBody)
 	if err != nil {
 		return nil, err
@@ -163,7 +170,8 @@ func (s *server) createCalendar(ctx context.Context, in *struct{ RawBody []byte 
 	if err != nil {
 		return nil, fmt.Errorf("create calendar: %w", err)
 	}
-	return &createdTagged[calendarBody]{Location: "/api/v1/calendars/" + url.PathEscape(c.Name), ETag: entityTag(c.Version),
+	return &createdTagged[calendarBody]{Location: "/api/v1/calendars/" + url.PathEscape(c.Name),
+		ETag: entityTag(c.Version),
 		Body: bodyOfUse(ports.CalendarUse{Calendar: c})}, nil
 }
 
@@ -178,7 +186,8 @@ func (s *server) listCalendars(ctx context.Context, in *calendarQuery) (*answer[
 	if err != nil {
 		return nil, err
 	}
-	found, next, err := s.Store.CalendarList(ctx, ports.CalendarFilter{Query: in.Query, After: after, PageSize: in.PageSize})
+	found, next, err := s.Store.CalendarList(ctx,
+		ports.CalendarFilter{Query: in.Query, After: after, PageSize: in.PageSize})
 	if err != nil {
 		return nil, fmt.Errorf("list calendars: %w", err)
 	}
@@ -227,7 +236,8 @@ func (s *server) deleteCalendar(ctx context.Context, in *struct {
 	Name    string `path:"name" doc:"The calendar's name" example:"holidays"`
 	IfMatch string `header:"If-Match" doc:"The ETag of what is to be changed, or *" example:"\"3\""`
 }) (*struct{}, error) {
-	err := s.Store.DeleteCalendar(ctx, in.Name, func(c firjob.Calendar) error { return checkMatch(in.IfMatch, c.Version) })
+	err := s.Store.DeleteCalendar(ctx, in.Name,
+		func(c firjob.Calendar) error { return checkMatch(in.IfMatch, c.Version) })
 	if err != nil {
 		return nil, fmt.Errorf("delete calendar %q: %w", in.Name, err)
 	}

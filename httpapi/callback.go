@@ -58,7 +58,8 @@ func refused(attempt firjob.AttemptRef, list []firjob.FieldError, said string) f
 	if said != "" {
 		text += "; the handler's error: " + said
 	}
-	return firjob.Result{ID: attempt.ID, Token: attempt.Token, Outcome: firjob.OutcomeFailed, Error: text, Permanent: true}
+	return firjob.Result{ID: attempt.ID, Token: attempt.Token, Outcome: firjob.OutcomeFailed, Error: text,
+		Permanent: true}
 }
 
 // readCallback reads a callback in the encoding that its Content-Type names.

@@ -13,15 +13,19 @@ import (
 
 func (s *server) routeDeadLetters() {
 	register(s, operation{id: "list-dead-letters", method: http.MethodGet, path: "/dead-letters", tag: "Executions",
-		summary:     "List executions that failed for good, the latest scheduled first",
-		description: "They ended as failed, timed_out or lost, with no attempt left, and nothing was done about it since."}, s.listDeadLetters)
+		summary: "List executions that failed for good, the latest scheduled first",
+		description: "They ended as failed, timed_out or lost, with no attempt left, and nothing was done about " +
+			"it since."}, s.listDeadLetters)
 	input := reflect.TypeFor[deadLetterInput]()
-	register(s, operation{id: "redrive-dead-letters", method: http.MethodPost, path: "/dead-letters:redrive", tag: "Executions",
+	register(s, operation{id: "redrive-dead-letters", method: http.MethodPost, path: "/dead-letters:redrive",
+		tag:     "Executions",
 		summary: "Run dead letters again",
-		description: "Of each a new execution with the same params, which names it. Each is run again once: what was handled before " +
+		description: "Of each a new execution with the same params, which names it. Each is run again once: what was " +
+			"handled before " +
 			"is a conflict, and the others are run all the same.",
 		body: input, batch: true}, s.redrive)
-	register(s, operation{id: "dismiss-dead-letters", method: http.MethodPost, path: "/dead-letters:dismiss", tag: "Executions",
+	register(s, operation{id: "dismiss-dead-letters", method: http.MethodPost, path: "/dead-letters:dismiss",
+		tag:     "Executions",
 		summary: "Take dead letters off the list", description: "The executions stay in the history.",
 		body: input, batch: true}, s.dismiss)
 }
@@ -59,9 +63,11 @@ func (s *server) listDeadLetters(ctx context.Context, in *deadLetterQuery) (*ans
 	if err != nil {
 		return nil, fmt.Errorf("list dead letters: %w", err)
 	}
-	out := &answer[list[deadLetterBody]]{list[deadLetterBody]{Items: []deadLetterBody{}, NextPageToken: tokenOfExecution(next)}}
+	out := &answer[list[deadLetterBody]]{
+		list[deadLetterBody]{Items: []deadLetterBody{}, NextPageToken: tokenOfExecution(next)}}
 	for _, d := range found {
-		out.Body.Items = append(out.Body.Items, deadLetterBody{bodyOfExecution(d.Execution), instant(d.FailedAt), d.RedrivenAs, instantOf(d.DismissedAt)})
+		out.Body.Items = append(out.Body.Items,
+			deadLetterBody{bodyOfExecution(d.Execution), instant(d.FailedAt), d.RedrivenAs, instantOf(d.DismissedAt)})
 	}
 	return out, nil
 }

@@ -50,7 +50,8 @@ func renderDocs(doc *huma.OpenAPI) page {
 	view := docsView{Title: doc.Info.Title, Version: doc.Info.Version, Text: doc.Info.Description,
 		Style: template.CSS(docsStyle), Codes: docsCodes()}
 	for _, tag := range doc.Tags {
-		view.Groups = append(view.Groups, docsGroup{Name: tag.Name, Text: tag.Description, Operations: operationsOf(doc, tag.Name)})
+		view.Groups = append(view.Groups,
+			docsGroup{Name: tag.Name, Text: tag.Description, Operations: operationsOf(doc, tag.Name)})
 	}
 	for _, name := range sortedKeys(doc.Components.Schemas.Map()) {
 		view.Schemas = append(view.Schemas, schemaViewOf(name, doc.Components.Schemas.Map()[name]))
@@ -91,14 +92,17 @@ func (c docsCode) Statuses() string {
 func docsCodes() []docsCode {
 	return []docsCode{
 		{Code: firjob.CodeInvalid, Text: "The request has faulty fields; each is listed under errors. " +
-			"400: its body cannot be read. 405: the path does not take this method. 415: the type of its body is not known here.",
+			"400: its body cannot be read. 405: the path does not take this method. 415: the type of its body is not " +
+			"known here.",
 			Others: []int{http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType}},
 		{Code: firjob.CodeNotFound, Text: "There is no such thing."},
 		{Code: firjob.CodeConflict, Text: "The thing exists, or its state forbids this."},
 		{Code: firjob.CodeKeyReused, Text: "The idempotency key was used with another request."},
 		{Code: firjob.CodeStale, Text: "A newer attempt exists."},
-		{Code: firjob.CodePreconditionRequired, Text: "The header If-Match is missing: a change names the version that it was made for."},
-		{Code: firjob.CodePreconditionFailed, Text: "The thing is not at the version that If-Match names: read it again."},
+		{Code: firjob.CodePreconditionRequired,
+			Text: "The header If-Match is missing: a change names the version that it was made for."},
+		{Code: firjob.CodePreconditionFailed,
+			Text: "The thing is not at the version that If-Match names: read it again."},
 		{Code: firjob.CodeUnauthorized, Text: "There are no credentials, or wrong ones."},
 		{Code: firjob.CodeForbidden, Text: "The credentials do not reach this."},
 		{Code: firjob.CodeTooLarge, Text: "The body exceeds its limit."},
@@ -148,7 +152,8 @@ func operationViewOf(op *huma.Operation) operationView {
 	}
 	for _, status := range sortedKeys(op.Responses) {
 		r := op.Responses[status]
-		v.Responses = append(v.Responses, responseView{Status: status, Text: r.Description, Body: linkOfContent(r.Content)})
+		v.Responses = append(v.Responses,
+			responseView{Status: status, Text: r.Description, Body: linkOfContent(r.Content)})
 	}
 	return v
 }

@@ -106,7 +106,8 @@ func (b *executionBody) place(e firjob.Execution) {
 		b.Shard = &shardPlaceBody{Index: e.Shard.Index, Total: e.Shard.Total, Target: e.Shard.Target}
 	}
 	for _, s := range e.Shards {
-		shard := shardBody{Index: s.ID.Ordinal() - 1, ID: s.ID, State: s.State, Executor: s.Executor, Reason: s.Reason, Attempt: s.Attempt}
+		shard := shardBody{Index: s.ID.Ordinal() - 1, ID: s.ID, State: s.State, Executor: s.Executor, Reason: s.Reason,
+			Attempt: s.Attempt}
 		if shard.Executor == "" && s.Shard != nil {
 			shard.Executor = s.Shard.Target
 		}

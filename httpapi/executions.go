@@ -18,16 +18,22 @@ func (s *server) routeExecutions() {
 		summary: "List executions, the latest scheduled first"}, s.listExecutions)
 	register(s, operation{id: "get-execution", method: http.MethodGet, path: "/executions/{id}", tag: "Executions",
 		summary: "Show an execution, its attempts and its shards"}, s.getExecution)
-	register(s, operation{id: "get-execution-tree", method: http.MethodGet, path: "/executions/{id}/tree", tag: "Executions",
-		summary:     "Show an execution and what it led to",
-		description: "With the jobs that it triggered, and why others of its children did not run. Shards are left out."}, s.getTree)
-	register(s, operation{id: "cancel-execution", method: http.MethodPost, path: "/executions/{id}/cancel", tag: "Executions",
+	register(s, operation{id: "get-execution-tree", method: http.MethodGet, path: "/executions/{id}/tree",
+		tag:     "Executions",
+		summary: "Show an execution and what it led to",
+		description: "With the jobs that it triggered, and why others of its children did not run. Shards are " +
+			"left out."}, s.getTree)
+	register(s, operation{id: "cancel-execution", method: http.MethodPost, path: "/executions/{id}/cancel",
+		tag:     "Executions",
 		summary: "Cancel an execution",
-		description: "One that is planned ends at once. Of one that runs the executor is told; it ends when the handler does. " +
+		description: "One that is planned ends at once. Of one that runs the executor is told; it ends when the " +
+			"handler does. " +
 			"With a broadcast its shards are cancelled."}, s.cancelExecution)
-	register(s, operation{id: "retry-execution", method: http.MethodPost, path: "/executions/{id}/retry", tag: "Executions",
+	register(s, operation{id: "retry-execution", method: http.MethodPost, path: "/executions/{id}/retry",
+		tag:     "Executions",
 		summary: "Run a finished execution again",
-		description: "Makes a new execution, which names this one and belongs to the same run: what waits for this one's " +
+		description: "Makes a new execution, which names this one and belongs to the same run: what waits for " +
+			"this one's " +
 			"success is triggered by the new one's. A shard is run again by itself.",
 		created: true, body: reflect.TypeFor[againInput](), bodyOptional: true}, s.retryExecution)
 }
@@ -61,7 +67,8 @@ func (s *server) listExecutions(ctx context.Context, in *executionQuery) (*answe
 	if err != nil {
 		return nil, fmt.Errorf("list executions: %w", err)
 	}
-	out := &answer[list[executionBody]]{list[executionBody]{Items: []executionBody{}, NextPageToken: tokenOfExecution(next)}}
+	out := &answer[list[executionBody]]{
+		list[executionBody]{Items: []executionBody{}, NextPageToken: tokenOfExecution(next)}}
 	for _, e := range found {
 		out.Body.Items = append(out.Body.Items, bodyOfExecution(e))
 	}

@@ -78,7 +78,8 @@ func (f *faults) items(field string, i int, list []firjob.FieldError) {
 func faultsOfSender(address, incarnation string) []firjob.FieldError {
 	list := naming.Address(address)
 	if incarnation == "" || len(incarnation) > maxIncarnation || !printable(incarnation) {
-		list = append(list, firjob.FieldError{Field: "incarnation", Value: incarnation, Message: fmt.Sprintf("must have 1 to %d bytes, all printable", maxIncarnation)})
+		list = append(list, firjob.FieldError{Field: "incarnation", Value: incarnation,
+			Message: fmt.Sprintf("must have 1 to %d bytes, all printable", maxIncarnation)})
 	}
 	return list
 }
@@ -88,7 +89,8 @@ func faultsOfResult(r firjob.Result) (list []firjob.FieldError) {
 	switch r.Outcome {
 	case firjob.OutcomeSucceeded, firjob.OutcomeFailed, firjob.OutcomeTimedOut, firjob.OutcomeCancelled:
 	default:
-		list = append(list, firjob.FieldError{Field: "outcome", Value: string(r.Outcome), Message: "must be succeeded, failed, timed_out or cancelled"})
+		list = append(list, firjob.FieldError{Field: "outcome", Value: string(r.Outcome),
+			Message: "must be succeeded, failed, timed_out or cancelled"})
 	}
 	if err := jsontext.Check(r.Result, firjob.MaxResult); err != nil {
 		list = append(list, firjob.FieldError{Field: "result", Message: err.Error()})

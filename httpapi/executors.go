@@ -16,12 +16,16 @@ import (
 func (s *server) routeAppExecutors() {
 	register(s, operation{id: "list-executors", method: http.MethodGet, path: "/apps/{app}/executors", tag: "Apps",
 		summary: "List the live executors of an app",
-		description: "As the replica that answers sees them; the others see the same a moment later. Addresses at which no " +
+		description: "As the replica that answers sees them; the others see the same a moment later. Addresses at " +
+			"which no " +
 			"executor lives, but about which something is set, are listed with live false."}, s.listExecutors)
-	register(s, operation{id: "set-executor-state", method: http.MethodPut, path: "/apps/{app}/executors/{address}/state", tag: "Apps",
+	register(s, operation{id: "set-executor-state", method: http.MethodPut,
+		path: "/apps/{app}/executors/{address}/state", tag: "Apps",
 		summary: "Say whether an executor takes anything new",
-		description: "It counts from the answer on, on every replica, for whatever process beats at the address, until it is set " +
-			"to active. What the executor has it finishes. Of this and of what it says of itself the stricter counts: " +
+		description: "It counts from the answer on, on every replica, for whatever process beats at the address, " +
+			"until it is set " +
+			"to active. What the executor has it finishes. Of this and of what it says of itself the " +
+			"stricter counts: " +
 			"draining before cordoned before active.",
 		body: reflect.TypeFor[stateInput]()}, s.setExecutorState)
 }
@@ -84,8 +88,10 @@ func (s *server) listExecutors(ctx context.Context, in *executorQuery) (*answer[
 }
 
 func bodyOfExecutor(e ports.ExecutorView) executorBody {
-	body := executorBody{App: e.App, Address: e.Address, Incarnation: e.Incarnation, Version: e.Version, Labels: e.Labels,
-		Capacity: e.Capacity, Queue: e.Queue, Running: e.Running, State: e.Counts, OwnState: e.State, Live: e.Live, Mute: e.Mute, Breaker: "closed",
+	body := executorBody{App: e.App, Address: e.Address, Incarnation: e.Incarnation, Version: e.Version,
+		Labels:   e.Labels,
+		Capacity: e.Capacity, Queue: e.Queue, Running: e.Running, State: e.Counts, OwnState: e.State, Live: e.Live,
+		Mute: e.Mute, Breaker: "closed",
 		SeenBy: e.SeenBy}
 	if body.Labels == nil {
 		body.Labels = map[string]string{}

@@ -16,7 +16,8 @@ func (s *server) routeExplain() {
 		summary: "Say what became of an instant of a job, and which rule decided that",
 		description: "For a past instant or one to come. A time to the second means every fire within that second. " +
 			"Also of a job that was deleted."}, s.explainJob)
-	register(s, operation{id: "explain-execution", method: http.MethodGet, path: "/executions/{id}/explain", tag: "Executions",
+	register(s, operation{id: "explain-execution", method: http.MethodGet, path: "/executions/{id}/explain",
+		tag:     "Executions",
 		summary: "Say what became of an execution, and which rule decided that"}, s.explainExecution)
 }
 
@@ -69,7 +70,8 @@ func (s *server) explainExecution(ctx context.Context, in *executionPath) (*answ
 }
 
 func bodyOfExplanation(x ports.Explanation) explanationBody {
-	b := explanationBody{At: instant(x.At), Verdict: x.Verdict, Steps: []stepBody{}, Before: instantOf(x.Before), After: instantOf(x.After)}
+	b := explanationBody{At: instant(x.At), Verdict: x.Verdict, Steps: []stepBody{}, Before: instantOf(x.Before),
+		After: instantOf(x.After)}
 	for _, step := range x.Steps {
 		b.Steps = append(b.Steps, stepBody{instantOf(step.At), step.Rule, step.Text})
 	}

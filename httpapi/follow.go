@@ -33,7 +33,8 @@ const (
 // followLog streams a log as Server-Sent Events (WHATWG HTML, section 9.2). All
 // of it is read from the store, so that a client that comes back with the id of
 // the last line it saw goes on at any replica.
-func (s *server) followLog(w http.ResponseWriter, r *http.Request, id firjob.ExecutionID, filter ports.LogFilter) error {
+func (s *server) followLog(w http.ResponseWriter, r *http.Request, id firjob.ExecutionID,
+	filter ports.LogFilter) error {
 	select {
 	case s.followers <- struct{}{}:
 		defer func() { <-s.followers }()

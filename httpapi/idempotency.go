@@ -54,7 +54,9 @@ func (s *server) idempotent(next http.Handler) http.Handler {
 			s.carryOut(w, r, next, write, op)
 			return nil
 		case known.Status == 0:
-			return firjob.Errorf(firjob.CodeConflict, "the request with the idempotency key %q was carried out, but its answer is not known: %s", key, op.lost())
+			return firjob.Errorf(firjob.CodeConflict,
+				"the request with the idempotency key %q was carried out, but its answer is not known: %s", key,
+				op.lost())
 		}
 		replay(w, known)
 		return nil
@@ -75,7 +77,8 @@ func (op operation) lost() string {
 func fingerprint(r *http.Request, limit int64) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	if err != nil {
-		return nil, &httpError{http.StatusBadRequest, http.Header{}, firjob.Errorf(firjob.CodeInvalid, "the body cannot be read: %v", err)}
+		return nil, &httpError{http.StatusBadRequest, http.Header{},
+			firjob.Errorf(firjob.CodeInvalid, "the body cannot be read: %v", err)}
 	}
 	r.Body = struct {
 		io.Reader

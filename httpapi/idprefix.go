@@ -17,7 +17,8 @@ func filterPrefix(filter *ports.ExecutionFilter, prefix string) error {
 	}
 	low, next, ok := idsWith(prefix)
 	if !ok {
-		return faulty("query.id_prefix", prefix, "must be the beginning of an execution's id: up to 32 hexadecimal digits")
+		return faulty("query.id_prefix", prefix,
+			"must be the beginning of an execution's id: up to 32 hexadecimal digits")
 	}
 	filter.From = low
 	if !next.IsZero() && (filter.Before.IsZero() || bytes.Compare(next[:], filter.Before[:]) < 0) {

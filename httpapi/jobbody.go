@@ -117,13 +117,17 @@ func bodyOfNewJob(j firjob.Job, now time.Time) jobBody {
 func bodyWithNext(j firjob.Job, next time.Time) jobBody {
 	return jobBody{
 		ID: j.ID, App: j.App, Name: j.Name, Handler: j.Handler, HTTP: bodyOfCall(j.HTTP), Params: j.Params,
-		Schedule:      bodyOfSchedule(j.Schedule),
-		Misfire:       misfireBody{Policy: j.Misfire.Policy, Grace: span(j.Misfire.Grace), MaxCatchUp: j.Misfire.MaxCatchUp},
+		Schedule: bodyOfSchedule(j.Schedule),
+		Misfire: misfireBody{Policy: j.Misfire.Policy, Grace: span(j.Misfire.Grace),
+			MaxCatchUp: j.Misfire.MaxCatchUp},
 		StartDeadline: span(j.StartDeadline),
-		Overlap:       j.Overlap, MaxRunning: j.MaxRunning, QueueLimit: j.QueueLimit, ReplaceAfter: span(j.ReplaceAfter),
-		Route: j.Route, RouteKey: j.RouteKey, RouteOrder: j.RouteOrder, Selector: j.Selector, Exclusive: j.Exclusive,
-		Delivery: j.Delivery, Timeout: span(j.Timeout),
-		Retry: retryBody{MaxAttempts: j.Retry.MaxAttempts, Kind: j.Retry.Kind, Backoff: span(j.Retry.Backoff), Factor: j.Retry.Factor,
+		Overlap:       j.Overlap, MaxRunning: j.MaxRunning, QueueLimit: j.QueueLimit,
+		ReplaceAfter: span(j.ReplaceAfter),
+		Route:        j.Route, RouteKey: j.RouteKey, RouteOrder: j.RouteOrder, Selector: j.Selector,
+		Exclusive: j.Exclusive,
+		Delivery:  j.Delivery, Timeout: span(j.Timeout),
+		Retry: retryBody{MaxAttempts: j.Retry.MaxAttempts, Kind: j.Retry.Kind, Backoff: span(j.Retry.Backoff),
+			Factor:     j.Retry.Factor,
 			MaxBackoff: span(j.Retry.MaxBackoff), Jitter: j.Retry.Jitter, On: j.Retry.On},
 		Priority: j.Priority, Parents: bodyOfParents(j.Parents),
 		Enabled: j.Enabled, PausedReason: j.PausedReason, Version: j.Version,
@@ -134,7 +138,8 @@ func bodyWithNext(j firjob.Job, next time.Time) jobBody {
 
 func bodyOfSchedule(s firjob.Schedule) scheduleBody {
 	b := scheduleBody{Kind: s.Kind, Expr: s.Expr, Timezone: s.Timezone, Dialect: s.Dialect, Gap: string(s.Gap),
-		OverlapHour: string(s.OverlapHour), At: instantOf(s.At), StartAt: instantOf(s.StartAt), EndAt: instantOf(s.EndAt),
+		OverlapHour: string(s.OverlapHour), At: instantOf(s.At), StartAt: instantOf(s.StartAt),
+		EndAt:     instantOf(s.EndAt),
 		Calendars: s.Calendars}
 	if s.Interval != 0 {
 		b.Interval = (*span)(&s.Interval)
@@ -169,22 +174,29 @@ func bodyOfParents(p *firjob.Parents) *parentsBody {
 func inputOfJob(j firjob.Job) jobInput {
 	return jobInput{
 		App: &j.App, Name: &j.Name, Handler: given(j.Handler), HTTP: inputOfCall(j.HTTP), Params: j.Params,
-		Schedule:      inputOfSchedule(j.Schedule),
-		Misfire:       &misfireInput{Policy: new(string(j.Misfire.Policy)), Grace: spanText(j.Misfire.Grace), MaxCatchUp: &j.Misfire.MaxCatchUp},
+		Schedule: inputOfSchedule(j.Schedule),
+		Misfire: &misfireInput{Policy: new(string(j.Misfire.Policy)), Grace: spanText(j.Misfire.Grace),
+			MaxCatchUp: &j.Misfire.MaxCatchUp},
 		StartDeadline: spanText(j.StartDeadline),
-		Overlap:       new(string(j.Overlap)), MaxRunning: &j.MaxRunning, QueueLimit: &j.QueueLimit, ReplaceAfter: spanText(j.ReplaceAfter),
-		Route: new(string(j.Route)), RouteKey: given(j.RouteKey), RouteOrder: j.RouteOrder, Selector: j.Selector, Exclusive: &j.Exclusive,
-		Delivery: new(string(j.Delivery)), Timeout: spanText(j.Timeout),
-		Retry: &retryInput{MaxAttempts: &j.Retry.MaxAttempts, Kind: new(string(j.Retry.Kind)), Backoff: spanText(j.Retry.Backoff),
-			Factor: &j.Retry.Factor, MaxBackoff: spanText(j.Retry.MaxBackoff), Jitter: &j.Retry.Jitter, On: new(string(j.Retry.On))},
+		Overlap:       new(string(j.Overlap)), MaxRunning: &j.MaxRunning, QueueLimit: &j.QueueLimit,
+		ReplaceAfter: spanText(j.ReplaceAfter),
+		Route:        new(string(j.Route)), RouteKey: given(j.RouteKey), RouteOrder: j.RouteOrder, Selector: j.Selector,
+		Exclusive: &j.Exclusive,
+		Delivery:  new(string(j.Delivery)), Timeout: spanText(j.Timeout),
+		Retry: &retryInput{MaxAttempts: &j.Retry.MaxAttempts, Kind: new(string(j.Retry.Kind)),
+			Backoff: spanText(j.Retry.Backoff),
+			Factor:  &j.Retry.Factor, MaxBackoff: spanText(j.Retry.MaxBackoff), Jitter: &j.Retry.Jitter,
+			On: new(string(j.Retry.On))},
 		Priority: &j.Priority, Parents: inputOfParents(j.Parents), Enabled: &j.Enabled,
 	}
 }
 
 func inputOfSchedule(s firjob.Schedule) *scheduleInput {
-	in := &scheduleInput{Kind: new(string(s.Kind)), Expr: given(s.Expr), Timezone: given(s.Timezone), Dialect: given(s.Dialect),
-		Gap: given(string(s.Gap)), OverlapHour: given(string(s.OverlapHour)), At: timeText(s.At), StartAt: timeText(s.StartAt),
-		EndAt: timeText(s.EndAt), Calendars: s.Calendars}
+	in := &scheduleInput{Kind: new(string(s.Kind)), Expr: given(s.Expr), Timezone: given(s.Timezone),
+		Dialect: given(s.Dialect),
+		Gap:     given(string(s.Gap)), OverlapHour: given(string(s.OverlapHour)), At: timeText(s.At),
+		StartAt: timeText(s.StartAt),
+		EndAt:   timeText(s.EndAt), Calendars: s.Calendars}
 	if s.Interval != 0 {
 		in.Interval = spanText(s.Interval)
 	}

@@ -32,10 +32,6 @@ func (jobNumber) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
 	return s
 }
 
-type jobPath struct {
-	ID jobNumber `path:"id"`
-}
-
 // jobRequest names a job and brings a body.
 type jobRequest struct {
 	ID      jobNumber `path:"id"`
@@ -61,14 +57,18 @@ func (s *server) routeJobs() {
 	register(s, operation{id: "edit-job", method: http.MethodPatch, path: "/jobs/{id}", tag: "Jobs",
 		summary: "Change a job",
 		description: "A JSON merge patch (RFC 7396): fields that are absent stay, null restores the default. " +
-			"A schedule of a new kind starts empty, and lists are replaced as a whole. With a new schedule the planned executions " +
+			"A schedule of a new kind starts empty, and lists are replaced as a whole. With a new schedule the " +
+			"planned executions " +
 			"of the old one are superseded; every other change counts for them, too. If-Match is required.",
 		body: reflect.TypeFor[jobPatch]()}, s.editJob)
 	register(s, operation{id: "delete-job", method: http.MethodDelete, path: "/jobs/{id}", tag: "Jobs",
-		summary: "Delete a job", description: "Planned executions are superseded; history stays. Refused while it triggers other jobs. If-Match is required."}, s.deleteJob)
+		summary: "Delete a job",
+		description: "Planned executions are superseded; history stays. Refused while it triggers other jobs. " +
+			"If-Match is required."}, s.deleteJob)
 	register(s, operation{id: "pause-job", method: http.MethodPost, path: "/jobs/{id}/pause", tag: "Jobs",
-		summary: "Pause a job", description: "A job that is paused stays as it is, with its reason, unless another reason is given.",
-		body: reflect.TypeFor[pauseInput](), bodyOptional: true}, s.pauseJob)
+		summary:     "Pause a job",
+		description: "A job that is paused stays as it is, with its reason, unless another reason is given.",
+		body:        reflect.TypeFor[pauseInput](), bodyOptional: true}, s.pauseJob)
 	register(s, operation{id: "resume-job", method: http.MethodPost, path: "/jobs/{id}/resume", tag: "Jobs",
 		summary: "Resume a job", description: "Fires that passed while it was paused are not made up for.",
 		body: reflect.TypeFor[pauseInput](), bodyOptional: true}, s.resumeJob)
@@ -131,7 +131,8 @@ type jobQuery struct {
 }
 
 func (s *server) listJobs(ctx context.Context, in *jobQuery) (*answer[list[jobBody]], error) {
-	filter := ports.JobFilter{App: in.App, Name: in.Name, Query: in.Query, Kind: firjob.ScheduleKind(in.Kind), Route: firjob.Route(in.Route),
+	filter := ports.JobFilter{App: in.App, Name: in.Name, Query: in.Query, Kind: firjob.ScheduleKind(in.Kind),
+		Route:    firjob.Route(in.Route),
 		Calendar: in.Calendar, Parent: firjob.JobID(in.Parent), PageSize: in.PageSize}
 	if in.Enabled != "" {
 		filter.Enabled = new(in.Enabled == "true")
@@ -202,7 +203,8 @@ func (s *server) taggedJob(ctx context.Context, j firjob.Job) *tagged[jobBody] {
 }
 
 func (s *server) deleteJob(ctx context.Context, in *jobDelete) (*struct{}, error) {
-	followed, err := s.Store.DeleteJob(ctx, firjob.JobID(in.ID), func(j firjob.Job) error { return checkMatch(in.IfMatch, j.Version) })
+	followed, err := s.Store.DeleteJob(ctx, firjob.JobID(in.ID),
+		func(j firjob.Job) error { return checkMatch(in.IfMatch, j.Version) })
 	if err != nil {
 		return nil, fmt.Errorf("delete job %d: %w", in.ID, err)
 	}
@@ -220,26 +222,28 @@ func (s *server) pauseJob(ctx context.Context, in *jobRequest) (*tagged[jobBody]
 	if err != nil {
 		return nil, err
 	}
-	return s.changeJob(ctx, firjob.JobID(in.ID), cmp.Or(in.IfMatch, anyVersion), func(_ time.Time, j *firjob.Job) error {
-		if !j.Enabled && (reason == "" || reason == j.PausedReason) {
-			return errUnchanged
-		}
-		j.Enabled, j.PausedReason = false, reason
-		return nil
-	})
+	return s.changeJob(ctx, firjob.JobID(in.ID), cmp.Or(in.IfMatch, anyVersion),
+		func(_ time.Time, j *firjob.Job) error {
+			if !j.Enabled && (reason == "" || reason == j.PausedReason) {
+				return errUnchanged
+			}
+			j.Enabled, j.PausedReason = false, reason
+			return nil
+		})
 }
 
 func (s *server) resumeJob(ctx context.Context, in *jobRequest) (*tagged[jobBody], error) {
 	if _, err := s.pauseReason(in.RawBody); err != nil {
 		return nil, err
 	}
-	return s.changeJob(ctx, firjob.JobID(in.ID), cmp.Or(in.IfMatch, anyVersion), func(_ time.Time, j *firjob.Job) error {
-		if j.Enabled {
-			return errUnchanged
-		}
-		j.Enabled, j.PausedReason = true, ""
-		return nil
-	})
+	return s.changeJob(ctx, firjob.JobID(in.ID), cmp.Or(in.IfMatch, anyVersion),
+		func(_ time.Time, j *firjob.Job) error {
+			if j.Enabled {
+				return errUnchanged
+			}
+			j.Enabled, j.PausedReason = true, ""
+			return nil
+		})
 }
 
 func (s *server) pauseReason(raw []byte) (string, error) {
@@ -263,7 +267,8 @@ var errUnchanged = errors.New("the job is as it was asked for")
 
 // changeJob edits a job in the store, if it is of the version that match names,
 // then tells the scheduler.
-func (s *server) changeJob(ctx context.Context, id firjob.JobID, match string, edit func(now time.Time, j *firjob.Job) error) (*tagged[jobBody], error) {
+func (s *server) changeJob(ctx context.Context, id firjob.JobID, match string,
+	edit func(now time.Time, j *firjob.Job) error) (*tagged[jobBody], error) {
 	var old firjob.Job
 	job, followed, err := s.Store.UpdateJob(ctx, id, func(now time.Time, j *firjob.Job) error {
 		if err := checkMatch(match, j.Version); err != nil {

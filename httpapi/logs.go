@@ -42,7 +42,8 @@ type logEntryBody struct {
 }
 
 func lineOf(e ports.LogEntry) logEntryBody {
-	return logEntryBody{At: instant(e.At), Level: e.Level, Text: e.Text, Attrs: e.Attrs, Attempt: e.Attempt, Line: e.Cursor.Line}
+	return logEntryBody{At: instant(e.At), Level: e.Level, Text: e.Text, Attrs: e.Attrs, Attempt: e.Attempt,
+		Line: e.Cursor.Line}
 }
 
 // logBody is a page of a log.
@@ -208,7 +209,8 @@ func parseCursor(text string) (ports.LogCursor, error) {
 
 // downloadLog writes the lines from a first page on as text. An error of the
 // connection has nobody to go to.
-func (s *server) downloadLog(w http.ResponseWriter, r *http.Request, id firjob.ExecutionID, filter ports.LogFilter, page ports.LogPage) error {
+func (s *server) downloadLog(w http.ResponseWriter, r *http.Request, id firjob.ExecutionID, filter ports.LogFilter,
+	page ports.LogPage) error {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Content-Disposition", `attachment; filename="`+id.String()+`.log"`)
 	if page.Cut > 0 {
@@ -231,7 +233,8 @@ func writeLines(w io.Writer, lines []ports.LogEntry) {
 		if len(e.Attrs) > 0 {
 			attrs = " " + string(e.Attrs)
 		}
-		fmt.Fprintf(w, "%s %d:%d %-5s %s%s\n", e.At.UTC().Format(instantFormat), e.Attempt, e.Cursor.Line, e.Level, e.Text, attrs)
+		fmt.Fprintf(w, "%s %d:%d %-5s %s%s\n", e.At.UTC().Format(instantFormat), e.Attempt, e.Cursor.Line, e.Level,
+			e.Text, attrs)
 	}
 }
 
@@ -241,15 +244,19 @@ func (s *server) describeLogs(doc *huma.OpenAPI) {
 		return &huma.Param{Name: name, In: "query", Description: about, Schema: &huma.Schema{Type: schemaType}}
 	}
 	doc.AddOperation(&huma.Operation{
-		OperationID: "get-execution-log", Method: http.MethodGet, Path: "/api/v1/executions/{id}/logs", Tags: []string{"Executions"},
+		OperationID: "get-execution-log", Method: http.MethodGet, Path: "/api/v1/executions/{id}/logs",
+		Tags:    []string{"Executions"},
 		Summary: "Read or follow an execution's log",
-		Description: "Attempts in their order, then lines. With follow, or Accept: text/event-stream, the answer is a stream of Server-Sent Events: " +
-			"line (with the id <token>-<line>), cut, progress and at last end, which carries the final state. A client that comes back with " +
+		Description: "Attempts in their order, then lines. With follow, or Accept: text/event-stream, the answer is " +
+			"a stream of Server-Sent Events: " +
+			"line (with the id <token>-<line>), cut, progress and at last end, which carries the final state. A " +
+			"client that comes back with " +
 			"Last-Event-ID, at any server, goes on after that line.",
 		Security: []map[string][]string{{securityAdmin: {}}},
 		Parameters: []*huma.Param{
 			{Name: "id", In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString, Format: "uuid"}},
-			param("page_size", huma.TypeInteger, fmt.Sprintf("Lines of a page, %d at most; %d by default", maxLines, defaultLines)),
+			param("page_size", huma.TypeInteger,
+				fmt.Sprintf("Lines of a page, %d at most; %d by default", maxLines, defaultLines)),
 			param("page_token", huma.TypeString, "next_page_token of the page before"),
 			param("attempt", huma.TypeInteger, "Lines of this attempt"),
 			param("level", huma.TypeString, "Lines of this level and above: DEBUG, INFO, WARN or ERROR"),

@@ -205,7 +205,8 @@ func notFound(http.ResponseWriter, *http.Request) error {
 
 func (s *server) methodNotAllowed(_ http.ResponseWriter, r *http.Request) error {
 	header := http.Header{}
-	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch,
+		http.MethodDelete} {
 		if s.router.Match(chi.NewRouteContext(), method, r.URL.Path) {
 			header.Add("Allow", method)
 		}

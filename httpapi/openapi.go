@@ -39,10 +39,12 @@ func (s *server) humaConfig() huma.Config {
 					securityExecutor: {Type: "http", Scheme: "basic", Description: "An app's name and secret"},
 				},
 			},
-			Tags: []*huma.Tag{{Name: "Jobs"}, {Name: "Schedules"}, {Name: "Calendars"}, {Name: "Executions"}, {Name: "Apps"}, {Name: "Stats"},
+			Tags: []*huma.Tag{{Name: "Jobs"}, {Name: "Schedules"}, {Name: "Calendars"}, {Name: "Executions"},
+				{Name: "Apps"}, {Name: "Stats"},
 				{Name: "Executor", Description: "What executors call"}, {Name: "Health"}},
 		},
-		Formats:                      map[string]huma.Format{jsonType: jsonFormat, "json": jsonFormat}, // "json" is of problem+json
+		// "json" is of problem+json
+		Formats:                      map[string]huma.Format{jsonType: jsonFormat, "json": jsonFormat},
 		DefaultFormat:                jsonType,
 		RejectUnknownQueryParameters: true,
 		Transformers:                 []huma.Transformer{s.transform},
@@ -86,21 +88,31 @@ func renderOpenAPI(doc *huma.OpenAPI) []byte {
 
 func (s *server) describeExecutors(doc *huma.OpenAPI) {
 	beat, reply := reflect.TypeFor[firjob.Beat](), reflect.TypeFor[firjob.BeatReply]()
-	s.describe(doc, wireOperation{id: "register-executor", path: firjob.PathRegister, summary: "Register an executor", request: beat, reply: reply})
+	s.describe(doc, wireOperation{id: "register-executor", path: firjob.PathRegister, summary: "Register an executor",
+		request: beat, reply: reply})
 	s.describe(doc, wireOperation{id: "executor-heartbeat", path: firjob.PathHeartbeat,
 		summary: "Say that an executor lives and what it holds", request: beat, reply: reply})
 	s.describe(doc, wireOperation{id: "executor-callback", path: firjob.PathCallback, summary: "Report results",
-		description: fmt.Sprintf("Answers after the commit. Up to %d results, each nested %d levels at most; a faulty one refuses the batch. "+
-			"409, with the same body, if a result was stale or unknown: the others are recorded all the same.", firjob.MaxBatch, jsontext.MaxDepth),
+		description: fmt.Sprintf(
+			"Answers after the commit. Up to %d results, each nested %d levels at most; a faulty one refuses "+
+				"the batch. "+
+				"409, with the same body, if a result was stale or unknown: the others are recorded all the same.",
+			firjob.MaxBatch, jsontext.MaxDepth),
 		request: reflect.TypeFor[firjob.Callback](), reply: reflect.TypeFor[firjob.CallbackReply](),
 		also: []int{http.StatusConflict}, compact: true})
-	s.describe(doc, wireOperation{id: "executor-start", path: firjob.PathStart, summary: "Ask which attempts of exclusive jobs may begin",
-		description: fmt.Sprintf("Answers after the commit, in the order of the attempts, %d at most.", firjob.MaxBatch),
-		request:     reflect.TypeFor[firjob.Start](), reply: reflect.TypeFor[firjob.StartReply]()})
-	s.describe(doc, wireOperation{id: "executor-report", path: firjob.PathReport, summary: "Send lines of log and progress",
-		description: fmt.Sprintf("Up to %d chunks and %d bytes; a faulty one refuses the whole. A repeat of a chunk is stored once.", firjob.MaxBatch, firjob.MaxReportBody),
-		request:     reflect.TypeFor[firjob.Report](), reply: reflect.TypeFor[firjob.ReportReply]()})
-	s.describe(doc, wireOperation{id: "executor-leave", path: firjob.PathLeave, summary: "Take an executor out", request: beat})
+	s.describe(doc, wireOperation{id: "executor-start", path: firjob.PathStart,
+		summary: "Ask which attempts of exclusive jobs may begin",
+		description: fmt.Sprintf("Answers after the commit, in the order of the attempts, %d at most.",
+			firjob.MaxBatch),
+		request: reflect.TypeFor[firjob.Start](), reply: reflect.TypeFor[firjob.StartReply]()})
+	s.describe(doc, wireOperation{id: "executor-report", path: firjob.PathReport,
+		summary: "Send lines of log and progress",
+		description: fmt.Sprintf(
+			"Up to %d chunks and %d bytes; a faulty one refuses the whole. A repeat of a chunk is stored once.",
+			firjob.MaxBatch, firjob.MaxReportBody),
+		request: reflect.TypeFor[firjob.Report](), reply: reflect.TypeFor[firjob.ReportReply]()})
+	s.describe(doc, wireOperation{id: "executor-leave", path: firjob.PathLeave, summary: "Take an executor out",
+		request: beat})
 }
 
 // wireOperation describes a route of the executor surface.
@@ -125,7 +137,8 @@ func (s *server) describe(doc *huma.OpenAPI, op wireOperation) {
 		responses["204"] = &huma.Response{Description: http.StatusText(http.StatusNoContent)}
 	} else {
 		for _, status := range slices.Concat([]int{http.StatusOK}, op.also) {
-			responses[fmt.Sprint(status)] = &huma.Response{Description: http.StatusText(status), Content: content(op.reply)}
+			responses[fmt.Sprint(status)] = &huma.Response{Description: http.StatusText(status),
+				Content: content(op.reply)}
 		}
 	}
 	doc.AddOperation(&huma.Operation{
@@ -139,9 +152,11 @@ func (s *server) describe(doc *huma.OpenAPI, op wireOperation) {
 
 func (s *server) describeHealth(doc *huma.OpenAPI) {
 	add := func(id, path, summary, contentType string, body reflect.Type) {
-		op := &huma.Operation{OperationID: id, Method: http.MethodGet, Path: path, Tags: []string{"Health"}, Summary: summary,
+		op := &huma.Operation{OperationID: id, Method: http.MethodGet, Path: path, Tags: []string{"Health"},
+			Summary: summary,
 			Responses: map[string]*huma.Response{
-				"200":     {Description: http.StatusText(http.StatusOK), Content: map[string]*huma.MediaType{contentType: {}}},
+				"200": {Description: http.StatusText(http.StatusOK),
+					Content: map[string]*huma.MediaType{contentType: {}}},
 				"default": s.problemResponse(),
 			}}
 		if body != nil {

@@ -79,11 +79,13 @@ func register[I, O any](s *server, op operation, serve func(context.Context, *I)
 func (op operation) commonParameters() []*huma.Param {
 	var list []*huma.Param
 	if writes(op.method) {
-		list = append(list, &huma.Param{Name: queryDryRun, In: "query", Schema: &huma.Schema{Type: huma.TypeBoolean, Default: false},
+		list = append(list, &huma.Param{Name: queryDryRun, In: "query",
+			Schema:      &huma.Schema{Type: huma.TypeBoolean, Default: false},
 			Description: "Do everything but store it: the answer is what it would be"})
 	}
 	if op.method == http.MethodPost && !op.ownKeys {
-		list = append(list, &huma.Param{Name: headerKey, In: "header", Schema: &huma.Schema{Type: huma.TypeString, MaxLength: new(maxKey)},
+		list = append(list, &huma.Param{Name: headerKey, In: "header",
+			Schema:      &huma.Schema{Type: huma.TypeString, MaxLength: new(maxKey)},
 			Description: "Makes a repeat of this call within 24 hours harmless: it gets the answer of the first"})
 	}
 	return list

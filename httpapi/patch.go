@@ -89,7 +89,8 @@ func (s *server) patchedCalendar(c firjob.Calendar, patch json.RawMessage) (firj
 // unchanged finds fault with another value of a field that cannot change.
 func (f *faults) unchanged(field, old, edited, instead string) {
 	if edited != old {
-		f.also([]firjob.FieldError{{Field: field, Value: edited, Message: fmt.Sprintf("cannot change from %q: %s", old, instead)}})
+		f.also([]firjob.FieldError{
+			{Field: field, Value: edited, Message: fmt.Sprintf("cannot change from %q: %s", old, instead)}})
 	}
 }
 

@@ -53,7 +53,8 @@ type Store interface {
 	// version and the next fire that follows and, unless its fires are the same,
 	// supersedes the planned executions of the old one: all in one transaction.
 	// An error from change is returned as it is and nothing is stored.
-	UpdateJob(ctx context.Context, id firjob.JobID, change func(now time.Time, job *firjob.Job) error) (firjob.Job, ports.Followed, error)
+	UpdateJob(ctx context.Context, id firjob.JobID, change func(now time.Time, job *firjob.Job) error) (firjob.Job,
+		ports.Followed, error)
 	// DeleteJob takes the job away, unless check finds fault with it, and
 	// supersedes its planned executions. Its history stays. CodeNotFound as for
 	// Job, CodeConflict while it triggers other jobs.
@@ -78,12 +79,14 @@ type Store interface {
 	// CalendarVersions returns a page of what a calendar has been, the latest
 	// first, and the version before which the next page starts (0: this was the
 	// last). CodeNotFound as for Calendar.
-	CalendarVersions(ctx context.Context, name string, before, pageSize int) (list []firjob.Calendar, next int, err error)
+	CalendarVersions(ctx context.Context, name string, before, pageSize int) (list []firjob.Calendar, next int,
+		err error)
 	// UpdateCalendar locks the calendar, lets change edit it and stores it as the
 	// next version. In the same transaction every job that names it follows: it
 	// gets a version and a next fire of its own, and its planned executions are
 	// superseded. An error from change is returned as it is and nothing is stored.
-	UpdateCalendar(ctx context.Context, name string, change func(c *firjob.Calendar) error) (ports.CalendarUse, ports.Followed, error)
+	UpdateCalendar(ctx context.Context, name string, change func(c *firjob.Calendar) error) (ports.CalendarUse,
+		ports.Followed, error)
 	// DeleteCalendar takes the calendar away, unless check finds fault with it.
 	// CodeNotFound as for Calendar, CodeConflict while jobs name it.
 	DeleteCalendar(ctx context.Context, name string, check func(firjob.Calendar) error) error
@@ -122,7 +125,8 @@ type Store interface {
 	// Executions returns a page of executions, the latest scheduled first, and
 	// the id before which the next page starts (zero: this was the last). Those
 	// that are still to be planned are included.
-	Executions(ctx context.Context, filter ports.ExecutionFilter) (list []firjob.Execution, next firjob.ExecutionID, err error)
+	Executions(ctx context.Context, filter ports.ExecutionFilter) (list []firjob.Execution, next firjob.ExecutionID,
+		err error)
 	// Logs returns a page of an execution's log, and what the execution has come
 	// to; of one that is still to be planned, none. CodeNotFound if there is no
 	// such execution.
@@ -130,10 +134,12 @@ type Store interface {
 	// Tree returns an execution with what it led to, and the root of the tree that
 	// it belongs to. It looks at no more than limit executions of the run; cut
 	// tells that there are more. CodeNotFound if there is no such execution.
-	Tree(ctx context.Context, id firjob.ExecutionID, limit int) (tree ports.Tree, root firjob.ExecutionID, cut bool, err error)
+	Tree(ctx context.Context, id firjob.ExecutionID, limit int) (tree ports.Tree, root firjob.ExecutionID, cut bool,
+		err error)
 	// DeadLetters returns a page of dead letters, the latest scheduled first, and
 	// the id before which the next page starts (zero: this was the last).
-	DeadLetters(ctx context.Context, filter ports.DeadLetterFilter) (list []ports.DeadLetter, next firjob.ExecutionID, err error)
+	DeadLetters(ctx context.Context, filter ports.DeadLetterFilter) (list []ports.DeadLetter, next firjob.ExecutionID,
+		err error)
 	// Redrive runs dead letters again, each once, and returns what became of each
 	// in the order of the ids.
 	Redrive(ctx context.Context, batch ports.DeadLetterBatch) ([]ports.DeadLetterDone, error)
@@ -143,14 +149,16 @@ type Store interface {
 	// CreateBackfill stores a backfill and records the first of its fires.
 	// CodeNotFound if there is no such job, CodeInvalid if the request has faults,
 	// the job's kind has no fires in the past, or the range has none or too many.
-	CreateBackfill(ctx context.Context, r ports.BackfillRequest, retention time.Duration) (ports.Backfill, ports.Followed, error)
+	CreateBackfill(ctx context.Context, r ports.BackfillRequest, retention time.Duration) (ports.Backfill,
+		ports.Followed, error)
 	// Backfill returns a backfill and how far it has come. CodeNotFound if there
 	// is none.
 	Backfill(ctx context.Context, id ports.BackfillID) (ports.Backfill, error)
 	// Backfills returns a page of a job's backfills, the latest first, without the
 	// counts of their executions, and the number before which the next page starts
 	// (0: this was the last).
-	Backfills(ctx context.Context, job firjob.JobID, before ports.BackfillID, pageSize int) (list []ports.Backfill, next ports.BackfillID, err error)
+	Backfills(ctx context.Context, job firjob.JobID, before ports.BackfillID, pageSize int) (list []ports.Backfill,
+		next ports.BackfillID, err error)
 	// CancelBackfill ends a backfill and what of it is open. CodeConflict if it has
 	// ended.
 	CancelBackfill(ctx context.Context, id ports.BackfillID) (ports.Backfill, ports.Followed, error)

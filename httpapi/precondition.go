@@ -46,8 +46,9 @@ func checkMatch(header string, version int) error {
 	case slices.Contains(tags, entityTag(version)):
 		return nil
 	case len(tags) == 0, slices.ContainsFunc(tags, isNone):
-		return faulty("header.If-Match", header, fmt.Sprintf("must be an ETag as it was answered, in its quotes and without W/, such as %s; "+
-			"or several of them, separated by commas; or *", entityTag(3)))
+		return faulty("header.If-Match", header,
+			fmt.Sprintf("must be an ETag as it was answered, in its quotes and without W/, such as %s; "+
+				"or several of them, separated by commas; or *", entityTag(3)))
 	}
 	return firjob.Errorf(firjob.CodePreconditionFailed,
 		"it is at version %d now, which If-Match does not name: read it again", version)

@@ -164,7 +164,8 @@ func secretive(field string) bool {
 		return false
 	}
 	field = strings.ToLower(field)
-	return strings.Contains(field, "secret") || strings.Contains(field, "token") || strings.Contains(field, "password") ||
+	return strings.Contains(field, "secret") || strings.Contains(field, "token") ||
+		strings.Contains(field, "password") ||
 		strings.Contains(field, "headers.")
 }
 
@@ -205,7 +206,8 @@ func (s *server) transform(ctx huma.Context, _ string, v any) (any, error) {
 	if !ok {
 		return v, nil
 	}
-	p := &problem{Status: found.Status, Detail: found.Detail, Code: firjob.CodeInvalid, RequestID: requestIDOf(ctx.Context())}
+	p := &problem{Status: found.Status, Detail: found.Detail, Code: firjob.CodeInvalid,
+		RequestID: requestIDOf(ctx.Context())}
 	switch {
 	case found.Status == http.StatusRequestEntityTooLarge:
 		p.Code, p.Detail = firjob.CodeTooLarge, fmt.Sprintf(bodyTooLarge, bodyLimitOf(ctx.Operation()))

@@ -11,8 +11,10 @@ import (
 func (s *server) routeQueue() {
 	register(s, operation{id: "list-queue", method: http.MethodGet, path: "/apps/{app}/queue", tag: "Apps",
 		summary: "List what waits, and for what",
-		description: "Executions that are past their scheduled time and neither run nor have ended, the first to go first: " +
-			"by scheduled time, each step of priority being worth ten seconds. Of each sort of reason 10,000 are looked at."}, s.listQueue)
+		description: "Executions that are past their scheduled time and neither run nor have ended, the first to " +
+			"go first: " +
+			"by scheduled time, each step of priority being worth ten seconds. Of each sort of reason 10,000 are " +
+			"looked at."}, s.listQueue)
 }
 
 type queueQuery struct {
@@ -34,13 +36,15 @@ type waiterBody struct {
 }
 
 func (s *server) listQueue(ctx context.Context, in *queueQuery) (*answer[waitersBody], error) {
-	list, counts, err := s.Store.Queue(ctx, ports.QueueFilter{App: in.App, Why: ports.Why(in.Why), PageSize: in.PageSize})
+	list, counts, err := s.Store.Queue(ctx,
+		ports.QueueFilter{App: in.App, Why: ports.Why(in.Why), PageSize: in.PageSize})
 	if err != nil {
 		return nil, fmt.Errorf("list what waits for app %q: %w", in.App, err)
 	}
 	out := &answer[waitersBody]{waitersBody{Items: []waiterBody{}, Counts: orEmpty(counts)}}
 	for _, w := range list {
-		out.Body.Items = append(out.Body.Items, waiterBody{executionBody: bodyOfExecution(w.Execution), Since: instant(w.Since), Why: w.Why})
+		out.Body.Items = append(out.Body.Items,
+			waiterBody{executionBody: bodyOfExecution(w.Execution), Since: instant(w.Since), Why: w.Why})
 	}
 	return out, nil
 }

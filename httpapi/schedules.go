@@ -83,7 +83,8 @@ func (s *server) previewOf(ctx context.Context, body json.RawMessage, now time.T
 	if in.Schedule != nil {
 		p.job.Schedule = in.Schedule.schedule("schedule.", f)
 	}
-	f.also(validate.Schedule(p.job.Schedule, earlier(now, p.from))) // of years that are over, the fires may be asked for
+	// of years that are over, the fires may be asked for
+	f.also(validate.Schedule(p.job.Schedule, earlier(now, p.from)))
 	set(&p.job.App, in.App)
 	set(&p.job.Name, in.Name)
 	put(&p.count, in.Count)

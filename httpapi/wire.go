@@ -57,7 +57,8 @@ func readWire[T any](w http.ResponseWriter, r *http.Request, maxBytes int64) (me
 func unsupported(r *http.Request) error {
 	return &httpError{
 		status: http.StatusUnsupportedMediaType,
-		known:  firjob.Errorf(firjob.CodeInvalid, "a body of the type %q cannot be read here; send %s", r.Header.Get("Content-Type"), codec.JSON),
+		known: firjob.Errorf(firjob.CodeInvalid, "a body of the type %q cannot be read here; send %s",
+			r.Header.Get("Content-Type"), codec.JSON),
 	}
 }
 

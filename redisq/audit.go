@@ -104,7 +104,8 @@ func (c *Client) Find(ctx context.Context, ids []firjob.ExecutionID) ([]ports.In
 	var looks []lookup
 	for shard, own := range byShard {
 		for chunk := range slices.Chunk(own, batchCap) {
-			looks = append(looks, lookup{key: c.keys.due(shard), ids: chunk}, lookup{key: c.keys.lease(shard), ids: chunk, leased: true})
+			looks = append(looks, lookup{key: c.keys.due(shard), ids: chunk},
+				lookup{key: c.keys.lease(shard), ids: chunk, leased: true})
 		}
 	}
 	err := c.look(ctx, func(p redis.Pipeliner) {

@@ -37,7 +37,8 @@ func (o *Options) validate() error {
 	}
 	var errs []error
 	if !prefixForm.MatchString(o.Prefix) {
-		errs = append(errs, fmt.Errorf("option Prefix %q: want letters, digits, dot, colon, dash, underscore", o.Prefix))
+		errs = append(errs, fmt.Errorf("option Prefix %q: want letters, digits, dot, colon, dash, underscore",
+			o.Prefix))
 	}
 	if o.Shards < 1 || o.Shards > maxShards {
 		errs = append(errs, fmt.Errorf("option Shards %d: want 1 to %d", o.Shards, maxShards))
@@ -95,7 +96,8 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 	defer cancel()
 	err = c.rdb.Ping(first).Err()
 	if refused(err) {
-		return nil, errors.Join(&firjob.Error{Code: firjob.CodeInvalid, Message: refusedText(c.address), Cause: err}, c.rdb.Close())
+		return nil, errors.Join(&firjob.Error{Code: firjob.CodeInvalid, Message: refusedText(c.address), Cause: err},
+			c.rdb.Close())
 	}
 	if err != nil {
 		c.log.WarnContext(ctx, "Redis cannot be reached; going on without", "address", c.address, "error", err)
@@ -113,7 +115,8 @@ func refused(err error) bool {
 
 func refusedText(address string) string {
 	return "Redis at " + address + " refuses the user or password of FIRJOB_REDIS_URL; correct them there, " +
-		"as in redis://user:password@host:6379 (a special character is percent-encoded), or see ACL LIST for what the user may do"
+		"as in redis://user:password@host:6379 (a special character is percent-encoded), or see ACL LIST for what " +
+		"the user may do"
 }
 
 // Close ends every channel of Wakes and Nudges and closes the connections. It is called

@@ -61,11 +61,13 @@ func (c *Client) evict(ctx context.Context, keys []string) bool {
 		if err := k.cmd.Err(); err != nil {
 			done = false
 			if c.told.first(keys[i]) {
-				c.log.WarnContext(ctx, "a key of ours may hold another type and could not be removed: DEL it, or RENAME it",
+				c.log.WarnContext(ctx,
+					"a key of ours may hold another type and could not be removed: DEL it, or RENAME it",
 					"key", keys[i], "wanted", c.keys.kind(keys[i]), "error", err)
 			}
 		} else if found := k.cmd.Val(); found != "" {
-			c.log.WarnContext(ctx, "removed a key of ours that held another type", "key", keys[i], "found", found, "wanted", c.keys.kind(keys[i]))
+			c.log.WarnContext(ctx, "removed a key of ours that held another type", "key", keys[i], "found", found,
+				"wanted", c.keys.kind(keys[i]))
 		}
 	}
 	return done

@@ -122,7 +122,8 @@ func (c *Client) beats(ctx context.Context, apps []string, maxAge time.Duration)
 // readExecutors completes the beats by their hashes. One without a hash has
 // left in between; one whose hash is not of our writing is removed, hash and
 // all, so that its next beat writes it anew.
-func (c *Client) readExecutors(ctx context.Context, beats []ports.Alive, hashes []*redis.MapStringStringCmd) []ports.Alive {
+func (c *Client) readExecutors(ctx context.Context, beats []ports.Alive,
+	hashes []*redis.MapStringStringCmd) []ports.Alive {
 	whole := beats[:0]
 	var strange []strangers
 	for i, b := range beats {

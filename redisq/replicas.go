@@ -13,8 +13,10 @@ import (
 // and those that have, but not within endedAge, and whose line (HoldLine) has ended
 // since. The gone stay until they are forgotten; some 512 of each are returned at
 // most.
-func (c *Client) BeatReplica(ctx context.Context, replica string, maxAge, endedAge time.Duration) (live, gone, ended []string, err error) {
-	got, err := c.runOne(ctx, c.lua.Replica, []string{c.keys.replicas()}, replica, maxAge.Milliseconds(), endedAge.Milliseconds(), c.keys.line(""))
+func (c *Client) BeatReplica(ctx context.Context, replica string, maxAge,
+	endedAge time.Duration) (live, gone, ended []string, err error) {
+	got, err := c.runOne(ctx, c.lua.Replica, []string{c.keys.replicas()}, replica, maxAge.Milliseconds(),
+		endedAge.Milliseconds(), c.keys.line(""))
 	if err != nil {
 		return nil, nil, nil, c.failed(err, "beat replica %s to redis", replica)
 	}

@@ -39,7 +39,8 @@ func (c *Client) Turns(ctx context.Context, counts map[ports.Ring]int) (map[port
 
 // takeTurns also returns the rings whose key holds no number that can be
 // counted on.
-func (c *Client) takeTurns(ctx context.Context, counts map[ports.Ring]int) (firsts map[ports.Ring]uint64, broken map[ports.Ring]int, err error) {
+func (c *Client) takeTurns(ctx context.Context, counts map[ports.Ring]int) (firsts map[ports.Ring]uint64,
+	broken map[ports.Ring]int, err error) {
 	var after map[ports.Ring]*redis.IntCmd
 	err = c.exec(ctx, func(p redis.Pipeliner) {
 		after = make(map[ports.Ring]*redis.IntCmd, len(counts))

@@ -25,10 +25,12 @@ const scanPage = 500
 // of ours were seen, for those that no server with these shards and apps reads. It
 // returns them by the reason, how many keys it has seen, and whether those were
 // all. It changes nothing. The user must be allowed to SCAN.
-func (c *Client) Strays(ctx context.Context, shards int, apps []string, limit int) (found []Stray, seen int, all bool, err error) {
+func (c *Client) Strays(ctx context.Context, shards int, apps []string,
+	limit int) (found []Stray, seen int, all bool, err error) {
 	s := &straySearch{keys: c.keys, shards: shards, apps: apps, found: make(map[string]*Stray)}
 	if cluster, ok := c.rdb.(*redis.ClusterClient); ok {
-		err = cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error { return s.scan(ctx, node, limit) })
+		err = cluster.ForEachMaster(ctx,
+			func(ctx context.Context, node *redis.Client) error { return s.scan(ctx, node, limit) })
 	} else {
 		err = s.scan(ctx, c.rdb, limit)
 	}

@@ -26,7 +26,8 @@ func subscribe[T any](ctx context.Context, c *Client, channel string, parse func
 	return out
 }
 
-func forward[T any](ctx context.Context, c *Client, in <-chan *redis.Message, out chan<- T, parse func(string) (T, error)) {
+func forward[T any](ctx context.Context, c *Client, in <-chan *redis.Message, out chan<- T,
+	parse func(string) (T, error)) {
 	for {
 		select {
 		case <-ctx.Done():

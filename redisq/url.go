@@ -151,7 +151,8 @@ func readHosts(o *redis.UniversalOptions, scheme, hosts string) error {
 func hostPort(host, port string) (string, error) {
 	u, err := url.Parse("//" + host)
 	if err != nil || u.Host == "" || u.User != nil {
-		return "", errors.New("the Redis URL has a host that is not host:port (is a / or @ in the password? write it as %2F or %40)")
+		return "", errors.New(
+			"the Redis URL has a host that is not host:port (is a / or @ in the password? write it as %2F or %40)")
 	}
 	if u.Port() != "" {
 		port = u.Port()

@@ -22,7 +22,8 @@ const (
 func (s *Scheduler) JobChanged(ctx context.Context, ids ...firjob.JobID) {
 	for part := range slices.Chunk(ids, firjob.MaxBatch) {
 		if _, err := s.changes.Do(context.WithoutCancel(ctx), part); err != nil {
-			s.log.WarnContext(ctx, "jobs cannot be planned at once; the scan will", "job", part[0], "jobs", len(part), "error", err)
+			s.log.WarnContext(ctx, "jobs cannot be planned at once; the scan will", "job", part[0], "jobs", len(part),
+				"error", err)
 		}
 	}
 }
@@ -39,7 +40,8 @@ func (s *Scheduler) Announce(ctx context.Context, due ...firjob.Due) {
 		return
 	}
 	if _, err := s.announcements.Do(context.WithoutCancel(ctx), due); err != nil {
-		s.log.WarnContext(ctx, "executions cannot be announced at once; the sweep will", "executions", len(due), "error", err)
+		s.log.WarnContext(ctx, "executions cannot be announced at once; the sweep will", "executions", len(due),
+			"error", err)
 	}
 }
 

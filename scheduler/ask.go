@@ -40,7 +40,8 @@ func (s *Scheduler) askExecutors(ctx context.Context, apps []string) bool {
 			asking.Go(func() error {
 				if err := s.askOne(ctx, e); err != nil {
 					silent.Store(true)
-					s.log.InfoContext(ctx, "an executor did not say what it holds; its beats will", "app", e.App, "executor", e.Address, "error", err)
+					s.log.InfoContext(ctx, "an executor did not say what it holds; its beats will", "app", e.App,
+						"executor", e.Address, "error", err)
 				}
 				return nil
 			})

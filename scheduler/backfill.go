@@ -23,7 +23,8 @@ type backfills struct {
 }
 
 func newBackfills(store Store, follow func(context.Context, ports.Followed), troubles *troubles) *backfills {
-	return &backfills{store: store, follow: follow, troubles: troubles, wake: make(chan struct{}, 1), nudged: map[ports.BackfillID]bool{}}
+	return &backfills{store: store, follow: follow, troubles: troubles, wake: make(chan struct{}, 1),
+		nudged: map[ports.BackfillID]bool{}}
 }
 
 // nudge lets the loop continue backfills.

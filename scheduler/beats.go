@@ -74,7 +74,8 @@ const storeAway = 3 * clockInterval
 // replica that alone is cut off from Postgres says so in vain: the next beat
 // goes to another one, which knows better. It also says that nothing is
 // confirmed, by which exclusive attempts are not renewed.
-func (s *Scheduler) holdOrTrust(ctx context.Context, held []ports.Held) (answers []heldAnswer, confirmed bool, err error) {
+func (s *Scheduler) holdOrTrust(ctx context.Context,
+	held []ports.Held) (answers []heldAnswer, confirmed bool, err error) {
 	bounded, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	answers, err = s.holds.Do(bounded, held)
@@ -164,7 +165,8 @@ func (s *Scheduler) Leave(ctx context.Context, key firjob.ExecutorKey) error {
 
 // Executors returns those of the live executors of an app, and of the addresses
 // at which there is none but a mark, that the filter selects.
-func (s *Scheduler) Executors(_ context.Context, app string, filter ports.ExecutorFilter) ([]ports.ExecutorView, error) {
+func (s *Scheduler) Executors(_ context.Context, app string,
+	filter ports.ExecutorFilter) ([]ports.ExecutorView, error) {
 	list := slices.DeleteFunc(s.executors.view(app), func(v ports.ExecutorView) bool { return !filter.Selects(v) })
 	for i := range list {
 		list[i].SeenBy = s.options.Replica

@@ -24,7 +24,8 @@ func (s *sending) spread(ctx context.Context, f *flight) {
 	followed, err := s.store.Broadcast(ctx, f.ref(), targets)
 	s.handed(1)
 	if err != nil {
-		s.log.WarnContext(ctx, "a broadcast cannot be spread; its lease brings it back", "execution", f.Trigger.ID, "executors", len(targets), "error", err)
+		s.log.WarnContext(ctx, "a broadcast cannot be spread; its lease brings it back", "execution", f.Trigger.ID,
+			"executors", len(targets), "error", err)
 		return
 	}
 	s.follow(ctx, followed)

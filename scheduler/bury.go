@@ -48,7 +48,8 @@ func (p *peers) judged(gone, ended []string) (dead []absence) {
 		early := i >= len(gone)
 		a, known := p.missing[replica]
 		if !known || a.spoken.Load() || a.early && !early && !a.cut.Load() {
-			a = absence{replica: replica, cut: new(atomic.Bool), spoken: new(atomic.Bool), since: now, before: p.clock.Now()}
+			a = absence{replica: replica, cut: new(atomic.Bool), spoken: new(atomic.Bool), since: now,
+				before: p.clock.Now()}
 		}
 		a.early = early
 		if a.named.IsZero() && p.named(a.since.Add(firjob.MaxNameAfter+namingTime)) {
@@ -86,7 +87,8 @@ func (p *peers) bury(ctx context.Context, a absence) {
 		err = p.gone(ctx, a.replica, a.before)
 	}
 	if err != nil {
-		p.log.WarnContext(ctx, "the claims of a replica that is gone cannot be given up; trying again", "gone", a.replica, "error", err)
+		p.log.WarnContext(ctx, "the claims of a replica that is gone cannot be given up; trying again", "gone",
+			a.replica, "error", err)
 	}
 }
 
@@ -96,7 +98,9 @@ func (p *peers) cutOff(ctx context.Context, a absence) bool {
 	defer cancel()
 	has, err := p.store.HasSession(ctx, a.replica)
 	if err != nil {
-		p.log.InfoContext(ctx, "whether a replica whose line has ended is connected to postgres cannot be told; its silence will tell", "replica", a.replica, "error", err)
+		p.log.InfoContext(ctx,
+			"whether a replica whose line has ended is connected to postgres cannot be told; its silence will tell",
+			"replica", a.replica, "error", err)
 	}
 	a.spoken.Store(has)
 	a.cut.Store(err == nil && !has)

@@ -48,7 +48,8 @@ func (s *sending) call(ctx context.Context, f *flight) {
 	defer cancel()
 	release := s.calls.slots.take(waiting, hostOf(*f.Dispatch.HTTP))
 	if release == nil {
-		s.giveBack(context.WithoutCancel(ctx), []*flight{f}, "replica "+s.calls.replica+" makes as many HTTP calls as it may, in all or to this host")
+		s.giveBack(context.WithoutCancel(ctx), []*flight{f},
+			"replica "+s.calls.replica+" makes as many HTTP calls as it may, in all or to this host")
 		return
 	}
 	defer release()
@@ -107,7 +108,8 @@ func (c *calls) ask(ctx context.Context, f *flight, key []byte) (firjob.Result, 
 	timeout, whose := timeoutOf(f)
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errTimeout)
 	defer cancel()
-	response, err := c.caller.Do(ctx, outbound.Request{Call: *f.Dispatch.HTTP, Task: f.Trigger, Key: key, Now: result.StartedAt})
+	response, err := c.caller.Do(ctx,
+		outbound.Request{Call: *f.Dispatch.HTTP, Task: f.Trigger, Key: key, Now: result.StartedAt})
 	result.FinishedAt = c.clock.Now()
 	switch cause := context.Cause(ctx); {
 	case err == nil:
@@ -115,7 +117,8 @@ func (c *calls) ask(ctx context.Context, f *flight, key []byte) (firjob.Result, 
 	case errors.Is(cause, errCancelled):
 		result.Outcome, result.Error = firjob.OutcomeCancelled, errCancelled.Error()
 	case errors.Is(cause, errTimeout):
-		result.Outcome, result.Error = firjob.OutcomeTimedOut, fmt.Sprintf("no answer within %v, the timeout of the %s", timeout, whose)
+		result.Outcome, result.Error = firjob.OutcomeTimedOut,
+			fmt.Sprintf("no answer within %v, the timeout of the %s", timeout, whose)
 	default:
 		malformed := new(outbound.MalformedError)
 		result.Outcome, result.Error, result.Permanent = firjob.OutcomeFailed, err.Error(), errors.As(err, &malformed)
@@ -176,14 +179,16 @@ func (c *calls) executor(f *flight) firjob.ExecutorKey {
 // count all the same.
 func (c *calls) bring(life context.Context, f *flight, result firjob.Result) {
 	by := c.executor(f)
-	callback := firjob.Callback{App: by.App, Address: by.Address, Incarnation: by.Incarnation, Results: []firjob.Result{result}}
+	callback := firjob.Callback{App: by.App, Address: by.Address, Incarnation: by.Incarnation,
+		Results: []firjob.Result{result}}
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		err := c.record(life, callback)
 		if err == nil {
 			return
 		}
 		if !sleep(life, jitter(pause)) {
-			c.log.WarnContext(life, "the answer to an HTTP call could not be recorded; its attempt is lost", "app", f.App, "execution", f.Trigger.ID, "error", err)
+			c.log.WarnContext(life, "the answer to an HTTP call could not be recorded; its attempt is lost", "app",
+				f.App, "execution", f.Trigger.ID, "error", err)
 			return
 		}
 	}
@@ -201,7 +206,8 @@ func (c *calls) abandon(ctx context.Context, f *flight, why error) {
 	switch {
 	case errors.Is(why, errGivenUp):
 	case errors.Is(why, errFenced):
-		c.log.WarnContext(ctx, "an HTTP call was broken off; its lease brings it back", "app", f.App, "execution", f.Trigger.ID, "reason", why)
+		c.log.WarnContext(ctx, "an HTTP call was broken off; its lease brings it back", "app", f.App, "execution",
+			f.Trigger.ID, "reason", why)
 	default:
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupcommit.Timeout)
 		defer cancel()

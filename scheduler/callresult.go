@@ -33,7 +33,8 @@ func judge(result *firjob.Result, call firjob.HTTPCall, r outbound.Response, now
 		return
 	}
 	result.Outcome = firjob.OutcomeFailed
-	result.Error = strings.TrimSpace(fmt.Sprintf("%s %s answered %d %s", call.Method, hostOf(call), r.Status, http.StatusText(r.Status)))
+	result.Error = strings.TrimSpace(
+		fmt.Sprintf("%s %s answered %d %s", call.Method, hostOf(call), r.Status, http.StatusText(r.Status)))
 	if r.Status == http.StatusTooManyRequests || r.Status == http.StatusServiceUnavailable {
 		result.RetryAfter = firjob.Duration(retryAfter(r.Header.Get("Retry-After"), now))
 	}

@@ -36,7 +36,8 @@ func (q *guardedQueue) failed(ctx context.Context, what string, err error) {
 	q.silent.Store(true)
 	if q.degraded.CompareAndSwap(false, true) {
 		q.metrics.degraded.Set(1)
-		q.log.WarnContext(ctx, "redis cannot be reached; claims come straight from postgres until it is back", "during", what, "error", err)
+		q.log.WarnContext(ctx, "redis cannot be reached; claims come straight from postgres until it is back", "during",
+			what, "error", err)
 	}
 }
 

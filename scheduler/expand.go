@@ -94,7 +94,8 @@ func (e expansion) missedRange(first, end time.Time) *ports.Missed {
 			m.Until = last[0]
 		}
 	}
-	m.Reason = fmt.Sprintf("%s later than the grace of %v when the servers came to plan: misfire policy %s", count, e.misfire.Grace, e.rule())
+	m.Reason = fmt.Sprintf("%s later than the grace of %v when the servers came to plan: misfire policy %s", count,
+		e.misfire.Grace, e.rule())
 	return m
 }
 

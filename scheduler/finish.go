@@ -89,7 +89,8 @@ func (s *Scheduler) lose(ctx context.Context, attempts []firjob.AttemptRef, reas
 	}
 	followed, err := s.store.Lose(ctx, attempts, reason)
 	if err != nil {
-		s.log.WarnContext(ctx, "attempts without an answer cannot be ended; their lease will", "attempts", len(attempts), "error", err)
+		s.log.WarnContext(ctx, "attempts without an answer cannot be ended; their lease will", "attempts",
+			len(attempts), "error", err)
 		return
 	}
 	s.lost(ctx, followed)
@@ -98,7 +99,8 @@ func (s *Scheduler) lose(ctx context.Context, attempts []firjob.AttemptRef, reas
 func (s *Scheduler) lost(ctx context.Context, followed ports.Followed) {
 	s.metrics.lost.Add(float64(followed.Lost))
 	if n := len(followed.Announce) + len(followed.Ended); n > 0 {
-		s.log.InfoContext(ctx, "attempts ended without an answer", "again", len(followed.Announce), "ended", len(followed.Ended))
+		s.log.InfoContext(ctx, "attempts ended without an answer", "again", len(followed.Announce), "ended",
+			len(followed.Ended))
 	}
 	s.follow(ctx, followed)
 }
@@ -109,7 +111,8 @@ func (s *Scheduler) executorGone(ctx context.Context, key firjob.ExecutorKey, re
 	s.lose(ctx, s.sent.take(key, s.clock.local()), reason)
 	followed, err := s.store.LoseExecutor(ctx, key, reason)
 	if err != nil {
-		s.log.WarnContext(ctx, "what a gone executor ran cannot be ended; its leases will", "app", key.App, "executor", key.Address, "error", err)
+		s.log.WarnContext(ctx, "what a gone executor ran cannot be ended; its leases will", "app", key.App, "executor",
+			key.Address, "error", err)
 		return
 	}
 	s.repairs.add(repairExecutor, followed.Lost)

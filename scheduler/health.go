@@ -85,7 +85,8 @@ func newHealth(o Options, degraded func() bool, troubles *troubles) *health {
 func (s *Scheduler) watch(o Options) {
 	s.sweep.completedAll()
 	collectors := []prometheus.Collector{prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "firjob_sweep_age_seconds", Help: "Since all parts of a sweep of this server last went well. It sweeps each 2 s."},
+		Name: "firjob_sweep_age_seconds",
+		Help: "Since all parts of a sweep of this server last went well. It sweeps each 2 s."},
 		func() float64 { return s.sweep.age().Seconds() })}
 	if o.HealthStore != nil {
 		s.health = newHealth(o, s.queue.degraded.Load, s.troubles)
@@ -139,9 +140,11 @@ var (
 	orphanedDesc = prometheus.NewDesc("firjob_orphaned_executions",
 		"Running executions that nobody holds and the sweep has not ended. Must be 0; counts to 1000.", nil, nil)
 	stuckDesc = prometheus.NewDesc("firjob_stuck_running",
-		"Running executions that are past their timeout and its grace, or on an executor that is gone. Must be 0; counts to 1000.", nil, nil)
+		"Running executions that are past their timeout and its grace, or on an executor that is gone. Must be 0; "+
+			"counts to 1000.", nil, nil)
 	driftDesc = prometheus.NewDesc("firjob_index_drift",
-		"Sampled executions about which Redis and Postgres disagree: unknown or ended in Postgres, or missing in Redis. Must be 0.", []string{"kind"}, nil)
+		"Sampled executions about which Redis and Postgres disagree: unknown or ended in Postgres, or missing in "+
+			"Redis. Must be 0.", []string{"kind"}, nil)
 	ageDesc = prometheus.NewDesc("firjob_health_age_seconds",
 		"Since the gauges of this check were last computed; beyond a minute they say nothing.", []string{"check"}, nil)
 )

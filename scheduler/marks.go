@@ -89,7 +89,8 @@ func (x *executors) view(app string) []ports.ExecutorView {
 	}
 	for at, m := range x.marks {
 		if at.app == app && !seen[at.address] {
-			list = append(list, ports.ExecutorView{Executor: firjob.Executor{App: app, Address: at.address}, Mark: &m, Counts: m.State})
+			list = append(list,
+				ports.ExecutorView{Executor: firjob.Executor{App: app, Address: at.address}, Mark: &m, Counts: m.State})
 		}
 	}
 	slices.SortStableFunc(list, func(a, b ports.ExecutorView) int { return strings.Compare(a.Address, b.Address) })

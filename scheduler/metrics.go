@@ -30,9 +30,10 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	m := &metrics{
-		planned:  counter("firjob_planned_total", "Executions recorded ahead of their time."),
-		claimed:  counter("firjob_claimed_total", "Attempts whose claim was committed."),
-		released: counter("firjob_released_total", "Attempts given back unsent, for want of an executor or at shutdown."),
+		planned: counter("firjob_planned_total", "Executions recorded ahead of their time."),
+		claimed: counter("firjob_claimed_total", "Attempts whose claim was committed."),
+		released: counter("firjob_released_total",
+			"Attempts given back unsent, for want of an executor or at shutdown."),
 		late: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "firjob_dispatch_lateness_seconds",
 			Help:    "From the due instant to the start of sending, by the store's clock.",
@@ -41,17 +42,22 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 		sent: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "firjob_dispatch_total", Help: "Triggers sent, by app and answer."}, []string{"app", "answer"}),
 		results: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "firjob_results_total", Help: "Results that executors reported, by outcome and receipt."}, []string{"outcome", "receipt"}),
+			Name: "firjob_results_total", Help: "Results that executors reported, by outcome and receipt."},
+			[]string{"outcome", "receipt"}),
 		lost:    counter("firjob_attempts_lost_total", "Attempts that ended without an answer."),
 		overdue: counter("firjob_overdue_total", "Overdue executions that this server took to the claim past Redis."),
-		early:   counter("firjob_early_starts_total", "Recorded results whose handler began before its scheduled time. Must stay 0."),
+		early: counter("firjob_early_starts_total",
+			"Recorded results whose handler began before its scheduled time. Must stay 0."),
 		repairs: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "firjob_sweep_repairs_total", Help: "What was left behind or lost and then repaired, by kind."}, []string{"kind"}),
+			Name: "firjob_sweep_repairs_total", Help: "What was left behind or lost and then repaired, by kind."},
+			[]string{"kind"}),
 		rebuilds: counter("firjob_redis_rebuilds_total", "Rebuilds of the delay queue from Postgres."),
-		degraded: prometheus.NewGauge(prometheus.GaugeOpts{Name: "firjob_degraded", Help: "1 while Redis is out of reach."}),
+		degraded: prometheus.NewGauge(
+			prometheus.GaugeOpts{Name: "firjob_degraded", Help: "1 while Redis is out of reach."}),
 	}
 	if registerer != nil {
-		registerer.MustRegister(m.planned, m.claimed, m.released, m.late, m.sent, m.results, m.lost, m.overdue, m.early, m.repairs, m.rebuilds, m.degraded)
+		registerer.MustRegister(m.planned, m.claimed, m.released, m.late, m.sent, m.results, m.lost, m.overdue, m.early,
+			m.repairs, m.rebuilds, m.degraded)
 	}
 	return m
 }

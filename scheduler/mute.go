@@ -29,7 +29,8 @@ func (x *executors) listen(ctx context.Context, began time.Time, degraded bool) 
 		e.mute = began.Sub(e.heard) > limit
 		switch {
 		case e.mute && !before:
-			x.Log.WarnContext(ctx, "executor is mute: it answers at its port, but its beats do not arrive; it gets nothing new",
+			x.Log.WarnContext(ctx,
+				"executor is mute: it answers at its port, but its beats do not arrive; it gets nothing new",
 				"app", e.App, "executor", e.Address, "last_beat", e.LastBeat)
 		case before && !e.mute:
 			x.Log.InfoContext(ctx, "executor beats again", "app", e.App, "executor", e.Address)
@@ -86,12 +87,14 @@ func unwilling(of string, fit []*executor) string {
 	case len(mute) == 0:
 		return fmt.Sprintf("all %d executors of %s are cordoned or draining", len(fit), of)
 	}
-	last := fmt.Sprintf("no beat of %s has arrived since %s", mute[0].Address, mute[0].LastBeat.UTC().Format(time.RFC3339))
+	last := fmt.Sprintf("no beat of %s has arrived since %s", mute[0].Address,
+		mute[0].LastBeat.UTC().Format(time.RFC3339))
 	switch {
 	case len(fit) == 1:
 		return "the only executor of " + of + " is mute: " + last
 	case len(mute) == len(fit):
 		return fmt.Sprintf("all %d executors of %s are mute: %s", len(fit), of, last)
 	}
-	return fmt.Sprintf("of the %d executors of %s %d are mute and the others cordoned or draining: %s", len(fit), of, len(mute), last)
+	return fmt.Sprintf("of the %d executors of %s %d are mute and the others cordoned or draining: %s", len(fit), of,
+		len(mute), last)
 }

@@ -67,8 +67,10 @@ func (x *executors) meant(f *flight) *executor {
 		return nil
 	}
 	for _, e := range x.apps[f.App] {
-		_, never := f.refused(e.Key())
-		if e.Address == address && e.takes() && e.Fits(f.selector()) && !never && !(f.Target != "" && x.lostBy(f, e)) {
+		if _, never := f.refused(e.Key()); never || f.Target != "" && x.lostBy(f, e) {
+			continue
+		}
+		if e.Address == address && e.takes() && e.Fits(f.selector()) {
 			return e
 		}
 	}
@@ -183,7 +185,8 @@ func (x *executors) why(f *flight) string {
 	case takes == 0:
 		return unwilling(of, matched(x.apps[f.App], func(e *executor) bool { return e.Fits(selector) }))
 	case matching(x.readyOf(f.App), func(e *executor) bool { return e.Fits(selector) }) == 0:
-		return x.unreachable(of, matched(x.apps[f.App], func(e *executor) bool { return e.Fits(selector) && e.takes() }))
+		return x.unreachable(of,
+			matched(x.apps[f.App], func(e *executor) bool { return e.Fits(selector) && e.takes() }))
 	}
 	return "no executor of " + of + " takes triggers"
 }

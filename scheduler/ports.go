@@ -20,7 +20,8 @@ type Store interface {
 	// skipping those that another replica has locked, asks expand for the fires
 	// of each, records them and advances the job. It returns the open
 	// executions that were planned, and how many jobs were taken.
-	PlanDue(ctx context.Context, horizon time.Duration, limit int, expand ports.Expand) (planned []firjob.Due, taken int, err error)
+	PlanDue(ctx context.Context, horizon time.Duration, limit int, expand ports.Expand) (planned []firjob.Due,
+		taken int, err error)
 	// PlanJobs does the same for the named jobs, waiting for their locks. Jobs
 	// whose next fire is beyond the horizon are left alone. Many jobs take several
 	// transactions: on error it returns what those before the error have committed.
@@ -103,7 +104,8 @@ type Store interface {
 	// execution it keeps the newest limit bytes; it returns those of the attempts
 	// whose execution has come to that. What belongs to no attempt of the app is
 	// passed over.
-	AppendLogs(ctx context.Context, app string, chunks []firjob.LogChunk, limit int) (cut []firjob.AttemptRef, err error)
+	AppendLogs(ctx context.Context, app string, chunks []firjob.LogChunk, limit int) (cut []firjob.AttemptRef,
+		err error)
 	// SetProgress notes the progress of running attempts of an app; others are
 	// passed over.
 	SetProgress(ctx context.Context, app string, entries []firjob.ProgressEntry) error
@@ -194,7 +196,8 @@ type Registry interface {
 	// does; those that are gone, that have not beaten within maxAge; and those
 	// that have, but not within endedAge, and whose line has ended since. The
 	// gone are removed by ForgetReplica.
-	BeatReplica(ctx context.Context, replica string, maxAge, endedAge time.Duration) (live, gone, ended []string, err error)
+	BeatReplica(ctx context.Context, replica string, maxAge, endedAge time.Duration) (live, gone, ended []string,
+		err error)
 	// HoldLine keeps a replica's line open until ctx ends: a connection that ends
 	// with the process. It returns at once.
 	HoldLine(ctx context.Context, replica string)
@@ -208,7 +211,8 @@ type Sender interface {
 	// answers are in the order of triggers. An error is either a
 	// *firjob.Refused, which means that none of them has run or will, or leaves
 	// that unknown.
-	Send(ctx context.Context, to firjob.Executor, key []byte, sentAt time.Time, triggers []firjob.Trigger) ([]firjob.Acceptance, error)
+	Send(ctx context.Context, to firjob.Executor, key []byte, sentAt time.Time,
+		triggers []firjob.Trigger) ([]firjob.Acceptance, error)
 	// Cancel asks an executor to cancel attempts.
 	Cancel(ctx context.Context, to firjob.Executor, key []byte, now time.Time, attempts []firjob.AttemptRef) error
 	// Probe asks an executor whether it still is the process it was. A

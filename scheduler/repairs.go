@@ -23,7 +23,8 @@ const (
 )
 
 func repairKinds() []string {
-	return []string{repairOverdue, repairLate, repairLeaseExpired, repairTimedOut, repairExecutor, repairReplica, repairReaped, repairStrangers}
+	return []string{repairOverdue, repairLate, repairLeaseExpired, repairTimedOut, repairExecutor, repairReplica,
+		repairReaped, repairStrangers}
 }
 
 // Numbers of the warning.
@@ -78,7 +79,8 @@ func (r *repairs) review(ctx context.Context) {
 	}
 	if sum > repairNormal && (r.warned.IsZero() || now.Sub(r.warned) >= repairSilent) {
 		r.warned = now
-		r.log.WarnContext(ctx, "more was repaired than normal", slices.Concat([]any{"within", now.Sub(r.began).Round(time.Second), "repairs", sum}, said)...)
+		r.log.WarnContext(ctx, "more was repaired than normal",
+			slices.Concat([]any{"within", now.Sub(r.began).Round(time.Second), "repairs", sum}, said)...)
 	}
 	if now.Sub(r.began) >= repairWindow {
 		clear(r.counts)

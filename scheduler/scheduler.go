@@ -80,9 +80,11 @@ func (o Options) withDefaults() (Options, error) {
 	case o.Shards < 1 || o.Shards > 1024:
 		return o, fmt.Errorf("%d shards: want 1 to 1024", o.Shards)
 	case o.Horizon < 2*o.ScanInterval:
-		return o, fmt.Errorf("the horizon (%v) must be at least twice the scan interval (%v), or fires are found after they were due", o.Horizon, o.ScanInterval)
+		return o, fmt.Errorf("the horizon (%v) must be at least twice the scan interval (%v), or fires are found "+
+			"after they were due", o.Horizon, o.ScanInterval)
 	case o.LeaseTTL < 5*firjob.BeatInterval:
-		return o, fmt.Errorf("the lease (%v) must be at least %v: executors beat every %v", o.LeaseTTL, 5*firjob.BeatInterval, firjob.BeatInterval)
+		return o, fmt.Errorf("the lease (%v) must be at least %v: executors beat every %v", o.LeaseTTL,
+			5*firjob.BeatInterval, firjob.BeatInterval)
 	case o.Retention < 24*time.Hour:
 		return o, fmt.Errorf("the retention (%v) must be at least one day: whole days are dropped", o.Retention)
 	}
@@ -142,27 +144,37 @@ func New(o Options) (*Scheduler, error) {
 	}
 	s.repairs = newRepairs(s.metrics.repairs, log, o.Local)
 	s.queue = &guardedQueue{Queue: o.Queue, metrics: s.metrics, log: log}
-	s.planner = &planner{store: o.Store, queue: s.queue, clock: s.clock, horizon: o.Horizon, metrics: s.metrics, troubles: s.troubles, repairs: s.repairs}
+	s.planner = &planner{store: o.Store, queue: s.queue, clock: s.clock, horizon: o.Horizon, metrics: s.metrics,
+		troubles: s.troubles, repairs: s.repairs}
 	s.index = &index{store: o.Store, queue: s.queue, horizon: o.Horizon, metrics: s.metrics, log: log}
 	s.sweep = &sweep{scheduler: s, lease: o.LeaseTTL}
 	s.watch(o)
 	s.backfills = newBackfills(o.Store, s.follow, s.troubles)
 	s.hold = newHold(s.clock)
-	s.peers = &peers{registry: o.Registry, store: o.Store, queue: s.queue, replica: o.Replica, total: o.Shards, gone: s.replicaGone, ask: s.askExecutors, clock: s.clock,
+	s.peers = &peers{registry: o.Registry, store: o.Store, queue: s.queue, replica: o.Replica, total: o.Shards,
+		gone: s.replicaGone, ask: s.askExecutors, clock: s.clock,
 		background: &s.background, log: log, local: o.Local, gained: make(chan struct{}, 1)}
 	s.peers.share(nil)
 	s.peers.named = func(since time.Time) bool { return s.executors.beatenSince(since) }
-	s.executors = newExecutors(executorsOptions{Store: o.Store, Registry: o.Registry, Sender: o.Sender, Queue: s.queue, Clock: s.clock, Gone: s.executorGone, Troubles: s.troubles, Log: log})
+	s.executors = newExecutors(
+		executorsOptions{Store: o.Store, Registry: o.Registry, Sender: o.Sender, Queue: s.queue, Clock: s.clock,
+			Gone: s.executorGone, Troubles: s.troubles, Log: log})
 	s.admission = newAdmission(o.Store, s.follow, s.troubles)
-	ahead := &ahead{registry: o.Registry, queue: s.queue, executors: s.executors, hold: s.hold, background: &s.background}
+	ahead := &ahead{registry: o.Registry, queue: s.queue, executors: s.executors, hold: s.hold,
+		background: &s.background}
 	s.fire = &fire{store: o.Store, queue: s.queue, clock: s.clock, peers: s.peers, replica: o.Replica,
-		lease: o.LeaseTTL, enter: ahead.enter, follow: s.follow, metrics: s.metrics, troubles: s.troubles, repairs: s.repairs, slots: make(chan struct{}, committers)}
-	s.sending = &sending{store: o.Store, queue: s.queue, sender: o.Sender, executors: s.executors, clock: s.clock, hold: s.hold, sent: s.sent,
-		lose: s.lose, provenAlive: s.peers.provenAlive, handed: func(n int) { s.fire.flights.Add(-int64(n)) }, follow: s.follow, metrics: s.metrics, log: log,
+		lease: o.LeaseTTL, enter: ahead.enter, follow: s.follow, metrics: s.metrics, troubles: s.troubles,
+		repairs: s.repairs, slots: make(chan struct{}, committers)}
+	s.sending = &sending{store: o.Store, queue: s.queue, sender: o.Sender, executors: s.executors, clock: s.clock,
+		hold: s.hold, sent: s.sent,
+		lose: s.lose, provenAlive: s.peers.provenAlive, handed: func(n int) { s.fire.flights.Add(-int64(n)) },
+		follow: s.follow, metrics: s.metrics, log: log,
 		spreads: make(chan struct{}, spreadsAtATime)}
-	s.sending.calls = &calls{caller: o.Caller, slots: newCallSlots(callsAtATime, callsPerHost), replica: o.Replica, lease: o.LeaseTTL,
+	s.sending.calls = &calls{caller: o.Caller, slots: newCallSlots(callsAtATime, callsPerHost), replica: o.Replica,
+		lease: o.LeaseTTL,
 		clock: s.clock, hold: s.holdConfirmed, finish: s.Finish, lose: s.lose, log: log}
-	s.finishes = groupcommit.New(groupcommit.Sizes{Limit: finishBatch, Calls: finishers, Enough: finishEnough, Gap: finishGap}, s.finish)
+	s.finishes = groupcommit.New(
+		groupcommit.Sizes{Limit: finishBatch, Calls: finishers, Enough: finishEnough, Gap: finishGap}, s.finish)
 	s.holds = groupcommit.New(groupcommit.Sizes{Limit: holdBatch, Calls: 1}, s.renew)
 	s.changes = groupcommit.New(groupcommit.Sizes{Limit: firjob.MaxBatch, Calls: planners}, s.planChanged)
 	s.announcements = groupcommit.New(groupcommit.Sizes{Limit: firjob.MaxBatch, Calls: announcers}, s.announce)
@@ -241,7 +253,8 @@ func (s *Scheduler) drain(ctx context.Context, cancelSends, signOff func()) {
 			unsent = append(unsent, f.ref())
 		}
 	}
-	released := len(unsent) == 0 || s.sending.unsend(ctx, unsent, 0, "replica "+s.options.Replica+" stopped before it could send it")
+	released := len(unsent) == 0 ||
+		s.sending.unsend(ctx, unsent, 0, "replica "+s.options.Replica+" stopped before it could send it")
 	s.sending.posts.Wait()
 	signOff()
 	s.log.InfoContext(ctx, "scheduler stopped", "released", len(unsent))

@@ -118,7 +118,8 @@ func (s *sending) current(ctx context.Context, flights []*flight) []*flight {
 	}
 	confirmed, err := s.store.Current(ctx, attempts)
 	if err != nil {
-		s.log.WarnContext(ctx, "claims cannot be confirmed and are not sent yet", "attempts", len(flights), "error", err)
+		s.log.WarnContext(ctx, "claims cannot be confirmed and are not sent yet", "attempts", len(flights), "error",
+			err)
 		s.later(flights)
 		return nil
 	}
@@ -225,7 +226,8 @@ func (s *sending) postHalving(ctx context.Context, to firjob.Executor, batch []*
 		s.requestRefused(ctx, to.Key(), log, batch, refused.Error())
 	case err != nil:
 		s.metrics.sent.WithLabelValues(to.App, "unknown").Add(float64(len(batch)))
-		s.log.WarnContext(ctx, "an executor may or may not have taken triggers; it is asked again", "app", to.App, "executor", to.Address, "triggers", len(batch), "error", err)
+		s.log.WarnContext(ctx, "an executor may or may not have taken triggers; it is asked again", "app", to.App,
+			"executor", to.Address, "triggers", len(batch), "error", err)
 		s.again(ctx, to.Key(), batch, err.Error())
 	default:
 		s.answered(ctx, to, log, batch, answers)
@@ -247,7 +249,8 @@ func (s *sending) welcome(ctx context.Context, to firjob.Executor, batch []*flig
 // requestRefused takes a batch that certainly did not arrive to other
 // executors. A flight whose earlier outcome at that very process is unknown
 // stays with it: the refusal speaks of this request only.
-func (s *sending) requestRefused(ctx context.Context, by firjob.ExecutorKey, log *sentBatch, batch []*flight, reason string) {
+func (s *sending) requestRefused(ctx context.Context, by firjob.ExecutorKey, log *sentBatch, batch []*flight,
+	reason string) {
 	bound, free := apart(batch)
 	s.again(ctx, by, bound, reason)
 	s.elsewhere(ctx, refusal{by: by}, log, free, reason)
@@ -267,7 +270,8 @@ func apart(flights []*flight) (bound, free []*flight) {
 
 // answered sorts a batch by the executor's answers, each of which is definite
 // whatever was unknown before.
-func (s *sending) answered(ctx context.Context, to firjob.Executor, log *sentBatch, batch []*flight, answers []firjob.Acceptance) {
+func (s *sending) answered(ctx context.Context, to firjob.Executor, log *sentBatch, batch []*flight,
+	answers []firjob.Acceptance) {
 	refused := make(map[firjob.Acceptance][]*flight)
 	said := make(map[firjob.Acceptance]int, 1)
 	handed := 0
@@ -288,7 +292,8 @@ func (s *sending) answered(ctx context.Context, to firjob.Executor, log *sentBat
 	}
 	s.handed(handed)
 	for a, flights := range refused {
-		s.elsewhere(ctx, refusal{by: to.Key(), full: a == firjob.RefusedFull, unknown: a == firjob.RefusedHandler}, log, flights, fmt.Sprintf("executor %s refused it: %s", to.Address, a))
+		s.elsewhere(ctx, refusal{by: to.Key(), full: a == firjob.RefusedFull, unknown: a == firjob.RefusedHandler}, log,
+			flights, fmt.Sprintf("executor %s refused it: %s", to.Address, a))
 	}
 }
 
@@ -332,7 +337,8 @@ func (s *sending) doubt(ctx context.Context, batch []*flight, reason string) {
 	reason = fmt.Sprintf("%s (at %s)", reason, now.UTC().Format(time.RFC3339))
 	s.posts.Go(func() {
 		if err := s.store.Doubt(ctx, attempts, reason); err != nil {
-			s.log.InfoContext(ctx, "executions do not say that their outcome is unknown", "attempts", len(attempts), "error", err)
+			s.log.InfoContext(ctx, "executions do not say that their outcome is unknown", "attempts", len(attempts),
+				"error", err)
 		}
 	})
 }
@@ -383,7 +389,8 @@ func (s *sending) giveBackAt(ctx context.Context, batch []*flight, pause func(*f
 func (s *sending) unsend(ctx context.Context, attempts []firjob.AttemptRef, delay time.Duration, reason string) bool {
 	due, err := s.store.Release(ctx, attempts, delay, reason)
 	if err != nil {
-		s.log.WarnContext(ctx, "attempts that were not sent cannot be given back; their lease will", "attempts", len(attempts), "error", err)
+		s.log.WarnContext(ctx, "attempts that were not sent cannot be given back; their lease will", "attempts",
+			len(attempts), "error", err)
 		return false
 	}
 	s.metrics.released.Add(float64(len(due)))

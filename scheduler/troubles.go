@@ -44,7 +44,8 @@ func (t *troubles) report(ctx context.Context, message string, err error) bool {
 	switch {
 	case err == nil && lasts:
 		delete(t.open, message)
-		t.log.InfoContext(ctx, message+": works again", "after", now.Sub(have.since).Round(time.Millisecond), "failures", have.times)
+		t.log.InfoContext(ctx, message+": works again", "after", now.Sub(have.since).Round(time.Millisecond),
+			"failures", have.times)
 	case err == nil:
 	case !lasts:
 		t.open[message] = &trouble{since: now, told: now, times: 1}

@@ -84,7 +84,8 @@ const (
 	dueReviewsSQL = `SELECT ` + slotColumns + ` FROM job_slots
 		WHERE review_at IS NOT NULL AND review_at <= now() ORDER BY review_at LIMIT $1 FOR UPDATE SKIP LOCKED`
 	nextReviewSQL = `SELECT least(coalesce((SELECT review_at FROM job_slots
-			WHERE review_at IS NOT NULL AND review_at > now() ORDER BY review_at LIMIT 1) - now(), '1 hour'), '1 hour')::interval`
+			WHERE review_at IS NOT NULL AND review_at > now() ORDER BY review_at LIMIT 1) - now(), '1 hour'),
+			'1 hour')::interval`
 )
 
 // openGates lets in who waits for a limited app, or for one that is not limited
@@ -125,7 +126,8 @@ const (
 	queuedAppsSQL = `WITH RECURSIVE a(app) AS (
 			(SELECT app FROM app_queue ORDER BY app LIMIT 1)
 			UNION ALL
-			SELECT (SELECT q.app FROM app_queue AS q WHERE q.app > a.app ORDER BY q.app LIMIT 1) FROM a WHERE a.app IS NOT NULL)
+			SELECT (SELECT q.app FROM app_queue AS q WHERE q.app > a.app ORDER BY q.app LIMIT 1) FROM a
+			WHERE a.app IS NOT NULL)
 		SELECT app FROM a WHERE app IS NOT NULL`
 	lockFreeGatesSQL = `SELECT app FROM app_usage WHERE app = ANY($1::text[]) ORDER BY app FOR UPDATE SKIP LOCKED`
 )

@@ -66,7 +66,8 @@ func appError(verb, name string, err error) error {
 // next version. They hold for every claim from then on; who waits and may go on
 // now is let in by the next Admit. An error from change is returned as it is and
 // nothing is stored. change may be called again if the transaction is.
-func (db *DB) UpdateApp(ctx context.Context, name string, change func(app *firjob.App) error) (app firjob.App, err error) {
+func (db *DB) UpdateApp(ctx context.Context, name string,
+	change func(app *firjob.App) error) (app firjob.App, err error) {
 	var refused error
 	err = db.write(ctx, "change the app", func(ctx context.Context, tx pgx.Tx) error {
 		rows, _ := tx.Query(ctx, lockAppSQL, name)
@@ -95,7 +96,8 @@ func (db *DB) UpdateApp(ctx context.Context, name string, change func(app *firjo
 
 const (
 	lockAppSQL  = appSQL + ` FOR NO KEY UPDATE`
-	storeAppSQL = `UPDATE apps SET max_running = $2, max_per_second = $3, version = version + 1 WHERE name = $1 RETURNING ` + appColumns
+	storeAppSQL = `UPDATE apps SET max_running = $2, max_per_second = $3, version = version + 1 WHERE name = $1
+		RETURNING ` + appColumns
 )
 
 // adoptPlaces gives places to the executions of an app that were claimed when it

@@ -26,7 +26,8 @@ func (db *DB) Audit(ctx context.Context, s AuditScope) (a ports.Audit, err error
 	}
 	low, high := [16]byte(firjob.FirstIDAt(s.From)), [16]byte(firjob.FirstIDAt(s.Until))
 	err = db.patiently(ctx, "audit executions", func(ctx context.Context, tx pgx.Tx) error {
-		err := tx.QueryRow(ctx, auditSQL, low, high, ports.AuditQuantiles(), int64(s.FirstJob), int64(s.LastJob), int32(0x80|s.Kind)).
+		err := tx.QueryRow(ctx, auditSQL, low, high, ports.AuditQuantiles(), int64(s.FirstJob), int64(s.LastJob),
+			int32(0x80|s.Kind)).
 			Scan(&a.Recorded, &a.Succeeded, &a.Open, &a.Repeated, &a.Early, &a.LatenessMS)
 		if err != nil {
 			return err
@@ -40,14 +41,17 @@ func (db *DB) Audit(ctx context.Context, s AuditScope) (a ports.Audit, err error
 const auditPatience = 10 * time.Minute
 
 const (
-	auditSQL = `SELECT count(*), count(*) FILTER (WHERE state = 'succeeded'), count(*) FILTER (WHERE finished_at IS NULL),
+	auditSQL = `SELECT count(*), count(*) FILTER (WHERE state = 'succeeded'),
+		count(*) FILTER (WHERE finished_at IS NULL),
 			coalesce(sum(greatest(attempt - 1, 0)), 0), count(*) FILTER (WHERE late < 0),
 			percentile_disc($3::float8[]) WITHIN GROUP (ORDER BY late)
 		FROM (SELECT state, finished_at, attempt,
 				CASE WHEN json_typeof(result) = 'number' THEN (result #>> '{}')::float8 / 1000
-				ELSE extract(epoch FROM started_at) * 1000 - ('x' || substr(replace(id::text, '-', ''), 1, 12))::bit(48)::bigint
+				ELSE extract(epoch FROM started_at) * 1000 - ('x' || substr(replace(id::text, '-', ''), 1,
+				12))::bit(48)::bigint
 				END AS late
 			FROM executions WHERE id >= $1::uuid AND id < $2::uuid AND job_id BETWEEN $4::bigint AND $5::bigint
 				AND get_byte(uuid_send(id), 8) = $6::int) AS e`
-	finishedSQL = `SELECT count(*) FROM executions WHERE finished_at >= $1 AND finished_at < $2 AND job_id BETWEEN $3::bigint AND $4::bigint`
+	finishedSQL = `SELECT count(*) FROM executions WHERE finished_at >= $1 AND finished_at < $2
+		AND job_id BETWEEN $3::bigint AND $4::bigint`
 )

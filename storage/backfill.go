@@ -25,7 +25,8 @@ import (
 // backfills b.
 const backfillColumns = `b.id, b.job_id, b.from_at, b.until_at, b.newest, b.max_running, b.params, b.timetable, b.fires,
 	b.first_at, b.last_at, b.recorded, b.cursor_at, b.created_at, b.finished_at, b.cancelled,
-	(SELECT j.app FROM jobs AS j WHERE j.id = b.job_id), (SELECT j.deleted_at IS NOT NULL FROM jobs AS j WHERE j.id = b.job_id)`
+	(SELECT j.app FROM jobs AS j WHERE j.id = b.job_id), (SELECT j.deleted_at IS NOT NULL FROM jobs AS j
+	WHERE j.id = b.job_id)`
 
 // backfillRow is a backfill with what only the store knows of it.
 type backfillRow struct {
@@ -66,7 +67,8 @@ func scanBackfill(row pgx.CollectableRow) (backfillRow, error) {
 // now, and records the first of them. CodeNotFound if there is no such job,
 // CodeInvalid if the request has faults, the job's kind has no fires in the past,
 // or the range has none or too many.
-func (db *DB) CreateBackfill(ctx context.Context, r ports.BackfillRequest, retention time.Duration) (b ports.Backfill, followed ports.Followed, err error) {
+func (db *DB) CreateBackfill(ctx context.Context, r ports.BackfillRequest,
+	retention time.Duration) (b ports.Backfill, followed ports.Followed, err error) {
 	err = db.write(ctx, "begin the backfill", func(ctx context.Context, tx pgx.Tx) error {
 		job, err := lockJob(ctx, tx, r.Job)
 		if err != nil {
@@ -100,15 +102,18 @@ func storeBackfill(ctx context.Context, tx pgx.Tx, job jobRow, r ports.BackfillR
 	if err != nil {
 		return row, err
 	}
-	frozen, err := json.Marshal(frozenTimes{Name: job.Name, Schedule: job.Schedule, Anchor: job.anchor, Calendars: refsOf(job.Calendars)})
+	frozen, err := json.Marshal(
+		frozenTimes{Name: job.Name, Schedule: job.Schedule, Anchor: job.anchor, Calendars: refsOf(job.Calendars)})
 	if err != nil {
 		return row, fmt.Errorf("write the timetable: %w", err)
 	}
-	rows, _ := tx.Query(ctx, createBackfillSQL, int32(r.Job), r.From, r.Until, r.Newest, r.MaxRunning, text(r.Params), string(frozen), n, first, last)
+	rows, _ := tx.Query(ctx, createBackfillSQL, int32(r.Job), r.From, r.Until, r.Newest, r.MaxRunning, text(r.Params),
+		string(frozen), n, first, last)
 	return pgx.CollectExactlyOneRow(rows, scanBackfill)
 }
 
-const createBackfillSQL = `INSERT INTO backfills AS b (job_id, from_at, until_at, newest, max_running, params, timetable, fires, first_at, last_at)
+const createBackfillSQL = `INSERT INTO backfills AS b (job_id, from_at, until_at, newest, max_running, params,
+	timetable, fires, first_at, last_at)
 	VALUES ($1, $2, $3, $4, $5, $6::text::json, $7::text::json, $8, $9, $10) RETURNING ` + backfillColumns
 
 // continueBackfills notes which backfills may have room for more fires: those
@@ -210,7 +215,8 @@ func (b *backfillRow) next(ctx context.Context, tx pgx.Tx, n int) ([]time.Time, 
 	if n <= 0 || b.Recorded >= b.Fires {
 		return nil, nil
 	}
-	job := jobRow{Job: firjob.Job{ID: b.Job, App: b.app, Name: b.frozen.Name, Schedule: b.frozen.Schedule}, follows: b.frozen.Calendars}
+	job := jobRow{Job: firjob.Job{ID: b.Job, App: b.app, Name: b.frozen.Name, Schedule: b.frozen.Schedule},
+		follows: b.frozen.Calendars}
 	jobs := []jobRow{job}
 	if err := fillCalendars(ctx, tx, jobs); err != nil {
 		return nil, err
@@ -224,7 +230,8 @@ func (b *backfillRow) next(ctx context.Context, tx pgx.Tx, n int) ([]time.Time, 
 
 // save stores how far the backfill has come.
 func (b *backfillRow) save(ctx context.Context, tx pgx.Tx, finished bool) error {
-	return tx.QueryRow(ctx, saveBackfillSQL, int32(b.ID), b.Recorded, instant(b.cursor), finished, b.Cancelled).Scan(&b.FinishedAt)
+	return tx.QueryRow(ctx, saveBackfillSQL, int32(b.ID), b.Recorded, instant(b.cursor), finished,
+		b.Cancelled).Scan(&b.FinishedAt)
 }
 
 const saveBackfillSQL = `UPDATE backfills SET recorded = $2, cursor_at = $3, cancelled = $5,
@@ -259,14 +266,16 @@ func (b *backfillRow) progress(ctx context.Context, q querier) (ports.Backfill, 
 	return b.Backfill, classify("count the executions of the backfill", err)
 }
 
-const countBackfillSQL = `SELECT count(*) FILTER (WHERE finished_at IS NULL), count(*) FILTER (WHERE state = 'succeeded'),
+const countBackfillSQL = `SELECT count(*) FILTER (WHERE finished_at IS NULL),
+	count(*) FILTER (WHERE state = 'succeeded'),
 		count(*) FILTER (WHERE finished_at IS NOT NULL AND state <> 'succeeded')
 	FROM executions WHERE job_id = $2 AND job_id > 0 AND id >= $3::uuid AND id < $4::uuid AND backfill_id = $1`
 
 // Backfills returns a page of a job's backfills, the latest first, without the
 // counts of their executions, and the number before which the next page starts
 // (0: this was the last).
-func (db *DB) Backfills(ctx context.Context, job firjob.JobID, before ports.BackfillID, pageSize int) (list []ports.Backfill, next ports.BackfillID, err error) {
+func (db *DB) Backfills(ctx context.Context, job firjob.JobID, before ports.BackfillID,
+	pageSize int) (list []ports.Backfill, next ports.BackfillID, err error) {
 	rows, _ := db.api.Query(ctx, backfillsSQL, int64(job), pointer(int64(before)), pageSize+1)
 	found, err := pgx.CollectRows(rows, scanBackfill)
 	if err != nil {
@@ -287,7 +296,8 @@ const backfillsSQL = `SELECT ` + backfillColumns + ` FROM backfills AS b
 // CancelBackfill ends a backfill: no more of its fires are recorded, those that
 // are planned end as cancelled, those that run are asked to. CodeConflict if it
 // has ended.
-func (db *DB) CancelBackfill(ctx context.Context, id ports.BackfillID) (b ports.Backfill, followed ports.Followed, err error) {
+func (db *DB) CancelBackfill(ctx context.Context, id ports.BackfillID) (b ports.Backfill, followed ports.Followed,
+	err error) {
 	err = db.write(ctx, "cancel the backfill", func(ctx context.Context, tx pgx.Tx) error {
 		rows, _ := tx.Query(ctx, lockBackfillSQL, int64(id))
 		row, err := pgx.CollectExactlyOneRow(rows, scanBackfill)
@@ -324,7 +334,8 @@ func (b *backfillRow) cancelOpen(ctx context.Context, tx pgx.Tx) (ports.Followed
 		if e.state == firjob.StateRunning {
 			cancel = append(cancel, ports.Cancel{App: b.app, Attempt: e.AttemptRef})
 		} else {
-			planned = append(planned, ending{e.ID, firjob.StateCancelled, fmt.Sprintf("backfill %d was cancelled", b.ID)})
+			planned = append(planned,
+				ending{e.ID, firjob.StateCancelled, fmt.Sprintf("backfill %d was cancelled", b.ID)})
 		}
 	}
 	if _, err := tx.Exec(ctx, askOpenOfBackfillSQL, int32(b.ID), low, high); err != nil {

@@ -86,7 +86,8 @@ func (n *newJobs) look(ctx context.Context, tx pgx.Tx) (err error) {
 // of the job.
 func (n *newJobs) ready(job *firjob.Job) (err error) {
 	if !n.apps[job.App] {
-		return firjob.Invalid([]firjob.FieldError{{Field: "app", Value: job.App, Message: "is not a known app: make it first"}})
+		return firjob.Invalid(
+			[]firjob.FieldError{{Field: "app", Value: job.App, Message: "is not a known app: make it first"}})
 	}
 	if job.Calendars, err = pickCalendars(n.calendars, job.Schedule.Calendars); err != nil {
 		return err
@@ -94,7 +95,8 @@ func (n *newJobs) ready(job *firjob.Job) (err error) {
 	var faults []firjob.FieldError
 	for i, p := range parentsOf(job.Parents) {
 		if !n.parents[p.Job] {
-			faults = append(faults, firjob.FieldError{Field: validate.ParentField(i) + ".job", Value: p.Job, Message: "is not a known job"})
+			faults = append(faults,
+				firjob.FieldError{Field: validate.ParentField(i) + ".job", Value: p.Job, Message: "is not a known job"})
 		}
 	}
 	if err := firjob.Invalid(faults); err != nil {
@@ -175,12 +177,16 @@ const createJobsSQL = `INSERT INTO jobs (name, handler, params, kind, schedule, 
 		delivery, timeout_ms, retry, priority, enabled, paused_reason, misfire_cap, start_deadline_ms, max_running,
 		queue_limit, replace_after_ms, dispatch, parents, calendars, app, next_fire_at, anchor)
 	SELECT u.name, u.handler, u.params::json, u.kind, u.schedule::json, u.misfire, u.grace_ms, u.overlap, u.route,
-		u.delivery, u.timeout_ms, u.retry::json, u.priority, u.enabled, u.paused_reason, u.misfire_cap, u.start_deadline_ms, u.max_running,
+		u.delivery, u.timeout_ms, u.retry::json, u.priority, u.enabled, u.paused_reason, u.misfire_cap,
+		u.start_deadline_ms, u.max_running,
 		u.queue_limit, u.replace_after_ms, u.dispatch::json, u.parents::json, u.calendars::json, u.app, u.next_fire_at,
 		date_trunc('milliseconds', now())
-	FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::text[],
-		$10::text[], $11::bigint[], $12::text[], $13::smallint[], $14::boolean[], $15::text[], $16::int[], $17::bigint[], $18::int[],
-		$19::int[], $20::bigint[], $21::text[], $22::text[], $23::text[], $24::text[], $25::timestamptz[]) WITH ORDINALITY
+	FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::text[],
+	$9::text[],
+		$10::text[], $11::bigint[], $12::text[], $13::smallint[], $14::boolean[], $15::text[], $16::int[],
+		$17::bigint[], $18::int[],
+		$19::int[], $20::bigint[], $21::text[], $22::text[], $23::text[], $24::text[],
+		$25::timestamptz[]) WITH ORDINALITY
 		AS u(name, handler, params, kind, schedule, misfire, grace_ms, overlap, route,
 		delivery, timeout_ms, retry, priority, enabled, paused_reason, misfire_cap, start_deadline_ms, max_running,
 		queue_limit, replace_after_ms, dispatch, parents, calendars, app, next_fire_at, place)
@@ -244,7 +250,8 @@ func (n *newJobs) adopt(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-const adoptSQL = `INSERT INTO job_parents (child, parent, on_end) SELECT * FROM unnest($1::int[], $2::int[], $3::text[])`
+const adoptSQL = `INSERT INTO job_parents (child, parent, on_end) SELECT *
+	FROM unnest($1::int[], $2::int[], $3::text[])`
 
 // livingParents returns which jobs may be named as parents, and keeps them from
 // being deleted until the transaction ends.
@@ -277,7 +284,8 @@ func (n *newJobs) lookAround(ctx context.Context, tx pgx.Tx, apps []string) erro
 
 // Postgres checks the app of each new row by a statement of its own making, which
 // this pool's setting would have planned again for every row.
-const lookAroundSQL = `SELECT date_trunc('milliseconds', now()), ARRAY(SELECT name FROM apps WHERE name = ANY($1::text[])),
+const lookAroundSQL = `SELECT date_trunc('milliseconds', now()),
+	ARRAY(SELECT name FROM apps WHERE name = ANY($1::text[])),
 	set_config('plan_cache_mode', 'auto', true)`
 
 // setOf reads rows of one column.

@@ -39,7 +39,8 @@ func Reserve(ctx context.Context, url, app string) (epoch string, err error) {
 		return reclaim(ctx, db, app)
 	case tables > 0:
 		return "", firjob.Errorf(firjob.CodeConflict,
-			"the database holds %d tables that no benchmark has made: benchmarks need an empty one, for they delete what is there (CREATE DATABASE firjob_bench)", tables)
+			"the database holds %d tables that no benchmark has made: benchmarks need an empty one, for they delete "+
+				"what is there (CREATE DATABASE firjob_bench)", tables)
 	}
 	_, err = db.ExecContext(ctx, markBench)
 	return "", classify("mark the database", err)
@@ -58,7 +59,8 @@ func reclaim(ctx context.Context, db *sql.DB, app string) (epoch string, err err
 		return "", fmt.Errorf("read the migrations: %w", err)
 	}
 	if _, err := provider.DownTo(ctx, 0); err != nil {
-		return "", fmt.Errorf("empty the database of an earlier benchmark (if another version made it, drop it): %w", err)
+		return "", fmt.Errorf("empty the database of an earlier benchmark (if another version made it, drop it): %w",
+			err)
 	}
 	return epoch, nil
 }
@@ -66,7 +68,8 @@ func reclaim(ctx context.Context, db *sql.DB, app string) (epoch string, err err
 // onlyOf refuses a database that holds another app than the one.
 func onlyOf(ctx context.Context, db *sql.DB, app string) error {
 	var migrated bool
-	if err := db.QueryRowContext(ctx, `SELECT to_regclass('apps') IS NOT NULL`).Scan(&migrated); err != nil || !migrated {
+	if err := db.QueryRowContext(ctx, `SELECT to_regclass('apps') IS NOT NULL`).Scan(&migrated); err != nil ||
+		!migrated {
 		return classify("look for apps", err)
 	}
 	var other string
@@ -78,7 +81,8 @@ func onlyOf(ctx context.Context, db *sql.DB, app string) error {
 		return classify("look for apps", err)
 	}
 	return firjob.Errorf(firjob.CodeConflict,
-		"the database was a benchmark's and now serves the app %q: benchmarks need an empty one, for they delete what is there (CREATE DATABASE firjob_bench)", other)
+		"the database was a benchmark's and now serves the app %q: benchmarks need an empty one, for they delete "+
+			"what is there (CREATE DATABASE firjob_bench)", other)
 }
 
 const (
@@ -126,7 +130,8 @@ func (db *DB) Durability(ctx context.Context) (map[string]string, error) {
 	}
 	for _, must := range []string{"fsync", "full_page_writes", "synchronous_commit"} {
 		if found[must] == "off" {
-			return found, firjob.Errorf(firjob.CodeConflict, "the database has %s = off and may lose commits: benchmarks want it on", must)
+			return found, firjob.Errorf(firjob.CodeConflict,
+				"the database has %s = off and may lose commits: benchmarks want it on", must)
 		}
 	}
 	return found, nil
@@ -179,7 +184,8 @@ const countJobsSQL = `SELECT count(*) FROM jobs WHERE deleted_at IS NULL`
 // Strays counts the executions of the scope that are none of the fires which jobs
 // have from their first one on, every interval. Of a scope's other executions no
 // two are the same fire, for that is their id.
-func (db *DB) Strays(ctx context.Context, s AuditScope, firsts map[firjob.JobID]time.Time, interval time.Duration) (n int64, err error) {
+func (db *DB) Strays(ctx context.Context, s AuditScope, firsts map[firjob.JobID]time.Time,
+	interval time.Duration) (n int64, err error) {
 	var jobs, at []int64
 	for id, first := range firsts {
 		jobs, at = append(jobs, int64(id)), append(at, first.UnixMilli())
@@ -193,7 +199,8 @@ func (db *DB) Strays(ctx context.Context, s AuditScope, firsts map[firjob.JobID]
 
 const straysSQL = `SELECT count(*)
 	FROM (SELECT job_id, ('x' || substr(replace(id::text, '-', ''), 1, 12))::bit(48)::bigint AS ms FROM executions
-		WHERE id >= $1::uuid AND id < $2::uuid AND job_id BETWEEN $3::bigint AND $4::bigint AND get_byte(uuid_send(id), 8) = $8::int) AS e
+		WHERE id >= $1::uuid AND id < $2::uuid AND job_id BETWEEN $3::bigint AND $4::bigint
+		AND get_byte(uuid_send(id), 8) = $8::int) AS e
 	LEFT JOIN unnest($5::bigint[], $6::bigint[]) AS f (job, first) ON f.job = e.job_id
 	WHERE f.first IS NULL OR e.ms < f.first OR (e.ms - f.first) % $7::bigint <> 0`
 
@@ -216,14 +223,16 @@ const endPlanningSQL = `WITH ended AS (
 func (db *DB) Stall(ctx context.Context, from, until time.Time) (stall, latest time.Duration, err error) {
 	var gapMS, lateMS float64
 	err = db.afterwards(ctx, "look for a stall", func(tx pgx.Tx) error {
-		return tx.QueryRow(ctx, stallSQL, [16]byte(firjob.FirstIDAt(from)), [16]byte(firjob.FirstIDAt(until))).Scan(&gapMS, &lateMS)
+		return tx.QueryRow(ctx, stallSQL, [16]byte(firjob.FirstIDAt(from)),
+			[16]byte(firjob.FirstIDAt(until))).Scan(&gapMS, &lateMS)
 	})
 	return millis(gapMS), millis(lateMS), err
 }
 
 const stallSQL = `SELECT coalesce(max(gap), 0)::float8, coalesce(max(late), 0)::float8
 	FROM (SELECT extract(epoch FROM started_at - lag(started_at) OVER (ORDER BY started_at)) * 1000 AS gap,
-			extract(epoch FROM started_at) * 1000 - ('x' || substr(replace(id::text, '-', ''), 1, 12))::bit(48)::bigint AS late
+			extract(epoch FROM started_at) * 1000 - ('x' || substr(replace(id::text, '-', ''), 1,
+			12))::bit(48)::bigint AS late
 		FROM executions WHERE id >= $1::uuid AND id < $2::uuid AND started_at IS NOT NULL) AS starts`
 
 func millis(ms float64) time.Duration {
@@ -242,7 +251,8 @@ func (db *DB) DropOldest(ctx context.Context, before time.Time) (string, error) 
 	if len(names) == 0 || strings.TrimPrefix(names[0], "executions_") >= dayName(before) {
 		return "", nil
 	}
-	return names[0], classify("drop the partition "+names[0], db.dropDay(ctx, strings.TrimPrefix(names[0], "executions_")))
+	return names[0], classify("drop the partition "+names[0],
+		db.dropDay(ctx, strings.TrimPrefix(names[0], "executions_")))
 }
 
 // patiently runs fn in a transaction that may take its time.
@@ -250,7 +260,8 @@ func (db *DB) patiently(ctx context.Context, verb string, fn func(ctx context.Co
 	ctx, cancel := context.WithTimeout(ctx, auditPatience)
 	defer cancel()
 	err := pgx.BeginFunc(ctx, db.api.conns, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, fmt.Sprintf(`SET LOCAL statement_timeout = %d`, auditPatience/time.Millisecond)); err != nil {
+		if _, err := tx.Exec(ctx,
+			fmt.Sprintf(`SET LOCAL statement_timeout = %d`, auditPatience/time.Millisecond)); err != nil {
 			return err
 		}
 		return fn(ctx, tx)

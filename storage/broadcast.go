@@ -23,7 +23,8 @@ import (
 // addresses in the order of the shards, and returns what follows. Nothing is done
 // if the attempt is not current any more, which is also so after a first call.
 // More than firjob.MaxShards targets fail the execution; there must be one.
-func (db *DB) Broadcast(ctx context.Context, attempt firjob.AttemptRef, targets []string) (followed ports.Followed, err error) {
+func (db *DB) Broadcast(ctx context.Context, attempt firjob.AttemptRef,
+	targets []string) (followed ports.Followed, err error) {
 	err = db.inTx(ctx, db.hot, "spread a broadcast", func(ctx context.Context, tx pgx.Tx) error {
 		followed = ports.Followed{}
 		rows, _ := tx.Query(ctx, lockBroadcastSQL, [16]byte(attempt.ID), attempt.Token)
@@ -82,7 +83,8 @@ func (b broadcast) shards(ctx context.Context, tx pgx.Tx, targets []string) ([]p
 		}
 		return list, nil, err
 	case len(targets) > firjob.MaxShards:
-		return nil, &ending{b.id, firjob.StateFailed, fmt.Sprintf("%d executors fit; a broadcast has at most %d shards", len(targets), firjob.MaxShards)}, nil
+		return nil, &ending{b.id, firjob.StateFailed,
+			fmt.Sprintf("%d executors fit; a broadcast has at most %d shards", len(targets), firjob.MaxShards)}, nil
 	}
 	list := make([]ports.Shard, len(targets))
 	for i, address := range targets {
@@ -105,7 +107,8 @@ func (b broadcast) spread(ctx context.Context, tx pgx.Tx, shards []ports.Shard, 
 	if err != nil {
 		return err
 	}
-	rows, _ := tx.Query(ctx, insertShardsSQL, uuids(ids), targets, int32(b.id.Job()), text(b.params), inputs, [16]byte(b.id), [16]byte(b.root), total)
+	rows, _ := tx.Query(ctx, insertShardsSQL, uuids(ids), targets, int32(b.id.Job()), text(b.params), inputs,
+		[16]byte(b.id), [16]byte(b.root), total)
 	if followed.Announce, err = pgx.CollectRows(rows, scanDue); err != nil {
 		return err
 	}
@@ -117,13 +120,16 @@ func (b broadcast) spread(ctx context.Context, tx pgx.Tx, shards []ports.Shard, 
 }
 
 const (
-	insertShardsSQL = `INSERT INTO executions (id, job_id, job_version, due_at, params, inputs, parent, root, shard_total, target, follow)
+	insertShardsSQL = `INSERT INTO executions (id, job_id, job_version, due_at, params, inputs, parent, root,
+		shard_total, target, follow)
 		SELECT v.id, $3, 0, now(), $4::text::json, $5::text::json, $6::uuid, $7::uuid, $8, v.target, true
 		FROM unnest($1::uuid[], $2::text[]) AS v(id, target)
 		RETURNING id, due_at`
 	insertBroadcastSQL = `INSERT INTO broadcasts (execution_id, total, open) VALUES ($1, $2, $2)`
-	awaitShardsSQL     = `UPDATE executions SET token = greatest(nextval('fence'), token + 1), started_at = now(), reason = NULL,
-			lease_until = NULL, deadline_at = NULL, claimed_by = NULL, claim_call = NULL, executor = NULL, incarnation = NULL
+	awaitShardsSQL     = `UPDATE executions SET token = greatest(nextval('fence'), token + 1), started_at = now(),
+		reason = NULL,
+			lease_until = NULL, deadline_at = NULL, claimed_by = NULL, claim_call = NULL, executor = NULL,
+			incarnation = NULL
 		WHERE id = $1`
 )
 
@@ -147,7 +153,8 @@ func (b broadcast) shardInputs(n int) (*string, error) {
 // endUnspread ends a broadcast without shards.
 func endUnspread(ctx context.Context, tx pgx.Tx, e ending) (ports.Followed, error) {
 	var done ended
-	err := tx.QueryRow(ctx, endUnspreadSQL, [16]byte(e.id), string(e.state), e.reason).Scan((*[16]byte)(&done.id), &done.at, &done.state)
+	err := tx.QueryRow(ctx, endUnspreadSQL, [16]byte(e.id), string(e.state), e.reason).Scan((*[16]byte)(&done.id),
+		&done.at, &done.state)
 	if err != nil {
 		return ports.Followed{}, err
 	}

@@ -58,7 +58,8 @@ func (db *DB) Calendar(ctx context.Context, name string) (ports.CalendarUse, err
 }
 
 const (
-	useColumns  = `v.definition, c.name, c.version, c.created_at, c.updated_at, (SELECT count(*) FROM ` + followers + `c.name)`
+	useColumns = `v.definition, c.name, c.version, c.created_at, c.updated_at, (SELECT count(*) FROM ` + followers +
+		`c.name)`
 	followers   = `jobs WHERE calendars IS NOT NULL AND deleted_at IS NULL AND ` + namesIt
 	namesIt     = `EXISTS (SELECT FROM json_array_elements(calendars) AS f WHERE f->>'name' = `
 	calendarSQL = `SELECT ` + useColumns + `)
@@ -94,7 +95,8 @@ func (db *DB) Calendars(ctx context.Context, names []string) ([]firjob.Calendar,
 
 // CalendarList returns a page of calendars by name, and the name after which the
 // next page starts ("": this was the last).
-func (db *DB) CalendarList(ctx context.Context, f ports.CalendarFilter) (list []ports.CalendarUse, next string, err error) {
+func (db *DB) CalendarList(ctx context.Context, f ports.CalendarFilter) (list []ports.CalendarUse, next string,
+	err error) {
 	rows, _ := db.api.Query(ctx, calendarsSQL, f.After, pointer(f.Query), f.PageSize+1)
 	list, err = pgx.CollectRows(rows, scanUse)
 	if len(list) > f.PageSize {
@@ -107,13 +109,15 @@ func (db *DB) CalendarList(ctx context.Context, f ports.CalendarFilter) (list []
 const calendarsSQL = `SELECT ` + useColumns + `)
 	FROM calendars AS c JOIN calendar_versions AS v ON v.name = c.name AND v.version = c.version
 	WHERE c.name > $1 AND c.deleted_at IS NULL
-		AND ($2::text IS NULL OR strpos(lower(c.name), lower($2)) > 0 OR strpos(lower(v.definition->>'description'), lower($2)) > 0)
+		AND ($2::text IS NULL OR strpos(lower(c.name), lower($2)) > 0
+		OR strpos(lower(v.definition->>'description'), lower($2)) > 0)
 	ORDER BY c.name LIMIT $3`
 
 // CalendarVersions returns a page of what a calendar has been, the latest first,
 // and the version before which the next page starts (0: this was the last).
 // CodeNotFound as for Calendar.
-func (db *DB) CalendarVersions(ctx context.Context, name string, before, pageSize int) (list []firjob.Calendar, next int, err error) {
+func (db *DB) CalendarVersions(ctx context.Context, name string, before,
+	pageSize int) (list []firjob.Calendar, next int, err error) {
 	if _, err := db.Calendar(ctx, name); err != nil {
 		return nil, 0, err
 	}
@@ -135,7 +139,8 @@ const listVersionsSQL = `SELECT v.definition, v.name, v.version, c.created_at, v
 // a version and a next fire of its own (firjob.Job.FireAfterEdit), and its planned
 // executions are superseded. An error from change is returned as it is and nothing
 // is stored. change may be called again if the transaction is.
-func (db *DB) UpdateCalendar(ctx context.Context, name string, change func(c *firjob.Calendar) error) (u ports.CalendarUse, followed ports.Followed, err error) {
+func (db *DB) UpdateCalendar(ctx context.Context, name string,
+	change func(c *firjob.Calendar) error) (u ports.CalendarUse, followed ports.Followed, err error) {
 	var refused error
 	err = db.write(ctx, "change the calendar", func(ctx context.Context, tx pgx.Tx) error {
 		old, jobs, err := lockCalendar(ctx, tx, name)
@@ -177,7 +182,9 @@ func (db *DB) DeleteCalendar(ctx context.Context, name string, check func(firjob
 			return err
 		}
 		if len(jobs) > 0 {
-			return firjob.Errorf(firjob.CodeConflict, "calendar %q is in use, by job %d for one (%d in all); take it out of their schedules first", name, jobs[0].ID, len(jobs))
+			return firjob.Errorf(firjob.CodeConflict,
+				"calendar %q is in use, by job %d for one (%d in all); take it out of their schedules first", name,
+				jobs[0].ID, len(jobs))
 		}
 		_, err = tx.Exec(ctx, deleteCalendarSQL, name)
 		return err
@@ -258,7 +265,8 @@ func followCalendar(ctx context.Context, tx pgx.Tx, jobs []jobRow, c firjob.Cale
 	return followed, err
 }
 
-const followCalendarSQL = `UPDATE jobs AS j SET calendars = u.follows::json, next_fire_at = u.next, fires_since = j.version + 1,
+const followCalendarSQL = `UPDATE jobs AS j SET calendars = u.follows::json, next_fire_at = u.next,
+	fires_since = j.version + 1,
 		version = j.version + 1, updated_at = now()
 	FROM unnest($1::int[], $2::timestamptz[], $3::text[]) AS u(id, next, follows) WHERE j.id = u.id`
 
@@ -276,5 +284,6 @@ func supersedeMany(ctx context.Context, tx pgx.Tx, jobs []firjob.JobID, reason s
 }
 
 const lockFreshSQL = `SELECT id FROM executions
-	WHERE job_id = ANY($1::int[]) AND job_id > 0 AND id >= ` + firstIDBefore5m + ` AND state = 'planned' AND attempt = 0 AND job_version > 0
+	WHERE job_id = ANY($1::int[]) AND job_id > 0 AND id >= ` + firstIDBefore5m + ` AND state = 'planned' AND attempt = 0
+	AND job_version > 0
 	ORDER BY id FOR UPDATE`

@@ -67,7 +67,8 @@ const firstCaughtUpSQL = `SELECT first FROM (
 
 const (
 	// firstIDBeforeGrace is firjob.FirstIDAt of the store's clock less v.grace.
-	firstIDBeforeGrace = `rpad(lpad(to_hex(ceil(extract(epoch FROM now()) * 1000)::bigint - v.grace), 12, '0'), 32, '0')::uuid`
+	firstIDBeforeGrace = `rpad(lpad(to_hex(ceil(extract(epoch FROM now()) * 1000)::bigint - v.grace), 12, '0'), 32,
+		'0')::uuid`
 	// scheduledMS is the instant of an id, in epoch milliseconds.
 	scheduledMS = `('x' || encode(substr(uuid_send(id), 1, 6), 'hex'))::bit(48)::bigint`
 )

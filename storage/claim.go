@@ -20,7 +20,8 @@ const deadlineSlack = 5 * time.Second
 // Claim makes the executions named by ids running for this replica, where the
 // rules allow it. Nearly always one statement does it all; what that leaves over
 // is locked, read and decided one by one, in the same transaction.
-func (db *DB) Claim(ctx context.Context, ids []firjob.ExecutionID, by ports.ClaimBy) (result ports.ClaimResult, err error) {
+func (db *DB) Claim(ctx context.Context, ids []firjob.ExecutionID,
+	by ports.ClaimBy) (result ports.ClaimResult, err error) {
 	if len(ids) == 0 {
 		return result, nil
 	}
@@ -37,12 +38,14 @@ func (db *DB) Claim(ctx context.Context, ids []firjob.ExecutionID, by ports.Clai
 
 // claimRows claims what the plain rules allow or, when decided is true, every
 // row: then the caller holds their locks and has applied the rules.
-func claimRows(ctx context.Context, tx pgx.Tx, ids []firjob.ExecutionID, by ports.ClaimBy, decided bool) ([]ports.Claimed, error) {
+func claimRows(ctx context.Context, tx pgx.Tx, ids []firjob.ExecutionID, by ports.ClaimBy,
+	decided bool) ([]ports.Claimed, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
 	low, high := bounds(ids)
-	rows, _ := tx.Query(ctx, claimSQL, uuids(ids), low, high, numbers(jobsOf(ids)), by.Replica, by.Call, by.Lease, deadlineSlack, decided)
+	rows, _ := tx.Query(ctx, claimSQL, uuids(ids), low, high, numbers(jobsOf(ids)), by.Replica, by.Call, by.Lease,
+		deadlineSlack, decided)
 	return pgx.CollectRows(rows, scanClaimed)
 }
 
@@ -125,7 +128,8 @@ func without(ids []firjob.ExecutionID, claimed []ports.Claimed) []firjob.Executi
 }
 
 // claimRest decides about the executions that the plain rules did not cover.
-func claimRest(ctx context.Context, tx pgx.Tx, ids []firjob.ExecutionID, by ports.ClaimBy, result *ports.ClaimResult) error {
+func claimRest(ctx context.Context, tx pgx.Tx, ids []firjob.ExecutionID, by ports.ClaimBy,
+	result *ports.ClaimResult) error {
 	candidates, err := lockCandidates(ctx, tx, ids)
 	if err != nil {
 		return err

@@ -76,7 +76,8 @@ func (c candidate) lateness() time.Duration { return c.now.Sub(c.id.ScheduledAt(
 // tooLate reports whether an execution that was never tried is past its job's
 // start deadline. The fires of a backfill are in the past by their nature.
 func tooLate(id firjob.ExecutionID, attempt int, deadline firjob.Duration, now time.Time) bool {
-	return deadline > 0 && attempt == 0 && id.Kind() != firjob.KindBackfill && now.Sub(id.ScheduledAt()) > deadline.Std()
+	return deadline > 0 && attempt == 0 && id.Kind() != firjob.KindBackfill &&
+		now.Sub(id.ScheduledAt()) > deadline.Std()
 }
 
 // ending is an execution that ends without another attempt, or that is to wait.
@@ -149,7 +150,8 @@ func (c candidate) obstacle() (firjob.State, string) {
 	case c.fresh() && !c.job.Enabled:
 		return firjob.StateSuperseded, "the job is paused"
 	case c.fresh() && c.version < c.job.since:
-		return firjob.StateSuperseded, fmt.Sprintf("the job was changed: version %d planned it, %d is current", c.version, c.job.Version)
+		return firjob.StateSuperseded,
+			fmt.Sprintf("the job was changed: version %d planned it, %d is current", c.version, c.job.Version)
 	case tooLate(c.id, c.attempt, c.job.StartDeadline, c.now):
 		return firjob.StateMissed, fmt.Sprintf("%v late, beyond the start deadline of %v",
 			c.lateness().Round(time.Millisecond), c.job.StartDeadline)
@@ -168,7 +170,8 @@ func (c candidate) misfire() (firjob.State, string) {
 		return firjob.StateMissed, fmt.Sprintf("%v late; the later fire of %s runs instead",
 			late, c.newer.ScheduledAt().Format(time.RFC3339Nano))
 	case c.job.Misfire.Policy == firjob.MisfireFireAll && c.surplus:
-		return firjob.StateMissed, fmt.Sprintf("%v late; fire_all runs the latest %d only (max_catch_up)", late, c.job.Misfire.MaxCatchUp)
+		return firjob.StateMissed,
+			fmt.Sprintf("%v late; fire_all runs the latest %d only (max_catch_up)", late, c.job.Misfire.MaxCatchUp)
 	}
 	return "", ""
 }
@@ -204,7 +207,8 @@ func (d *claims) settle(slots map[firjob.JobID]*jobSlot) {
 			s.waiting++
 			d.await(c, s)
 		default:
-			d.finish(c.id, firjob.StateSkipped, fmt.Sprintf("%d executions wait already (queue_limit %d)", s.waiting, c.job.QueueLimit))
+			d.finish(c.id, firjob.StateSkipped,
+				fmt.Sprintf("%d executions wait already (queue_limit %d)", s.waiting, c.job.QueueLimit))
 		}
 	}
 }

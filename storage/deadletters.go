@@ -33,8 +33,10 @@ const recordDeadLettersSQL = `INSERT INTO dead_letters (execution_id, job_id, fa
 
 // DeadLetters returns a page of dead letters, the latest scheduled first, and
 // the id before which the next page starts (zero: this was the last).
-func (db *DB) DeadLetters(ctx context.Context, f ports.DeadLetterFilter) (list []ports.DeadLetter, next firjob.ExecutionID, err error) {
-	rows, _ := db.api.Query(ctx, deadLettersSQL, append(deadLetterArgs(f), f.Handled, orNullID(f.Before), f.PageSize+1)...)
+func (db *DB) DeadLetters(ctx context.Context, f ports.DeadLetterFilter) (list []ports.DeadLetter,
+	next firjob.ExecutionID, err error) {
+	rows, _ := db.api.Query(ctx, deadLettersSQL,
+		append(deadLetterArgs(f), f.Handled, orNullID(f.Before), f.PageSize+1)...)
 	if list, err = pgx.CollectRows(rows, scanDeadLetter); err != nil {
 		return nil, next, classify("list dead letters", err)
 	}
@@ -99,7 +101,8 @@ func fillExecutions(ctx context.Context, q querier, list []ports.DeadLetter) err
 	return err
 }
 
-func readExecutions(ctx context.Context, q querier, ids []firjob.ExecutionID) (map[firjob.ExecutionID]firjob.Execution, error) {
+func readExecutions(ctx context.Context, q querier,
+	ids []firjob.ExecutionID) (map[firjob.ExecutionID]firjob.Execution, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
@@ -162,7 +165,8 @@ const dismissSQL = `UPDATE dead_letters SET dismissed_at = now() WHERE execution
 
 // lockDeadLetters locks what a batch names and returns an entry for each, with
 // the reason where nothing is to be done, and the ids of the others.
-func lockDeadLetters(ctx context.Context, tx pgx.Tx, b ports.DeadLetterBatch) (done []ports.DeadLetterDone, open []firjob.ExecutionID, err error) {
+func lockDeadLetters(ctx context.Context, tx pgx.Tx,
+	b ports.DeadLetterBatch) (done []ports.DeadLetterDone, open []firjob.ExecutionID, err error) {
 	ids := b.IDs
 	if len(ids) == 0 {
 		rows, _ := tx.Query(ctx, openDeadLettersSQL, append(deadLetterArgs(b.Filter), b.Limit)...)
@@ -179,7 +183,8 @@ func lockDeadLetters(ctx context.Context, tx pgx.Tx, b ports.DeadLetterBatch) (d
 	return done, open, nil
 }
 
-func judgeDeadLetters(ids []firjob.ExecutionID, list []ports.DeadLetter) (done []ports.DeadLetterDone, open []firjob.ExecutionID) {
+func judgeDeadLetters(ids []firjob.ExecutionID, list []ports.DeadLetter) (done []ports.DeadLetterDone,
+	open []firjob.ExecutionID) {
 	known := make(map[firjob.ExecutionID]ports.DeadLetter, len(list))
 	for _, d := range list {
 		known[d.ID] = d
@@ -260,7 +265,8 @@ func markRedriven(ctx context.Context, tx pgx.Tx, again map[firjob.ExecutionID]f
 
 const (
 	recordAgainSQL = `INSERT INTO executions (id, job_id, job_version, due_at, params, inputs, origin, parent, root)
-		SELECT v.id, e.job_id, 0, $5::timestamptz, coalesce(e.params, j.params), e.inputs, e.id, e.id, coalesce(e.root, e.id)
+		SELECT v.id, e.job_id, 0, $5::timestamptz, coalesce(e.params, j.params), e.inputs, e.id, e.id,
+		coalesce(e.root, e.id)
 		FROM unnest($1::uuid[], $4::uuid[]) AS v(old, id), executions AS e, jobs AS j
 		WHERE e.id = ANY($1::uuid[]) AND e.id BETWEEN $2::uuid AND $3::uuid AND e.id = v.old
 			AND j.id = e.job_id AND j.deleted_at IS NULL

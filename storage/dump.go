@@ -68,17 +68,20 @@ func (db *DB) Leftovers(ctx context.Context) (list []string, err error) {
 func (db *DB) afterwards(ctx context.Context, verb string, fn func(tx pgx.Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, auditPatience)
 	defer cancel()
-	err := pgx.BeginTxFunc(ctx, db.api.conns, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, fmt.Sprintf(`SET LOCAL statement_timeout = %d`, auditPatience/time.Millisecond)); err != nil {
-			return err
-		}
-		return fn(tx)
-	})
+	err := pgx.BeginTxFunc(ctx, db.api.conns, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly},
+		func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx,
+				fmt.Sprintf(`SET LOCAL statement_timeout = %d`, auditPatience/time.Millisecond)); err != nil {
+				return err
+			}
+			return fn(tx)
+		})
 	return classify(verb, err)
 }
 
 const (
-	dumpSQL      = `SELECT ` + executionColumns + ` FROM executions AS e JOIN jobs AS j ON j.id = e.job_id ORDER BY e.id`
+	dumpSQL = `SELECT ` + executionColumns +
+		` FROM executions AS e JOIN jobs AS j ON j.id = e.job_id ORDER BY e.id`
 	countOpenSQL = `SELECT count(*) FROM executions WHERE finished_at IS NULL`
 	leftoversSQL = `SELECT held.what, held.id, e.state::text
 		FROM (SELECT 'job_slots' AS what, unnest(holders) AS id FROM job_slots

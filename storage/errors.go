@@ -28,7 +28,8 @@ func classify(verb string, err error) error {
 	case errors.As(err, &pg):
 		return classifyPG(verb, err, pg)
 	case unreachable(err):
-		return &firjob.Error{Code: firjob.CodeUnavailable, Message: verb + ": the database cannot be reached", Cause: err}
+		return &firjob.Error{Code: firjob.CodeUnavailable, Message: verb + ": the database cannot be reached",
+			Cause: err}
 	}
 	return fmt.Errorf("%s: %w", verb, err)
 }
@@ -45,11 +46,13 @@ func unreachable(err error) bool {
 func classifyPG(verb string, err error, pg *pgconn.PgError) error {
 	switch {
 	case pg.Code == "23505": // unique_violation
-		return &firjob.Error{Code: firjob.CodeConflict, Message: verb + ": " + conflictText(pg.ConstraintName), Cause: err}
+		return &firjob.Error{Code: firjob.CodeConflict, Message: verb + ": " + conflictText(pg.ConstraintName),
+			Cause: err}
 	case pg.Code == "23503" && pg.ConstraintName == "jobs_app_fkey":
 		return firjob.Invalid([]firjob.FieldError{{Field: "app", Message: "there is no such app"}})
 	case pg.Code == "22021" || pg.Code == "22P05": // a NUL, or bytes that are not UTF-8
-		return &firjob.Error{Code: firjob.CodeInvalid, Message: verb + ": texts must be UTF-8 without NUL characters", Cause: err}
+		return &firjob.Error{Code: firjob.CodeInvalid, Message: verb + ": texts must be UTF-8 without NUL characters",
+			Cause: err}
 	case pg.Code[:2] == "22": // data exceptions: no value of ours, so one of the request's
 		return &firjob.Error{Code: firjob.CodeInvalid, Message: verb + ": a value cannot be stored", Cause: err}
 	case pg.Code == "25006": // a standby, or a primary that was demoted

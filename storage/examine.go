@@ -30,18 +30,22 @@ type Facts struct {
 func (db *DB) Facts(ctx context.Context) (Facts, error) {
 	f := Facts{}
 	var age float64
-	err := db.api.QueryRow(ctx, factsSQL).Scan(&f.Version, &f.VersionNum, &f.Recovery, &f.Settings, &f.Connections, &f.MaxConns, &age, &f.OldestBy)
+	err := db.api.QueryRow(ctx, factsSQL).Scan(&f.Version, &f.VersionNum, &f.Recovery, &f.Settings, &f.Connections,
+		&f.MaxConns, &age, &f.OldestBy)
 	f.Version, _, _ = strings.Cut(f.Version, " ")
 	f.OldestTx = time.Duration(age * float64(time.Second))
 	return f, classify("read the settings of postgres", err)
 }
 
-const factsSQL = `SELECT current_setting('server_version'), current_setting('server_version_num')::int, pg_is_in_recovery(),
+const factsSQL = `SELECT current_setting('server_version'), current_setting('server_version_num')::int,
+	pg_is_in_recovery(),
 	(SELECT json_object_agg(name, setting) FROM pg_settings
 		WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit', 'autovacuum', 'track_counts')),
-	(SELECT count(*) FROM pg_stat_activity WHERE datid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend'),
+	(SELECT count(*) FROM pg_stat_activity WHERE datid IS NOT NULL
+	AND coalesce(backend_type, 'client backend') = 'client backend'),
 	current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
-	coalesce(extract(epoch FROM clock_timestamp() - oldest.xact_start)::float8, 0), coalesce(oldest.application_name, '')
+	coalesce(extract(epoch FROM clock_timestamp() - oldest.xact_start)::float8, 0),
+	coalesce(oldest.application_name, '')
 	FROM (SELECT 1) AS one LEFT JOIN LATERAL (SELECT xact_start, application_name FROM pg_stat_activity
 		WHERE datname = current_database() AND xact_start IS NOT NULL AND pid <> pg_backend_pid()
 		ORDER BY xact_start LIMIT 1) AS oldest ON true`
@@ -113,7 +117,8 @@ func (db *DB) JobsDue(ctx context.Context, ahead time.Duration) (map[string]int,
 }
 
 const jobsDueSQL = `SELECT app, count(*) FROM (
-	SELECT app FROM jobs WHERE next_fire_at < now() + $1::interval AND (dispatch -> 'http') IS NULL ORDER BY next_fire_at LIMIT $2) AS due GROUP BY app`
+	SELECT app FROM jobs WHERE next_fire_at < now() + $1::interval AND (dispatch -> 'http') IS NULL
+	ORDER BY next_fire_at LIMIT $2) AS due GROUP BY app`
 
 // AppNames returns the names of all apps.
 func (db *DB) AppNames(ctx context.Context) ([]string, error) {

@@ -36,7 +36,8 @@ func scanExecution(row pgx.CollectableRow) (firjob.Execution, error) {
 	var p progressRow
 	err := row.Scan((*[16]byte)(&e.ID), &e.JobVersion, &e.App, &e.Job, &e.Handler, &e.DueAt, &e.State, &e.Reason,
 		&e.Attempt, &e.Token, &e.Executor, &params, &e.StartedAt, &e.FinishedAt, &result,
-		&attempts, &origin, &missedUntil, &missedCount, &e.Waiting, &parent, &root, &shards, &target, &p.percent, &p.note, &p.at)
+		&attempts, &origin, &missedUntil, &missedCount, &e.Waiting, &parent, &root, &shards, &target, &p.percent,
+		&p.note, &p.at)
 	if err != nil {
 		return e, err
 	}
@@ -60,7 +61,8 @@ func scanExecution(row pgx.CollectableRow) (firjob.Execution, error) {
 // addLatestAttempt lists the attempt that stands in the row itself: the one
 // that runs, or the last of those that ended.
 func addLatestAttempt(e *firjob.Execution) {
-	if e.Attempt == 0 || e.State == firjob.StatePlanned || len(e.Attempts) > 0 && e.Attempts[len(e.Attempts)-1].Token == e.Token {
+	if e.Attempt == 0 || e.State == firjob.StatePlanned || len(e.Attempts) > 0 &&
+		e.Attempts[len(e.Attempts)-1].Token == e.Token {
 		return
 	}
 	latest := firjob.Attempt{Attempt: e.Attempt, Token: e.Token, Executor: e.Executor,
@@ -124,7 +126,8 @@ type querier interface {
 
 // findExecution also tells whether the execution is recorded as such, and does
 // not wait as a later trigger.
-func findExecution(ctx context.Context, q querier, id firjob.ExecutionID) (e firjob.Execution, recorded bool, err error) {
+func findExecution(ctx context.Context, q querier,
+	id firjob.ExecutionID) (e firjob.Execution, recorded bool, err error) {
 	rows, _ := q.Query(ctx, executionSQL, [16]byte(id))
 	if e, err = pgx.CollectExactlyOneRow(rows, scanExecution); err == nil {
 		return e, true, nil
@@ -141,8 +144,9 @@ func findExecution(ctx context.Context, q querier, id firjob.ExecutionID) (e fir
 }
 
 const (
-	executionSQL = `SELECT ` + executionColumns + ` FROM executions AS e JOIN jobs AS j ON j.id = e.job_id WHERE e.id = $1`
-	laterSQL     = `SELECT ` + laterColumns + ` FROM later_triggers AS l JOIN jobs AS j ON j.id = l.job_id WHERE l.id = $1`
+	executionSQL = `SELECT ` + executionColumns +
+		` FROM executions AS e JOIN jobs AS j ON j.id = e.job_id WHERE e.id = $1`
+	laterSQL = `SELECT ` + laterColumns + ` FROM later_triggers AS l JOIN jobs AS j ON j.id = l.job_id WHERE l.id = $1`
 )
 
 // laterColumns are the columns that scanLater reads, in its order, of

@@ -56,12 +56,14 @@ func (db *DB) Explain(ctx context.Context, r ports.ExplainRequest) (ports.Explan
 }
 
 // ExplainExecution says the same of one execution.
-func (db *DB) ExplainExecution(ctx context.Context, id firjob.ExecutionID, horizon time.Duration) (ports.Explanation, error) {
+func (db *DB) ExplainExecution(ctx context.Context, id firjob.ExecutionID,
+	horizon time.Duration) (ports.Explanation, error) {
 	e, recorded, err := findExecution(ctx, db.api, id)
 	if err != nil {
 		return ports.Explanation{}, classify("read the execution", err)
 	}
-	f, err := db.facts(ctx, ports.ExplainRequest{Job: e.JobID, At: e.ScheduledAt, Precision: time.Millisecond, Horizon: horizon})
+	f, err := db.facts(ctx, ports.ExplainRequest{Job: e.JobID, At: e.ScheduledAt, Precision: time.Millisecond,
+		Horizon: horizon})
 	if err != nil {
 		return ports.Explanation{}, classify("read what became of the execution", err)
 	}
@@ -130,7 +132,8 @@ const (
 	// A range of missed fires has nothing of the same plan in it, so its record
 	// is not far before the instant.
 	coveringSQL = `SELECT ` + executionColumns + ` FROM (
-			SELECT id, missed_until FROM executions WHERE job_id = $1 AND job_id > 0 AND id < $2::uuid ORDER BY id DESC LIMIT 1000) AS near
+			SELECT id, missed_until FROM executions WHERE job_id = $1 AND job_id > 0 AND id < $2::uuid
+			ORDER BY id DESC LIMIT 1000) AS near
 		JOIN executions AS e ON e.id = near.id JOIN jobs AS j ON j.id = e.job_id
 		WHERE near.missed_until >= $3 AND e.state = 'missed' ORDER BY e.id DESC LIMIT 1`
 )
@@ -156,7 +159,8 @@ func (f *facts) readDetails(ctx context.Context, q rowQuerier) error {
 
 const detailSQL = `SELECT e.claimed_at, coalesce(e.claimed_by, ''), e.cancel, e.backfill_id, e.waiting,
 		(SELECT count(*) FROM executions AS w WHERE e.waiting AND w.waiting AND w.job_id = e.job_id AND w.id < e.id),
-		(SELECT (SELECT count(*) FROM app_queue AS q WHERE q.app = m.app AND (q.rank, q.execution_id) < (m.rank, m.execution_id))
+		(SELECT (SELECT count(*) FROM app_queue AS q WHERE q.app = m.app
+		AND (q.rank, q.execution_id) < (m.rank, m.execution_id))
 			FROM app_queue AS m WHERE m.execution_id = e.id)
 	FROM executions AS e WHERE e.id = $1`
 
@@ -177,5 +181,6 @@ func aroundRecords(ctx context.Context, q rowQuerier, r ports.ExplainRequest) (b
 	return before, after, err
 }
 
-const aroundSQL = `(SELECT id FROM executions WHERE job_id = $1 AND job_id > 0 AND id < $2::uuid ORDER BY id DESC LIMIT 1)
+const aroundSQL = `(SELECT id FROM executions WHERE job_id = $1 AND job_id > 0 AND id < $2::uuid
+	ORDER BY id DESC LIMIT 1)
 	UNION ALL (SELECT id FROM executions WHERE job_id = $1 AND job_id > 0 AND id >= $3::uuid ORDER BY id LIMIT 1)`

@@ -26,7 +26,8 @@ func (f *facts) explain() ports.Explanation {
 		x.Execution = &e
 		x.Verdict, x.Steps = f.story(e)
 		for _, other := range f.records[1:] {
-			x.Steps = append(x.Steps, step(nil, "also", "execution %s of the same moment (%s) is %s", other.ID, other.Kind, other.State))
+			x.Steps = append(x.Steps,
+				step(nil, "also", "execution %s of the same moment (%s) is %s", other.ID, other.Kind, other.State))
 		}
 	case f.missed != nil && !f.fire.IsZero():
 		x.Execution = f.missed
@@ -60,7 +61,8 @@ func (f *facts) absence() (string, []ports.Step) {
 	end := f.At.Add(f.Precision)
 	switch {
 	case f.Retention > 0 && f.At.Before(gone):
-		return fmt.Sprintf("Records of that day are gone: they are kept for %v, which reaches back to %s.", firjob.Duration(f.Retention), shown(gone)), nil
+		return fmt.Sprintf("Records of that day are gone: they are kept for %v, which reaches back to %s.",
+			firjob.Duration(f.Retention), shown(gone)), nil
 	case !end.After(f.job.CreatedAt):
 		return fmt.Sprintf("The job did not exist: it was made at %s.", shown(f.job.CreatedAt)), nil
 	case f.job.deleted && !f.job.UpdatedAt.After(f.At):
@@ -74,11 +76,13 @@ func (f *facts) absence() (string, []ports.Step) {
 	case f.fire.After(f.now):
 		return f.coming(), []ports.Step{step(nil, "schedule", "it is a fire of the schedule: %s", f.times.Text())}
 	}
-	return f.unrecorded(), append(f.changed(), step(nil, "schedule", "it is a fire of the present schedule: %s", f.times.Text()))
+	return f.unrecorded(), append(f.changed(),
+		step(nil, "schedule", "it is a fire of the present schedule: %s", f.times.Text()))
 }
 
 func (f *facts) absentDelay() (string, []ports.Step) {
-	verdict := fmt.Sprintf("It is no fire: the job is due %v after its last execution ended, and that was not then.", f.job.Schedule.Interval)
+	verdict := fmt.Sprintf("It is no fire: the job is due %v after its last execution ended, and that was not then.",
+		f.job.Schedule.Interval)
 	if f.job.NextFireAt == nil {
 		return verdict, nil
 	}
@@ -87,7 +91,8 @@ func (f *facts) absentDelay() (string, []ports.Step) {
 
 func (f *facts) noFire() (string, []ports.Step) {
 	why := f.times.WhyNot(f.At)
-	return fmt.Sprintf("It is no fire: %s.", why), append(f.changed(), step(nil, "schedule", "the schedule: %s", f.times.Text()))
+	return fmt.Sprintf("It is no fire: %s.", why),
+		append(f.changed(), step(nil, "schedule", "the schedule: %s", f.times.Text()))
 }
 
 // changed tells that the present schedule may not be the one of the instant.
@@ -96,7 +101,8 @@ func (f *facts) changed() []ports.Step {
 		return nil
 	}
 	return []ports.Step{step(&f.job.UpdatedAt, "changed",
-		"the job was last changed at %s, to version %d; what its schedule was before is not recorded", shown(f.job.UpdatedAt), f.job.Version)}
+		"the job was last changed at %s, to version %d; what its schedule was before is not recorded",
+		shown(f.job.UpdatedAt), f.job.Version)}
 }
 
 // coming says what is to happen to a fire that lies ahead.
@@ -108,7 +114,8 @@ func (f *facts) coming() string {
 	case !f.job.Enabled:
 		return "It will not run unless the job is resumed: " + f.paused() + "."
 	case planned.After(f.now):
-		return fmt.Sprintf("It will run: it is to be recorded at about %s, %v ahead of its time.", shown(planned), firjob.Duration(f.Horizon))
+		return fmt.Sprintf("It will run: it is to be recorded at about %s, %v ahead of its time.", shown(planned),
+			firjob.Duration(f.Horizon))
 	}
 	return "It will run: the next scan records it."
 }
@@ -124,7 +131,8 @@ func (f *facts) paused() string {
 func (f *facts) unrecorded() string {
 	switch {
 	case f.job.NextFireAt != nil && !f.job.NextFireAt.After(f.fire):
-		return fmt.Sprintf("It has not been recorded yet: no server has planned the job since %s. The first that does applies misfire policy %s.",
+		return fmt.Sprintf("It has not been recorded yet: no server has planned the job since %s. The first that "+
+			"does applies misfire policy %s.",
 			shown(*f.job.NextFireAt), f.job.Misfire.Policy)
 	case f.job.UpdatedAt.After(f.fire) && f.job.Version > 1:
 		return "It was not run and not recorded: the job was paused then, or had another schedule."

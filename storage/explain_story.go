@@ -47,13 +47,18 @@ func (f *facts) attempts(e firjob.Execution) []ports.Step {
 	var steps []ports.Step
 	for i, a := range e.Attempts {
 		if i == len(e.Attempts)-1 && a.Token == e.Token && f.detail.claimedAt != nil {
-			steps = append(steps, step(f.detail.claimedAt, "claimed", "replica %s claimed it for attempt %d", f.detail.claimedBy, a.Attempt))
+			steps = append(steps,
+				step(f.detail.claimedAt, "claimed", "replica %s claimed it for attempt %d", f.detail.claimedBy,
+					a.Attempt))
 		}
 		if a.Executor != "" {
-			steps = append(steps, step(a.StartedAt, "routed", "attempt %d went to executor %s, by route %s", a.Attempt, a.Executor, f.job.Route))
+			steps = append(steps,
+				step(a.StartedAt, "routed", "attempt %d went to executor %s, by route %s", a.Attempt, a.Executor,
+					f.job.Route))
 		}
 		if a.Outcome != "" {
-			steps = append(steps, step(a.FinishedAt, "attempt", "attempt %d (token %d) %s", a.Attempt, a.Token, outcomeText(a)))
+			steps = append(steps,
+				step(a.FinishedAt, "attempt", "attempt %d (token %d) %s", a.Attempt, a.Token, outcomeText(a)))
 		}
 	}
 	return steps
@@ -65,7 +70,8 @@ func outcomeText(a firjob.Attempt) string {
 		firjob.OutcomeCancelled: "was cancelled", firjob.OutcomeLost: "was lost: nobody answered",
 	}[a.Outcome]
 	if a.StartedAt != nil && a.FinishedAt != nil {
-		text += fmt.Sprintf(" after %v", firjob.Duration(max(0, a.FinishedAt.Sub(*a.StartedAt).Round(time.Millisecond))))
+		text += fmt.Sprintf(" after %v",
+			firjob.Duration(max(0, a.FinishedAt.Sub(*a.StartedAt).Round(time.Millisecond))))
 	}
 	if a.Reason != "" {
 		text += ": " + a.Reason
@@ -78,15 +84,20 @@ func (f *facts) waits(e firjob.Execution) (string, ports.Step) {
 	last := len(e.Attempts) - 1
 	switch {
 	case e.DueAt.After(f.now) && last >= 0 && e.Attempts[last].Outcome != firjob.OutcomeLost:
-		return fmt.Sprintf("It waits for its next attempt, at %s: the retry rule allows %d in all.", shown(e.DueAt), f.job.Retry.MaxAttempts),
-			step(&e.DueAt, "retry", "attempt %d failed; %s", e.Attempts[last].Attempt, orElse(e.Reason, e.Attempts[last].Reason))
+		return fmt.Sprintf("It waits for its next attempt, at %s: the retry rule allows %d in all.", shown(e.DueAt),
+				f.job.Retry.MaxAttempts),
+			step(&e.DueAt, "retry", "attempt %d failed; %s", e.Attempts[last].Attempt,
+				orElse(e.Reason, e.Attempts[last].Reason))
 	case e.DueAt.After(f.now) && e.Token == 0:
-		return fmt.Sprintf("It is planned and will be sent at %s.", shown(e.DueAt)), step(&e.DueAt, "due", "it is not due yet")
+		return fmt.Sprintf("It is planned and will be sent at %s.", shown(e.DueAt)),
+			step(&e.DueAt, "due", "it is not due yet")
 	case f.detail.waiting && f.detail.appQueue == nil:
-		return fmt.Sprintf("It waits for its turn among the executions of its job: overlap rule %s, %s.", f.job.Overlap, before(f.detail.jobQueue)),
+		return fmt.Sprintf("It waits for its turn among the executions of its job: overlap rule %s, %s.", f.job.Overlap,
+				before(f.detail.jobQueue)),
 			step(nil, "overlap", "%s", e.Reason)
 	case f.detail.appQueue != nil:
-		return fmt.Sprintf("It waits for a place among the executions of app %s, which has a limit: %s.", e.App, before(*f.detail.appQueue)),
+		return fmt.Sprintf("It waits for a place among the executions of app %s, which has a limit: %s.", e.App,
+				before(*f.detail.appQueue)),
 			step(nil, "app_limit", "%s", orElse(e.Reason, "the app's limit is reached"))
 	case e.Reason != "":
 		return fmt.Sprintf("It is due since %s and has no executor yet: %s.", shown(e.ScheduledAt), e.Reason),
@@ -141,7 +152,8 @@ func finalText(e firjob.Execution) string {
 		return fmt.Sprintf("It was sent, and nobody answered, %s: %s.", tries(e.Attempt), e.Reason)
 	case firjob.StateMissed:
 		if e.Missed != nil && e.Missed.Count > 1 {
-			return fmt.Sprintf("It was not run: it is the first of %d fires, the last at %s, that one record stands for: %s.",
+			return fmt.Sprintf(
+				"It was not run: it is the first of %d fires, the last at %s, that one record stands for: %s.",
 				e.Missed.Count, shown(e.Missed.Until), e.Reason)
 		}
 	case firjob.StateCancelled:
@@ -178,10 +190,13 @@ func shards(e firjob.Execution) []ports.Step {
 		case s.State == firjob.StateSucceeded:
 			succeeded++
 		default:
-			failed = append(failed, step(s.FinishedAt, "shard", "shard %d%s ended as %s: %s", s.ID.Ordinal()-1, where(s), s.State, s.Reason))
+			failed = append(failed,
+				step(s.FinishedAt, "shard", "shard %d%s ended as %s: %s", s.ID.Ordinal()-1, where(s), s.State,
+					s.Reason))
 		}
 	}
-	sum := step(nil, "broadcast", "it was spread over %d executors; of the shards %d succeeded, %d did not, %d have not ended",
+	sum := step(nil, "broadcast",
+		"it was spread over %d executors; of the shards %d succeeded, %d did not, %d have not ended",
 		len(e.Shards), succeeded, len(failed), open)
 	return append([]ports.Step{sum}, failed[:min(len(failed), maxShards)]...)
 }

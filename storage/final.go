@@ -175,7 +175,8 @@ func supersede(ctx context.Context, tx pgx.Tx, job firjob.JobID, reason string) 
 }
 
 const supersedeSQL = `UPDATE executions SET state = 'superseded', reason = $2, finished_at = now(), waiting = false
-	WHERE job_id = $1 AND job_id > 0 AND id >= ` + firstIDBefore5m + ` AND state = 'planned' AND attempt = 0 AND job_version > 0
+	WHERE job_id = $1 AND job_id > 0 AND id >= ` + firstIDBefore5m + ` AND state = 'planned' AND attempt = 0
+	AND job_version > 0
 	RETURNING id, finished_at, state::text`
 
 // firstIDNow and firstIDBefore5m are firjob.FirstIDAt of the store's clock in
@@ -183,5 +184,6 @@ const supersedeSQL = `UPDATE executions SET state = 'superseded', reason = $2, f
 // an id are milliseconds.
 const (
 	firstIDNow      = `rpad(lpad(to_hex(ceil(extract(epoch FROM now()) * 1000)::bigint), 12, '0'), 32, '0')::uuid`
-	firstIDBefore5m = `rpad(lpad(to_hex(floor(extract(epoch FROM now()) * 1000)::bigint - 300000), 12, '0'), 32, '0')::uuid`
+	firstIDBefore5m = `rpad(lpad(to_hex(floor(extract(epoch FROM now()) * 1000)::bigint - 300000), 12, '0'), 32,
+		'0')::uuid`
 )

@@ -88,7 +88,8 @@ func scanFinished(row pgx.CollectableRow) (finished, error) {
 // recordSuccesses records the first success of each execution whose attempt is
 // current and sets its receipt. The apps are compared here: joining the jobs read
 // three more pages a row.
-func (db *DB) recordSuccesses(ctx context.Context, tx pgx.Tx, results []ports.FinishItem, receipts []firjob.Receipt) ([]finished, error) {
+func (db *DB) recordSuccesses(ctx context.Context, tx pgx.Tx, results []ports.FinishItem,
+	receipts []firjob.Receipt) ([]finished, error) {
 	ids := make([]firjob.ExecutionID, len(results))
 	for i := range results {
 		ids[i] = results[i].Result.ID
@@ -133,7 +134,8 @@ func gatherSuccesses(results []ports.FinishItem, apps *jobApps) *successes {
 	s := &successes{at: make(map[firjob.ExecutionID]int, len(results))}
 	for _, i := range byID(results) {
 		item, r := results[i], results[i].Result
-		if _, twice := s.at[r.ID]; twice || r.Outcome != firjob.OutcomeSucceeded || !apps.owns(item.Executor.App, r.ID.Job()) {
+		if _, twice := s.at[r.ID]; twice || r.Outcome != firjob.OutcomeSucceeded ||
+			!apps.owns(item.Executor.App, r.ID.Job()) {
 			continue
 		}
 		s.at[r.ID] = i

@@ -44,8 +44,10 @@ func scanAttempt(row pgx.CollectableRow) (attemptRow, error) {
 	var a attemptRow
 	var started, finished, lease, deadline, claimed *time.Time
 	var result, attempts []byte
-	err := row.Scan((*[16]byte)(&a.id), &a.now, &a.version, &a.state, &a.attempt, &a.lost, &a.token, &a.cancel, &a.follow,
-		&a.dueAt, &started, &finished, &a.executor, &a.incarnation, &a.reason, &result, &attempts, &lease, &deadline, &claimed)
+	err := row.Scan((*[16]byte)(&a.id), &a.now, &a.version, &a.state, &a.attempt, &a.lost, &a.token, &a.cancel,
+		&a.follow,
+		&a.dueAt, &started, &finished, &a.executor, &a.incarnation, &a.reason, &result, &attempts, &lease, &deadline,
+		&claimed)
 	if err != nil {
 		return a, err
 	}
@@ -144,7 +146,8 @@ func (a *attemptRow) end(outcome firjob.Outcome, at time.Time, reason string, ra
 	switch {
 	case verdict.State != firjob.StatePlanned:
 	case a.cancel:
-		verdict = firjob.Verdict{State: firjob.StateCancelled, Reason: "cancelled on request; the attempt ended as " + string(outcome) + ": " + reason}
+		verdict = firjob.Verdict{State: firjob.StateCancelled,
+			Reason: "cancelled on request; the attempt ended as " + string(outcome) + ": " + reason}
 	case a.job.ID == 0 || a.job.deleted:
 		verdict = firjob.Verdict{State: outcome.State(), Reason: reason + "; not sent again: the job was deleted"}
 	}

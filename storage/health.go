@@ -59,11 +59,15 @@ const (
 	// index to be read by.
 	stuckSuspectsSQL = `SELECT count(*), coalesce((array_agg(id ORDER BY id))[1:3], '{}') FROM (
 		SELECT id FROM executions AS e
-		WHERE finished_at IS NULL AND NOT waiting AND id < ` + firstIDSoon + ` AND state = 'running' AND lease_until >= now()
+		WHERE finished_at IS NULL AND NOT waiting AND id < ` + firstIDSoon + ` AND state = 'running'
+		AND lease_until >= now()
 			AND (deadline_at < now() - $1::interval OR (executor <> 'server'
-				AND (executor, incarnation) NOT IN (SELECT address, incarnation FROM executors WHERE app > '' AND last_beat >= now() - $2::interval)
-				AND executor NOT IN (SELECT address FROM executors WHERE app > '' AND started_at BETWEEN now() - $2::interval AND now() + $2::interval)
-				AND (started_at IS NULL OR NOT coalesce((SELECT (j.dispatch ->> 'exclusive')::boolean FROM jobs AS j WHERE j.id = e.job_id), false))))
+				AND (executor, incarnation) NOT IN (SELECT address, incarnation FROM executors WHERE app > ''
+				AND last_beat >= now() - $2::interval)
+				AND executor NOT IN (SELECT address FROM executors WHERE app > ''
+				AND started_at BETWEEN now() - $2::interval AND now() + $2::interval)
+				AND (started_at IS NULL OR NOT coalesce((SELECT (j.dispatch ->> 'exclusive')::boolean FROM jobs AS j
+				WHERE j.id = e.job_id), false))))
 		ORDER BY id LIMIT $3) AS found`
 )
 

@@ -37,7 +37,8 @@ func (db *DB) Hold(ctx context.Context, held []ports.Held, lease time.Duration) 
 	return result, nil
 }
 
-func (db *DB) holdSome(ctx context.Context, held []ports.Held, lease time.Duration) (result ports.HoldResult, err error) {
+func (db *DB) holdSome(ctx context.Context, held []ports.Held,
+	lease time.Duration) (result ports.HoldResult, err error) {
 	err = db.inTx(ctx, db.hot, "hold attempts", func(ctx context.Context, tx pgx.Tx) error {
 		rows, err := readHeld(ctx, tx, held, lease)
 		if err != nil {
@@ -66,13 +67,15 @@ type heldRow struct {
 // whole timeout whenever it begins.
 const deadlineDrift = deadlineSlack / 2
 
-func readHeld(ctx context.Context, tx pgx.Tx, held []ports.Held, lease time.Duration) (map[firjob.ExecutionID]heldRow, error) {
+func readHeld(ctx context.Context, tx pgx.Tx, held []ports.Held,
+	lease time.Duration) (map[firjob.ExecutionID]heldRow, error) {
 	ids := make([]firjob.ExecutionID, len(held))
 	for i, h := range held {
 		ids[i] = h.Attempt.ID
 	}
 	low, high := bounds(ids)
-	rows, _ := tx.Query(ctx, readHeldSQL, uuids(ids), low, high, numbers(jobsOf(ids)), lease, deadlineSlack, deadlineDrift)
+	rows, _ := tx.Query(ctx, readHeldSQL, uuids(ids), low, high, numbers(jobsOf(ids)), lease, deadlineSlack,
+		deadlineDrift)
 	list, err := pgx.CollectRows(rows, scanHeld)
 	known := make(map[firjob.ExecutionID]heldRow, len(list))
 	for _, r := range list {
@@ -81,7 +84,8 @@ func readHeld(ctx context.Context, tx pgx.Tx, held []ports.Held, lease time.Dura
 	return known, err
 }
 
-const readHeldSQL = `SELECT e.id, j.app, e.token, e.state::text, e.cancel, coalesce(e.executor, ''), coalesce(e.incarnation, ''),
+const readHeldSQL = `SELECT e.id, j.app, e.token, e.state::text, e.cancel, coalesce(e.executor, ''),
+	coalesce(e.incarnation, ''),
 		coalesce(e.lease_until < now() + $5::interval * 2 / 3, true),
 		CASE WHEN e.deadline_at < now() + j.timeout_ms * interval '1 millisecond' + $6::interval - $7::interval
 			THEN now() + j.timeout_ms * interval '1 millisecond' + $6::interval END
@@ -91,7 +95,8 @@ const readHeldSQL = `SELECT e.id, j.app, e.token, e.state::text, e.cancel, coale
 
 func scanHeld(row pgx.CollectableRow) (heldRow, error) {
 	var r heldRow
-	err := row.Scan((*[16]byte)(&r.id), &r.app, &r.token, &r.state, &r.cancel, &r.executor, &r.incarnation, &r.renew, &r.putOff)
+	err := row.Scan((*[16]byte)(&r.id), &r.app, &r.token, &r.state, &r.cancel, &r.executor, &r.incarnation, &r.renew,
+		&r.putOff)
 	return r, err
 }
 
@@ -118,7 +123,8 @@ func sortHeld(held []ports.Held, known map[firjob.ExecutionID]heldRow) (result p
 		if h.Waiting {
 			w.deadline = orZero(r.putOff)
 		}
-		if r.renew || !w.deadline.IsZero() || r.executor != h.Executor.Address || r.incarnation != h.Executor.Incarnation {
+		if r.renew || !w.deadline.IsZero() || r.executor != h.Executor.Address ||
+			r.incarnation != h.Executor.Incarnation {
 			renew = append(renew, w)
 		}
 	}
@@ -138,7 +144,8 @@ func renewHeld(ctx context.Context, tx pgx.Tx, held []renewal, lease time.Durati
 		executors[i], incarnations[i] = clean(h.Executor.Address), clean(h.Executor.Incarnation)
 	}
 	low, high := bounds(ids)
-	_, err := tx.Exec(ctx, renewHeldSQL, uuids(ids), low, high, tokens, executors, incarnations, instants(deadlines), lease)
+	_, err := tx.Exec(ctx, renewHeldSQL, uuids(ids), low, high, tokens, executors, incarnations, instants(deadlines),
+		lease)
 	return err
 }
 
@@ -147,6 +154,7 @@ func renewHeld(ctx context.Context, tx pgx.Tx, held []renewal, lease time.Durati
 const renewHeldSQL = `UPDATE executions AS e SET executor = h.executor, incarnation = h.incarnation,
 		reason = CASE WHEN e.cancel THEN e.reason END,
 		lease_until = greatest(e.lease_until, now() + $8::interval), deadline_at = coalesce(h.deadline, e.deadline_at)
-	FROM unnest($1::uuid[], $4::bigint[], $5::text[], $6::text[], $7::timestamptz[]) AS h(id, token, executor, incarnation, deadline)
+	FROM unnest($1::uuid[], $4::bigint[], $5::text[], $6::text[], $7::timestamptz[]) AS h(id, token, executor,
+	incarnation, deadline)
 	WHERE e.id = ANY($1::uuid[]) AND e.id BETWEEN $2::uuid AND $3::uuid AND e.id = h.id
 		AND e.token = h.token AND e.state = 'running'`

@@ -67,7 +67,8 @@ func scanCalendarAnd(row pgx.CollectableRow, more ...any) (firjob.Calendar, erro
 	var definition []byte
 	var name string
 	var version int
-	if err := row.Scan(append([]any{&definition, &name, &version, &c.CreatedAt, &c.UpdatedAt}, more...)...); err != nil {
+	if err := row.Scan(append([]any{&definition, &name, &version, &c.CreatedAt, &c.UpdatedAt},
+		more...)...); err != nil {
 		return c, err
 	}
 	created, updated := c.CreatedAt, c.UpdatedAt

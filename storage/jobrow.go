@@ -13,8 +13,10 @@ import (
 
 // jobColumns are the columns that scanJob reads, in its order.
 const jobColumns = `now(), id, app, name, handler, params, schedule, anchor, misfire, grace_ms, overlap, route,
-	delivery, timeout_ms, retry, priority, enabled, paused_reason, version, next_fire_at, created_at, updated_at, deleted_at, fires_since,
-	misfire_cap, start_deadline_ms, max_running, queue_limit, replace_after_ms, dispatch, parents, has_children, calendars`
+	delivery, timeout_ms, retry, priority, enabled, paused_reason, version, next_fire_at, created_at, updated_at,
+	deleted_at, fires_since,
+	misfire_cap, start_deadline_ms, max_running, queue_limit, replace_after_ms, dispatch, parents, has_children,
+	calendars`
 
 // jobRow is a job with what only the store knows of it.
 type jobRow struct {
@@ -35,10 +37,12 @@ func scanJob(row pgx.CollectableRow) (jobRow, error) {
 	var schedule, retry, params, dispatch, parents, calendars []byte
 	var graceMS, timeoutMS, deadlineMS, replaceMS int64
 	var deletedAt *time.Time
-	err := row.Scan(&j.now, &j.ID, &j.App, &j.Name, &j.Handler, &params, &schedule, &j.anchor, &j.Misfire.Policy, &graceMS,
+	err := row.Scan(&j.now, &j.ID, &j.App, &j.Name, &j.Handler, &params, &schedule, &j.anchor, &j.Misfire.Policy,
+		&graceMS,
 		&j.Overlap, &j.Route, &j.Delivery, &timeoutMS, &retry, &j.Priority, &j.Enabled, &j.PausedReason, &j.Version,
 		&j.NextFireAt, &j.CreatedAt, &j.UpdatedAt, &deletedAt, &j.since,
-		&j.Misfire.MaxCatchUp, &deadlineMS, &j.MaxRunning, &j.QueueLimit, &replaceMS, &dispatch, &parents, &j.hasChildren, &calendars)
+		&j.Misfire.MaxCatchUp, &deadlineMS, &j.MaxRunning, &j.QueueLimit, &replaceMS, &dispatch, &parents,
+		&j.hasChildren, &calendars)
 	if err != nil {
 		return j, err
 	}
@@ -70,7 +74,8 @@ func (j *jobRow) decode(schedule, retry, dispatch, parents, calendars []byte) er
 			return fmt.Errorf("read the %s of job %d: %w", part.name, j.ID, err)
 		}
 	}
-	j.RouteKey, j.RouteOrder, j.Selector, j.Exclusive, j.HTTP = d.RouteKey, d.RouteOrder, d.Selector, d.Exclusive, d.HTTP
+	j.RouteKey, j.RouteOrder, j.Selector, j.Exclusive, j.HTTP = d.RouteKey, d.RouteOrder, d.Selector, d.Exclusive,
+		d.HTTP
 	return nil
 }
 

@@ -89,10 +89,13 @@ func (e *jobEncoder) columns(j *firjob.Job) ([]any, error) {
 			texts[i] = text(data)
 		}
 	}
-	return []any{j.Name, j.Handler, text(jsontext.Fit(j.Params, firjob.MaxParams)), string(j.Schedule.Kind), texts[0], string(j.Misfire.Policy),
+	return []any{j.Name, j.Handler, text(jsontext.Fit(j.Params, firjob.MaxParams)), string(j.Schedule.Kind), texts[0],
+		string(j.Misfire.Policy),
 		j.Misfire.Grace.Std().Milliseconds(), string(j.Overlap), string(j.Route), string(j.Delivery),
-		j.Timeout.Std().Milliseconds(), e.retryText, int32(j.Priority), j.Enabled, j.PausedReason, int32(j.Misfire.MaxCatchUp),
-		j.StartDeadline.Std().Milliseconds(), int32(j.MaxRunning), int32(j.QueueLimit), j.ReplaceAfter.Std().Milliseconds(),
+		j.Timeout.Std().Milliseconds(), e.retryText, int32(j.Priority), j.Enabled, j.PausedReason,
+		int32(j.Misfire.MaxCatchUp),
+		j.StartDeadline.Std().Milliseconds(), int32(j.MaxRunning), int32(j.QueueLimit),
+		j.ReplaceAfter.Std().Milliseconds(),
 		texts[1], texts[2], texts[3]}, nil
 }
 
@@ -157,7 +160,8 @@ func (db *DB) Jobs(ctx context.Context, f ports.JobFilter) (jobs []firjob.Job, n
 		return nil, 0, classify("list jobs", err)
 	}
 	rows, _ := db.api.Query(ctx, jobsSQL, pointer(f.App), pointer(f.Query), f.Enabled, int64(f.After), f.PageSize+1,
-		pointer(string(f.Kind)), pointer(string(f.Route)), pointer(f.Calendar), pointer(int64(f.Parent)), upTo, pointer(f.Name))
+		pointer(string(f.Kind)), pointer(string(f.Route)), pointer(f.Calendar), pointer(int64(f.Parent)), upTo,
+		pointer(f.Name))
 	list, err := pgx.CollectRows(rows, scanJob)
 	if err == nil {
 		err = fillCalendars(ctx, db.api, list)
@@ -184,7 +188,8 @@ const jobsSQL = `SELECT ` + jobColumns + ` FROM jobs
 		AND ($3::bool IS NULL OR enabled = $3)
 		AND ($6::text IS NULL OR kind = $6)
 		AND ($7::text IS NULL OR route = $7)
-		AND ($8::text IS NULL OR calendars IS NOT NULL AND calendars::jsonb @> jsonb_build_array(jsonb_build_object('name', $8::text)))
+		AND ($8::text IS NULL OR calendars IS NOT NULL
+		AND calendars::jsonb @> jsonb_build_array(jsonb_build_object('name', $8::text)))
 		AND ($9::bigint IS NULL OR id = ANY(ARRAY(SELECT child FROM job_parents WHERE parent = $9)))
 		AND ($10::bigint IS NULL OR id <= $10) AND ($11::text IS NULL OR name = $11)
 	ORDER BY id LIMIT $5`
@@ -195,7 +200,8 @@ const jobsSQL = `SELECT ` + jobColumns + ` FROM jobs
 // of the old one: all in one transaction. An error from change is returned as it
 // is and nothing is stored. The job's app, id and times of creation never change.
 // change may be called again if the transaction is.
-func (db *DB) UpdateJob(ctx context.Context, id firjob.JobID, change func(now time.Time, job *firjob.Job) error) (job firjob.Job, followed ports.Followed, err error) {
+func (db *DB) UpdateJob(ctx context.Context, id firjob.JobID,
+	change func(now time.Time, job *firjob.Job) error) (job firjob.Job, followed ports.Followed, err error) {
 	var refused error
 	err = db.writeFamily(ctx, "change the job", func(ctx context.Context, tx pgx.Tx) error {
 		old, err := lockJob(ctx, tx, id)
@@ -289,9 +295,12 @@ func storeJob(ctx context.Context, tx pgx.Tx, job firjob.Job, anchor time.Time, 
 	return err
 }
 
-const storeJobSQL = `UPDATE jobs SET name = $1, handler = $2, params = $3::text::json, kind = $4, schedule = $5::text::json,
-		misfire = $6, grace_ms = $7, overlap = $8, route = $9, delivery = $10, timeout_ms = $11, retry = $12::text::json,
-		priority = $13, enabled = $14, paused_reason = $15, misfire_cap = $16, start_deadline_ms = $17, max_running = $18,
+const storeJobSQL = `UPDATE jobs SET name = $1, handler = $2, params = $3::text::json, kind = $4,
+	schedule = $5::text::json,
+		misfire = $6, grace_ms = $7, overlap = $8, route = $9, delivery = $10, timeout_ms = $11,
+		retry = $12::text::json,
+		priority = $13, enabled = $14, paused_reason = $15, misfire_cap = $16, start_deadline_ms = $17,
+		max_running = $18,
 		queue_limit = $19, replace_after_ms = $20, dispatch = $21::text::json, parents = $22::text::json,
 		calendars = $23::text::json, anchor = $25, next_fire_at = $26, fires_since = $27,
 		version = version + 1, updated_at = now()
@@ -300,7 +309,8 @@ const storeJobSQL = `UPDATE jobs SET name = $1, handler = $2, params = $3::text:
 // DeleteJob takes the job away, unless check finds fault with it, and supersedes
 // its planned executions. Its history stays. CodeNotFound as for Job, CodeConflict
 // while it triggers other jobs.
-func (db *DB) DeleteJob(ctx context.Context, id firjob.JobID, check func(firjob.Job) error) (followed ports.Followed, err error) {
+func (db *DB) DeleteJob(ctx context.Context, id firjob.JobID,
+	check func(firjob.Job) error) (followed ports.Followed, err error) {
 	err = db.writeFamily(ctx, "delete the job", func(ctx context.Context, tx pgx.Tx) error {
 		old, err := lockJob(ctx, tx, id)
 		if err != nil {
@@ -345,11 +355,13 @@ func hasChildren(ctx context.Context, tx pgx.Tx, id firjob.JobID) error {
 	if more := count - len(names); more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
-	return firjob.Errorf(firjob.CodeConflict, "job %d triggers %d other jobs: %s; take it out of their parents first", id, count, text)
+	return firjob.Errorf(firjob.CodeConflict, "job %d triggers %d other jobs: %s; take it out of their parents first",
+		id, count, text)
 }
 
 const (
-	namedChildrenSQL = `SELECT p.child || ' (' || j.app || '/' || j.name || ')' FROM job_parents AS p JOIN jobs AS j ON j.id = p.child
+	namedChildrenSQL = `SELECT p.child || ' (' || j.app || '/' || j.name || ')' FROM job_parents AS p
+		JOIN jobs AS j ON j.id = p.child
 		WHERE p.parent = $1 ORDER BY p.child LIMIT $2`
 	countChildrenSQL = `SELECT count(*) FROM job_parents WHERE parent = $1`
 )

@@ -33,7 +33,8 @@ func (db *DB) LastEnds(ctx context.Context, jobs []firjob.JobID) (map[firjob.Job
 // partitions of coming days out.
 const lastEndsSQL = `SELECT e.* FROM unnest($1::bigint[]) AS of(job)
 	CROSS JOIN LATERAL (SELECT id, state::text, coalesce(reason, ''), finished_at FROM executions
-		WHERE job_id = of.job AND job_id > 0 AND id < (lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint + 1), 12, '0') || repeat('0', 20))::uuid
+		WHERE job_id = of.job AND job_id > 0
+		AND id < (lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint + 1), 12, '0') || repeat('0', 20))::uuid
 			AND finished_at IS NOT NULL AND state <> 'superseded'
 			AND (get_byte(uuid_send(id), 6) & 15) = 0 AND get_byte(uuid_send(id), 7) = 0
 		ORDER BY id DESC LIMIT 1) AS e`

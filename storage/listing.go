@@ -15,7 +15,8 @@ import (
 // wait for a later time, and those that were cancelled while they did, are among
 // them. A page may hold less than its size, or nothing, and not be the last: see
 // looksPerPage.
-func (db *DB) Executions(ctx context.Context, f ports.ExecutionFilter) (list []firjob.Execution, next firjob.ExecutionID, err error) {
+func (db *DB) Executions(ctx context.Context, f ports.ExecutionFilter) (list []firjob.Execution,
+	next firjob.ExecutionID, err error) {
 	err = db.api.inTx(ctx, func(ctx context.Context, tx pgx.Tx) (err error) {
 		list, next, err = db.pageOfExecutions(ctx, tx, f)
 		return err
@@ -26,7 +27,8 @@ func (db *DB) Executions(ctx context.Context, f ports.ExecutionFilter) (list []f
 	return list, next, nil
 }
 
-func (db *DB) pageOfExecutions(ctx context.Context, tx pgx.Tx, f ports.ExecutionFilter) (list []firjob.Execution, next firjob.ExecutionID, err error) {
+func (db *DB) pageOfExecutions(ctx context.Context, tx pgx.Tx,
+	f ports.ExecutionFilter) (list []firjob.Execution, next firjob.ExecutionID, err error) {
 	if f.App != "" && f.Job != 0 {
 		of, err := one[string](tx.Query(ctx, appOfJobSQL, int64(f.Job)))
 		if err != nil || of == nil || *of != f.App {
@@ -132,7 +134,8 @@ const (
 			AND ($5::text[] IS NULL OR e.state::text = ANY($5))
 			AND ($7::int[] IS NULL OR ` + kindOf + ` = ANY($7))
 			AND ($8::text IS NULL OR e.executor = $8)
-			AND ($9::uuid IS NULL OR e.id = ANY(ARRAY(SELECT $9 UNION ALL SELECT t.id FROM executions AS t WHERE t.root = $9)))
+			AND ($9::uuid IS NULL OR e.id = ANY(ARRAY(SELECT $9 UNION ALL SELECT t.id FROM executions AS t
+			WHERE t.root = $9)))
 		ORDER BY e.id DESC LIMIT $6`
 	laterTriggersSQL = `SELECT ` + laterColumns + ` FROM later_triggers AS l JOIN jobs AS j ON j.id = l.job_id
 		WHERE ($1::uuid IS NULL OR l.id >= $1) AND ($2::uuid IS NULL OR l.id < $2)

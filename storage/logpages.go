@@ -21,7 +21,8 @@ const rowsOfPage = 32
 // that a page that says it is the last one is. CodeNotFound if there is no such
 // execution; one that is still to be planned has an empty log.
 func (db *DB) Logs(ctx context.Context, id firjob.ExecutionID, filter ports.LogFilter) (ports.LogPage, error) {
-	rows, _ := db.api.Query(ctx, logsSQL, [16]byte(id), filter.After.Token, filter.After.Line, filter.Attempt, rowsOfPage+1)
+	rows, _ := db.api.Query(ctx, logsSQL, [16]byte(id), filter.After.Token, filter.After.Line, filter.Attempt,
+		rowsOfPage+1)
 	list, err := pgx.CollectRows(rows, scanLogRow)
 	switch {
 	case err != nil:
@@ -42,7 +43,8 @@ const logsSQL = `SELECT e.state::text, coalesce(e.reason, ''), ` + progressColum
 		SELECT token, first, attempt, lines FROM execution_logs
 		WHERE execution_id = $1::uuid AND token > 0
 			AND (token, first) >= ($2::bigint, coalesce((
-				SELECT first FROM execution_logs WHERE execution_id = $1::uuid AND token = $2 AND first <= $3::bigint + 1
+				SELECT first FROM execution_logs WHERE execution_id = $1::uuid AND token = $2
+				AND first <= $3::bigint + 1
 				ORDER BY first DESC LIMIT 1), 0))
 			AND (token > $2 OR last > $3)
 			AND ($4::int = 0 OR attempt = $4)
@@ -70,7 +72,8 @@ func scanLogRow(row pgx.CollectableRow) (logRow, error) {
 
 // pageOf makes a page of the rows that were read.
 func pageOf(rows []logRow, filter ports.LogFilter) (ports.LogPage, error) {
-	page := ports.LogPage{Cut: rows[0].cut, Next: filter.After, State: rows[0].state, Reason: rows[0].reason, Progress: rows[0].progress}
+	page := ports.LogPage{Cut: rows[0].cut, Next: filter.After, State: rows[0].state, Reason: rows[0].reason,
+		Progress: rows[0].progress}
 	for i, r := range rows {
 		if r.token == 0 {
 			break

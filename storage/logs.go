@@ -21,7 +21,8 @@ const maxStoredChunk = 64 << 10
 // execution it keeps the newest limit bytes; it returns those of the attempts
 // whose execution has come to that. What belongs to no attempt of the app is
 // passed over.
-func (db *DB) AppendLogs(ctx context.Context, app string, chunks []firjob.LogChunk, limit int) (cut []firjob.AttemptRef, err error) {
+func (db *DB) AppendLogs(ctx context.Context, app string, chunks []firjob.LogChunk,
+	limit int) (cut []firjob.AttemptRef, err error) {
 	rows := storedChunks(chunks)
 	if len(rows) == 0 {
 		return nil, nil
@@ -111,7 +112,8 @@ func insertChunks(ctx context.Context, tx pgx.Tx, app string, chunks []storedChu
 		first, last = append(first, c.first), append(last, c.last)
 	}
 	low, high := bounds(ids)
-	rows, _ := tx.Query(ctx, insertChunksSQL, uuids(ids), low, high, numbers(jobsOf(ids)), app, tokens, first, last, lines)
+	rows, _ := tx.Query(ctx, insertChunksSQL, uuids(ids), low, high, numbers(jobsOf(ids)), app, tokens, first, last,
+		lines)
 	stored, err := pgx.CollectRows(rows, scanLogBytes)
 	return stored, insertError(err, ids)
 }
@@ -121,7 +123,8 @@ func insertChunks(ctx context.Context, tx pgx.Tx, app string, chunks []storedChu
 const insertChunksSQL = `WITH stored AS (
 		INSERT INTO execution_logs AS l (execution_id, token, first, last, attempt, bytes, lines)
 		SELECT c.id, c.token, c.first, c.last, a.attempt, octet_length(c.lines), c.lines
-		FROM unnest($1::uuid[], $6::bigint[], $7::bigint[], $8::bigint[], $9::text[]) AS c(id, token, first, last, lines)
+		FROM unnest($1::uuid[], $6::bigint[], $7::bigint[], $8::bigint[], $9::text[]) AS c(id, token, first, last,
+		lines)
 			JOIN executions AS e ON e.id = c.id
 			JOIN jobs AS j ON j.id = e.job_id
 			CROSS JOIN LATERAL (
@@ -132,7 +135,8 @@ const insertChunksSQL = `WITH stored AS (
 		WHERE e.id = ANY($1::uuid[]) AND e.id BETWEEN $2::uuid AND $3::uuid
 			AND j.id = ANY($4::int[]) AND j.app = $5 AND c.token > 0
 			AND NOT EXISTS (SELECT FROM execution_logs AS gone WHERE gone.execution_id = c.id
-				AND gone.execution_id BETWEEN $2::uuid AND $3::uuid AND gone.token = -c.token AND gone.first = 0 AND gone.last >= c.first)
+				AND gone.execution_id BETWEEN $2::uuid AND $3::uuid AND gone.token = -c.token AND gone.first = 0
+				AND gone.last >= c.first)
 		ORDER BY c.id, c.token, c.first
 		ON CONFLICT (execution_id, token, first) DO NOTHING
 		RETURNING l.execution_id, l.bytes)
@@ -156,7 +160,8 @@ const accountLogsSQL = `INSERT INTO execution_logs AS l (execution_id, token, fi
 
 // cutLogs cuts the logs that are longer than limit and returns the attempts
 // among chunks that this concerns.
-func cutLogs(ctx context.Context, tx pgx.Tx, kept []logBytes, limit int, chunks []firjob.LogChunk) (cut []firjob.AttemptRef, err error) {
+func cutLogs(ctx context.Context, tx pgx.Tx, kept []logBytes, limit int,
+	chunks []firjob.LogChunk) (cut []firjob.AttemptRef, err error) {
 	for _, b := range kept {
 		if b.bytes <= int64(limit) {
 			continue

@@ -19,7 +19,8 @@ const looksPerPage = 10_000
 // lookedJobs returns the number up to which a page of jobs looks, nil where the
 // rest is little enough or an index leads to what is looked for.
 func (db *DB) lookedJobs(ctx context.Context, f ports.JobFilter) (upTo *int64, err error) {
-	if f.Query == "" && f.Name == "" && f.Kind == "" && f.Route == "" && f.Calendar == "" && f.Enabled == nil || f.Parent > 0 || f.App != "" && f.Name != "" {
+	if f.Query == "" && f.Name == "" && f.Kind == "" && f.Route == "" && f.Calendar == "" && f.Enabled == nil ||
+		f.Parent > 0 || f.App != "" && f.Name != "" {
 		return nil, nil
 	}
 	if f.App != "" {
@@ -54,7 +55,8 @@ const (
 
 // lookedExecutions returns the id down to which a page of executions looks, nil
 // as lookedJobs does, and whether the filter is for an app of few jobs.
-func (db *DB) lookedExecutions(ctx context.Context, tx pgx.Tx, f ports.ExecutionFilter) (downTo *firjob.ExecutionID, few bool, err error) {
+func (db *DB) lookedExecutions(ctx context.Context, tx pgx.Tx,
+	f ports.ExecutionFilter) (downTo *firjob.ExecutionID, few bool, err error) {
 	if f.App == "" && len(f.States)+len(f.Kinds) == 0 && f.Executor == "" || !f.Root.IsZero() {
 		return nil, false, nil
 	}
@@ -83,7 +85,8 @@ func lower(a, b *[16]byte) *[16]byte {
 }
 
 const lookedExecutionsSQL = `SELECT id FROM executions
-	WHERE ($1::uuid IS NULL OR id >= $1) AND ($2::uuid IS NULL OR id < $2) AND job_id > 0 AND ($3::bigint IS NULL OR job_id = $3)
+	WHERE ($1::uuid IS NULL OR id >= $1) AND ($2::uuid IS NULL OR id < $2) AND job_id > 0
+	AND ($3::bigint IS NULL OR job_id = $3)
 	ORDER BY id DESC OFFSET $4 LIMIT 1`
 
 // lookedOfAppSQL finds the latest of the places down to which as many executions of

@@ -22,7 +22,8 @@ func (db *DB) MarkExecutor(ctx context.Context, mark firjob.Mark) (firjob.Mark, 
 		case err == nil && mark.State == firjob.ExecutorActive:
 			_, err = tx.Exec(ctx, unmarkSQL, mark.App, mark.Address)
 		case err == nil:
-			_, err = tx.Exec(ctx, markSQL, mark.App, mark.Address, string(mark.State), clean(mark.Reason), mark.CreatedAt)
+			_, err = tx.Exec(ctx, markSQL, mark.App, mark.Address, string(mark.State), clean(mark.Reason),
+				mark.CreatedAt)
 		}
 		return err
 	})
@@ -33,7 +34,8 @@ const (
 	nowOfAppSQL = `SELECT now() FROM apps WHERE name = $1`
 	unmarkSQL   = `DELETE FROM executor_marks WHERE app = $1 AND address = $2`
 	markSQL     = `INSERT INTO executor_marks (app, address, state, reason, created_at) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (app, address) DO UPDATE SET state = EXCLUDED.state, reason = EXCLUDED.reason, created_at = EXCLUDED.created_at`
+		ON CONFLICT (app, address) DO UPDATE SET state = EXCLUDED.state, reason = EXCLUDED.reason,
+		created_at = EXCLUDED.created_at`
 )
 
 // Marks returns everything that is set about executors.

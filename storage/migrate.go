@@ -108,7 +108,8 @@ func (db *DB) SchemaReady(ctx context.Context) error {
 		return classify("read the schema's version", err)
 	}
 	if need := schemaVersion(); version != need {
-		return firjob.Errorf(firjob.CodeUnavailable, "the schema is of version %d, this program needs %d: run firjob migrate up", version, need)
+		return firjob.Errorf(firjob.CodeUnavailable,
+			"the schema is of version %d, this program needs %d: run firjob migrate up", version, need)
 	}
 	return nil
 }

@@ -32,6 +32,7 @@ func recordOverdue(ctx context.Context, tx pgx.Tx, old jobRow, why string) error
 	if err != nil || old.Schedule.Kind == firjob.ScheduleDelay { // whose fires depend on the ends of those before
 		m.Until, m.Count = m.From, 1
 	}
-	m.Reason = fmt.Sprintf("due since %s, but not recorded in time, and then %s", m.From.UTC().Format(time.RFC3339), why)
+	m.Reason = fmt.Sprintf("due since %s, but not recorded in time, and then %s", m.From.UTC().Format(time.RFC3339),
+		why)
 	return insertMissed(ctx, tx, []missedFire{{firjob.Fire(old.ID, m.From), old.Version, m}})
 }

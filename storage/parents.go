@@ -94,7 +94,8 @@ func addParent(ctx context.Context, tx pgx.Tx, child firjob.JobID, i int, p firj
 		fault = fmt.Sprintf("would close a circle: job %d is triggered, directly or not, by this one", p.Job)
 	}
 	if fault != "" {
-		return firjob.Invalid([]firjob.FieldError{{Field: validate.ParentField(i) + ".job", Value: p.Job, Message: fault}})
+		return firjob.Invalid(
+			[]firjob.FieldError{{Field: validate.ParentField(i) + ".job", Value: p.Job, Message: fault}})
 	}
 	_, err := tx.Exec(ctx, addParentSQL, int32(child), int32(p.Job), string(p.On))
 	return err

@@ -25,7 +25,8 @@ const maxExpanding = 2 * time.Second
 // each, records them and advances the job. It returns the open executions that
 // were recorded or revived now, and how many jobs were taken: limit also when it
 // stopped early because of many fires or much time, so that fewer means that no more are due.
-func (db *DB) PlanDue(ctx context.Context, horizon time.Duration, limit int, expand ports.Expand) (planned []firjob.Due, taken int, err error) {
+func (db *DB) PlanDue(ctx context.Context, horizon time.Duration, limit int,
+	expand ports.Expand) (planned []firjob.Due, taken int, err error) {
 	fresh := true
 	err = db.inTx(ctx, db.hot, "plan due jobs", func(ctx context.Context, tx pgx.Tx) error {
 		first := fresh
@@ -56,7 +57,8 @@ const dueJobsSQL = `SELECT ` + jobColumns + ` FROM jobs
 // PlanJobs does the same for the named jobs, waiting for their locks. Jobs
 // whose next fire is beyond the horizon are left alone. Many jobs take several
 // transactions: on error it returns what those before the error have committed.
-func (db *DB) PlanJobs(ctx context.Context, ids []firjob.JobID, horizon time.Duration, expand ports.Expand) (planned []firjob.Due, err error) {
+func (db *DB) PlanJobs(ctx context.Context, ids []firjob.JobID, horizon time.Duration,
+	expand ports.Expand) (planned []firjob.Due, err error) {
 	ids = slices.Clone(ids)
 	slices.Sort(ids)
 	for len(ids) > 0 {
@@ -73,7 +75,8 @@ func (db *DB) PlanJobs(ctx context.Context, ids []firjob.JobID, horizon time.Dur
 
 // planSome plans the named jobs, in ascending order, until it has many fires or
 // has taken long, and returns how many of the ids that took care of.
-func (db *DB) planSome(ctx context.Context, ids []firjob.JobID, horizon time.Duration, expand ports.Expand) (planned []firjob.Due, done int, err error) {
+func (db *DB) planSome(ctx context.Context, ids []firjob.JobID, horizon time.Duration,
+	expand ports.Expand) (planned []firjob.Due, done int, err error) {
 	err = db.inTx(ctx, db.hot, "plan jobs", func(ctx context.Context, tx pgx.Tx) error {
 		rows, _ := tx.Query(ctx, namedJobsSQL, numbers(ids), horizon)
 		jobs, err := pgx.CollectRows(rows, scanJob)
@@ -286,7 +289,8 @@ const pauseBrokenSQL = `UPDATE jobs SET enabled = false, paused_reason = $2, nex
 
 // PlanLater moves up to limit triggers that were asked for a later time, and
 // are now due within the horizon, among the executions.
-func (db *DB) PlanLater(ctx context.Context, horizon time.Duration, limit int) (planned []firjob.Due, taken int, err error) {
+func (db *DB) PlanLater(ctx context.Context, horizon time.Duration,
+	limit int) (planned []firjob.Due, taken int, err error) {
 	err = db.inTx(ctx, db.hot, "plan later triggers", func(ctx context.Context, tx pgx.Tx) error {
 		rows, _ := tx.Query(ctx, dueLaterSQL, horizon, limit)
 		ids, err := pgx.CollectRows(rows, scanID)

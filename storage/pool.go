@@ -34,7 +34,8 @@ type pool struct {
 	patience time.Duration
 }
 
-func openPool(ctx context.Context, url string, least, conns int, settings map[string]string, patience time.Duration) (*pool, error) {
+func openPool(ctx context.Context, url string, least, conns int, settings map[string]string,
+	patience time.Duration) (*pool, error) {
 	if err := misread(url); err != nil {
 		return nil, err
 	}

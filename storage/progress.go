@@ -48,7 +48,8 @@ const progressSQL = `UPDATE executions AS e SET percent = r.percent, note = null
 // progressColumns are the columns of executions e of which progressRow is made.
 // What an earlier attempt has said is not this one's progress; a claim does not
 // write these columns only to clear them.
-const progressColumns = `coalesce(e.percent, 0), coalesce(e.note, ''), CASE WHEN e.progressed_at >= e.claimed_at THEN e.progressed_at END`
+const progressColumns = `coalesce(e.percent, 0), coalesce(e.note, ''),
+	CASE WHEN e.progressed_at >= e.claimed_at THEN e.progressed_at END`
 
 type progressRow struct {
 	percent int

@@ -25,7 +25,8 @@ func (db *DB) purge(ctx context.Context, before time.Time) error {
 	for _, sql := range []string{purgeLaterSQL, purgeBackfillsSQL} {
 		failed = append(failed, db.inChunks(ctx, sql, before))
 	}
-	for _, sql := range []string{purgeSlotsSQL, purgePlacesSQL, purgeQueueSQL, purgeBroadcastsSQL, purgeDeadLettersSQL} {
+	for _, sql := range []string{purgeSlotsSQL, purgePlacesSQL, purgeQueueSQL, purgeBroadcastsSQL,
+		purgeDeadLettersSQL} {
 		failed = append(failed, db.inChunks(ctx, sql, firstKept))
 	}
 	failed = append(failed, db.inChunks(ctx, purgeJoinsSQL, before, firjob.FirstIDAt(before).String()))

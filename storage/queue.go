@@ -19,7 +19,8 @@ const queueLook = 10_000
 // a place of their job, for a place of the app, and for anything else it looks at
 // 10,000 at the most, the latter over all apps. CodeNotFound if there is no such
 // app.
-func (db *DB) Queue(ctx context.Context, f ports.QueueFilter) (list []ports.Waiter, counts map[ports.Why]int, err error) {
+func (db *DB) Queue(ctx context.Context, f ports.QueueFilter) (list []ports.Waiter, counts map[ports.Why]int,
+	err error) {
 	if _, err := db.App(ctx, f.App); err != nil {
 		return nil, nil, err
 	}
@@ -89,7 +90,8 @@ const (
 	waitForJobSQL = `SELECT e.id, e.due_at, j.priority, 'overlap'
 		FROM executions AS e JOIN jobs AS j ON j.id = e.job_id
 		WHERE ` + waitsForJob + ` AND e.id < ` + firstIDNow + `
-			AND e.job_id = ANY(ARRAY(SELECT s.job_id FROM job_slots AS s JOIN jobs AS k ON k.id = s.job_id WHERE k.app = $1))
+			AND e.job_id = ANY(ARRAY(SELECT s.job_id FROM job_slots AS s JOIN jobs AS k ON k.id = s.job_id
+			WHERE k.app = $1))
 		LIMIT $2`
 	notClaimedSQL = `SELECT e.id, e.due_at, j.priority, CASE
 			WHEN e.token > 0 AND e.claimed_at IS NULL THEN 'executor'

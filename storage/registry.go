@@ -28,7 +28,8 @@ func (db *DB) SaveExecutors(ctx context.Context, executors []firjob.Executor) er
 		if err != nil {
 			return classify("save executors", err)
 		}
-		batch.Queue(saveExecutorSQL, e.App, e.Address, e.Incarnation, e.Version, labels, e.Capacity, e.Queue, e.Running, string(e.State), e.StartedAt)
+		batch.Queue(saveExecutorSQL, e.App, e.Address, e.Incarnation, e.Version, labels, e.Capacity, e.Queue, e.Running,
+			string(e.State), e.StartedAt)
 	}
 	return classify("save executors", db.hot.ExecBatch(ctx, &batch))
 }
@@ -58,12 +59,14 @@ func (db *DB) Executors(ctx context.Context, maxAge time.Duration) ([]firjob.Exe
 	return list, classify("read executors", err)
 }
 
-const executorsSQL = `SELECT app, address, incarnation, version, labels, capacity, queue, running, state, started_at, last_beat
+const executorsSQL = `SELECT app, address, incarnation, version, labels, capacity, queue, running, state, started_at,
+	last_beat
 	FROM executors WHERE last_beat >= now() - $1::interval ORDER BY app, address`
 
 func scanExecutor(row pgx.CollectableRow) (firjob.Executor, error) {
 	var e firjob.Executor
-	err := row.Scan(&e.App, &e.Address, &e.Incarnation, &e.Version, &e.Labels, &e.Capacity, &e.Queue, &e.Running, &e.State, &e.StartedAt, &e.LastBeat)
+	err := row.Scan(&e.App, &e.Address, &e.Incarnation, &e.Version, &e.Labels, &e.Capacity, &e.Queue, &e.Running,
+		&e.State, &e.StartedAt, &e.LastBeat)
 	return e, err
 }
 

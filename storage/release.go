@@ -15,7 +15,8 @@ import (
 // count. The places that they have, of their jobs and their apps, they keep: the
 // next claim, or their end, finds them there. It returns those that were still
 // current.
-func (db *DB) Release(ctx context.Context, attempts []firjob.AttemptRef, delay time.Duration, reason string) (due []firjob.Due, err error) {
+func (db *DB) Release(ctx context.Context, attempts []firjob.AttemptRef, delay time.Duration,
+	reason string) (due []firjob.Due, err error) {
 	if len(attempts) == 0 {
 		return nil, nil
 	}
@@ -29,7 +30,8 @@ func (db *DB) Release(ctx context.Context, attempts []firjob.AttemptRef, delay t
 	return due, err
 }
 
-const releaseSQL = `UPDATE executions AS e SET state = 'planned', attempt = e.attempt - 1, due_at = greatest(e.due_at, now() + $5::interval),
+const releaseSQL = `UPDATE executions AS e SET state = 'planned', attempt = e.attempt - 1,
+	due_at = greatest(e.due_at, now() + $5::interval),
 		reason = $6, claimed_by = NULL, claim_call = NULL, claimed_at = NULL, lease_until = NULL, deadline_at = NULL,
 		executor = NULL, incarnation = NULL
 	FROM unnest($1::uuid[], $4::bigint[]) AS r(id, token)

@@ -104,7 +104,8 @@ func scanHolder(row pgx.CollectableRow) (holder, error) {
 
 // press makes the holders leave for newest: those between two attempts end now,
 // those that run are asked to, and have had their time when replace_at has come.
-func (s *jobSlot) press(ctx context.Context, tx pgx.Tx, newest firjob.ExecutionID, followed *ports.Followed) (ends []ending, err error) {
+func (s *jobSlot) press(ctx context.Context, tx pgx.Tx, newest firjob.ExecutionID,
+	followed *ports.Followed) (ends []ending, err error) {
 	if len(s.holders) == 0 {
 		return nil, nil
 	}
@@ -131,7 +132,8 @@ func (s *jobSlot) press(ctx context.Context, tx pgx.Tx, newest firjob.ExecutionI
 		reason := replacedBy(newest)
 		if timeout {
 			s.leave(h.id)
-			reason = fmt.Sprintf("%s, which began after %v though this one had not ended", replacedBy(newest), s.job.ReplaceAfter)
+			reason = fmt.Sprintf("%s, which began after %v though this one had not ended", replacedBy(newest),
+				s.job.ReplaceAfter)
 		}
 		if _, err := tx.Exec(ctx, pressSQL, [16]byte(h.id), reason); err != nil {
 			return nil, err
@@ -150,7 +152,8 @@ func (s *jobSlot) press(ctx context.Context, tx pgx.Tx, newest firjob.ExecutionI
 
 const (
 	lockHoldersSQL = `SELECT id, token, state = 'running', cancel FROM executions
-		WHERE id = ANY($1::uuid[]) AND id BETWEEN $2::uuid AND $3::uuid AND coalesce(finished_at, 'infinity') = 'infinity'
+		WHERE id = ANY($1::uuid[]) AND id BETWEEN $2::uuid AND $3::uuid
+		AND coalesce(finished_at, 'infinity') = 'infinity'
 		ORDER BY id FOR UPDATE SKIP LOCKED`
 	pressSQL = `UPDATE executions SET cancel = true, reason = $2 WHERE id = $1`
 )

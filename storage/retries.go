@@ -51,7 +51,8 @@ const repeatShardsSQL = `UPDATE executions SET shard_total = $2 WHERE id = $1`
 // shardsToRetry returns of how many shards some are to be repeated.
 func shardsToRetry(ctx context.Context, tx pgx.Tx, old firjob.Execution) (total int, err error) {
 	if !old.State.Final() {
-		return 0, firjob.Errorf(firjob.CodeConflict, "execution %s is %s; only one that has ended can be retried", old.ID, old.State)
+		return 0, firjob.Errorf(firjob.CodeConflict, "execution %s is %s; only one that has ended can be retried",
+			old.ID, old.State)
 	}
 	jobs, err := readJobs(ctx, tx, []firjob.JobID{old.JobID})
 	if err != nil {
@@ -68,7 +69,8 @@ func shardsToRetry(ctx context.Context, tx pgx.Tx, old firjob.Execution) (total 
 	case failed == 0:
 		return 0, firjob.Errorf(firjob.CodeConflict, "no shard of execution %s has failed", old.ID)
 	case jobs[old.JobID].Route != firjob.RouteBroadcast: // all of it would run again, on one executor
-		return 0, firjob.Errorf(firjob.CodeConflict, "job %d is a broadcast no more; its shards can be retried one by one", old.JobID)
+		return 0, firjob.Errorf(firjob.CodeConflict,
+			"job %d is a broadcast no more; its shards can be retried one by one", old.JobID)
 	}
 	return total, nil
 }

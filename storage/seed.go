@@ -24,8 +24,10 @@ func (db *DB) SeedJobs(ctx context.Context, template firjob.JobID, from, until i
 		if err := tx.QueryRow(ctx, copiedColumnsSQL).Scan(&columns); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, fmt.Sprintf(`INSERT INTO jobs (%[1]s, name, kind, schedule, enabled, anchor, next_fire_at)
-			SELECT %[1]s, t.name || '-' || i, 'every', '{"kind":"every","interval":"8760h"}', true, at - interval '8760 hours', at
+		_, err := tx.Exec(ctx,
+			fmt.Sprintf(`INSERT INTO jobs (%[1]s, name, kind, schedule, enabled, anchor, next_fire_at)
+			SELECT %[1]s, t.name || '-' || i, 'every', '{"kind":"every","interval":"8760h"}', true,
+			at - interval '8760 hours', at
 			FROM (SELECT * FROM jobs WHERE id = $1) AS t
 			CROSS JOIN (SELECT i, `+yearSpread+` AS at FROM generate_series($2::int, $3::int - 1) AS i) AS n`, columns),
 			int64(template), from, until, start)
@@ -40,7 +42,8 @@ const (
 			AND column_name NOT IN ('name', 'kind', 'schedule', 'enabled', 'paused_reason', 'anchor', 'next_fire_at')`
 	// yearSpread, a part of a format, multiplies by the golden ratio, as Fibonacci hashing does
 	// (Knuth, The Art of Computer Programming, volume 3, section 6.4).
-	yearSpread = `date_trunc('milliseconds', $4::timestamptz + interval '365 days' * ((i::bigint * 2654435769) %% 4294967296 / 4294967296.0)::float8)`
+	yearSpread = `date_trunc('milliseconds',
+		$4::timestamptz + interval '365 days' * ((i::bigint * 2654435769) %% 4294967296 / 4294967296.0)::float8)`
 )
 
 // Firing says when jobs are to fire: job k of Count at Start + k·Step, and from
@@ -59,7 +62,8 @@ func (f Firing) At(k int) time.Time { return f.Start.Add(time.Duration(k) * f.St
 // what is due together lies on many pages.
 func (db *DB) Reschedule(ctx context.Context, f Firing, part, n int) error {
 	return db.patiently(ctx, "schedule jobs", func(ctx context.Context, tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, rescheduleSQL, part, n, f.Count, f.Start, f.Step, f.Interval.String(), coprime(f.Count), f.Interval)
+		tag, err := tx.Exec(ctx, rescheduleSQL, part, n, f.Count, f.Start, f.Step, f.Interval.String(),
+			coprime(f.Count), f.Interval)
 		if err == nil && tag.RowsAffected() != int64(f.Count) {
 			err = fmt.Errorf("%d jobs were to be found, %d were", f.Count, tag.RowsAffected())
 		}
@@ -72,12 +76,14 @@ const rescheduleSQL = `WITH seeds AS (
 		SELECT id, row_number() OVER (ORDER BY id) - 1 AS place, count(*) OVER () AS total
 		FROM jobs WHERE kind = 'every' AND name ~ '-[0-9]+$'
 	), parted AS (
-		SELECT id, row_number() OVER (ORDER BY id) - 1 AS place, count(*) OVER () AS total FROM seeds WHERE place % $2::int = $1::int
+		SELECT id, row_number() OVER (ORDER BY id) - 1 AS place, count(*) OVER () AS total FROM seeds
+		WHERE place % $2::int = $1::int
 	), chosen AS (
 		SELECT id, (row_number() OVER (ORDER BY id) - 1) * $7::bigint % $3::bigint AS k FROM parted
 		WHERE place * $3::bigint / total <> (place - 1) * $3::bigint / total OR place = 0
 	)
-	UPDATE jobs SET next_fire_at = c.at, anchor = c.at - $8::interval, schedule = json_build_object('kind', 'every', 'interval', $6::text)
+	UPDATE jobs SET next_fire_at = c.at, anchor = c.at - $8::interval, schedule = json_build_object('kind', 'every',
+	'interval', $6::text)
 	FROM (SELECT id, $4::timestamptz + k * $5::interval AS at FROM chosen) AS c WHERE jobs.id = c.id`
 
 // coprime returns a factor that permutes the numbers below n, far from 1.
@@ -139,9 +145,11 @@ func (db *DB) SeedHistory(ctx context.Context, start time.Time, n int, first, la
 
 // seedHistorySQL writes what a claim and a result leave. Each turn of the jobs has
 // an instant of its own, so that no two rows have one id.
-const seedHistorySQL = `INSERT INTO executions (id, job_id, job_version, attempt, state, token, due_at, claimed_at, lease_until,
+const seedHistorySQL = `INSERT INTO executions (id, job_id, job_version, attempt, state, token, due_at, claimed_at,
+	lease_until,
 		started_at, finished_at, claimed_by, claim_call, executor, incarnation)
-	SELECT (lpad(to_hex(floor(extract(epoch FROM at) * 1000)::bigint), 12, '0') || '80008000' || '0000' || lpad(to_hex(job), 8, '0'))::uuid,
+	SELECT (lpad(to_hex(floor(extract(epoch FROM at) * 1000)::bigint), 12,
+	'0') || '80008000' || '0000' || lpad(to_hex(job), 8, '0'))::uuid,
 		job, 1, 1, 'succeeded', i + 1, at, at, at + interval '10 s', at + interval '1 ms', at + interval '3 ms',
 		'bench', 'bench', '127.0.0.1:9999', 'bench'
 	FROM (SELECT i, ($3::bigint + i % $4::bigint)::int AS job,

@@ -110,14 +110,16 @@ func endBroadcast(ctx context.Context, tx pgx.Tx, t tally) (e ended, err error) 
 	if _, err := tx.Exec(ctx, forgetBroadcastSQL, [16]byte(t.id)); err != nil {
 		return e, err
 	}
-	err = tx.QueryRow(ctx, endBroadcastSQL, [16]byte(t.id), t.failed, pointer(reason), result).Scan((*[16]byte)(&e.id), &e.at, &e.state)
+	err = tx.QueryRow(ctx, endBroadcastSQL, [16]byte(t.id), t.failed, pointer(reason), result).Scan((*[16]byte)(&e.id),
+		&e.at, &e.state)
 	return e, err
 }
 
 const (
 	forgetBroadcastSQL = `DELETE FROM broadcasts WHERE execution_id = $1`
 	endBroadcastSQL    = `UPDATE executions SET finished_at = now(), result = $4::text::json,
-			state = (CASE WHEN $2::int = 0 THEN 'succeeded' WHEN cancel THEN 'cancelled' ELSE 'failed' END)::execution_state,
+			state = (CASE WHEN $2::int = 0 THEN 'succeeded' WHEN cancel THEN 'cancelled'
+			ELSE 'failed' END)::execution_state,
 			reason = CASE WHEN cancel AND $2::int > 0 THEN 'cancelled on request; ' ELSE '' END || $3::text
 		WHERE id = $1 RETURNING id, finished_at, state::text`
 )
@@ -200,7 +202,8 @@ const lockShardsSQL = `SELECT id, token, state::text FROM executions
 // open ones of its shards: a planned one ends, of one that runs the executor is
 // to be told. Where the caller found no shards it looks again: the lock of the
 // execution, which the caller holds, may have waited for them to be made.
-func askCancel(ctx context.Context, tx pgx.Tx, id firjob.ExecutionID, shards []shardRow) (followed ports.Followed, err error) {
+func askCancel(ctx context.Context, tx pgx.Tx, id firjob.ExecutionID,
+	shards []shardRow) (followed ports.Followed, err error) {
 	if len(shards) == 0 {
 		if shards, err = lockShards(ctx, tx, id); err != nil {
 			return followed, err
@@ -222,11 +225,13 @@ func askCancel(ctx context.Context, tx pgx.Tx, id firjob.ExecutionID, shards []s
 	return followed, err
 }
 
-const askCancelSQL = `UPDATE executions SET cancel = true WHERE id = ANY($1::uuid[]) AND id BETWEEN $2::uuid AND $3::uuid`
+const askCancelSQL = `UPDATE executions SET cancel = true WHERE id = ANY($1::uuid[]) AND id BETWEEN $2::uuid
+	AND $3::uuid`
 
 // sortShards tells which of the shards run, how the planned ones are to end, and
 // which attempts are to be told to.
-func sortShards(shards []shardRow, reason string) (running []firjob.ExecutionID, ends []ending, refs []firjob.AttemptRef) {
+func sortShards(shards []shardRow, reason string) (running []firjob.ExecutionID, ends []ending,
+	refs []firjob.AttemptRef) {
 	for _, s := range shards {
 		switch s.state {
 		case firjob.StatePlanned:
@@ -241,7 +246,8 @@ func sortShards(shards []shardRow, reason string) (running []firjob.ExecutionID,
 // pressShards asks the shards of a broadcast that is to be replaced to end. It
 // returns those that are to end now, for the caller to finish, and whether it has
 // asked all: those that others have locked it leaves out.
-func pressShards(ctx context.Context, tx pgx.Tx, id firjob.ExecutionID, app, reason string, followed *ports.Followed) (ends []ending, all bool, err error) {
+func pressShards(ctx context.Context, tx pgx.Tx, id firjob.ExecutionID, app, reason string,
+	followed *ports.Followed) (ends []ending, all bool, err error) {
 	low, high := shardsBetween(id)
 	rows, _ := tx.Query(ctx, freeShardsSQL, low, high, [16]byte(id))
 	shards, err := pgx.CollectRows(rows, scanShardRow)

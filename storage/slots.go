@@ -166,7 +166,8 @@ const takeSlotsSQL = `INSERT INTO job_slots AS s (job_id, holders)
 func countWaiting(ctx context.Context, tx pgx.Tx, contend []candidate, slots map[firjob.JobID]*jobSlot) error {
 	asking := map[firjob.JobID]int{}
 	for _, c := range contend {
-		if s := slots[c.id.Job()]; !s.holds(c.id) && (c.job.Overlap == firjob.OverlapQueue || c.job.Overlap == firjob.OverlapAllow) {
+		if s := slots[c.id.Job()]; !s.holds(c.id) &&
+			(c.job.Overlap == firjob.OverlapQueue || c.job.Overlap == firjob.OverlapAllow) {
 			asking[s.id]++
 		}
 	}
@@ -316,7 +317,8 @@ func (s *jobSlot) seat(line []firjob.ExecutionID, attempts map[firjob.ExecutionI
 
 // lockWaiting returns, of each job, the first that wait for a place, and of all
 // these the ones that could be locked, with their attempts.
-func lockWaiting(ctx context.Context, tx pgx.Tx, slots []*jobSlot) (lines map[firjob.JobID][]firjob.ExecutionID, attempts map[firjob.ExecutionID]int, err error) {
+func lockWaiting(ctx context.Context, tx pgx.Tx, slots []*jobSlot) (lines map[firjob.JobID][]firjob.ExecutionID,
+	attempts map[firjob.ExecutionID]int, err error) {
 	ids, looks := make([]int32, len(slots)), make([]int32, len(slots))
 	for i, s := range slots {
 		ids[i], looks[i] = int32(s.id), int32(s.look())
@@ -396,8 +398,10 @@ func writeSlots(ctx context.Context, tx pgx.Tx, slots []*jobSlot) error {
 
 const (
 	removeSlotsSQL = `DELETE FROM job_slots WHERE job_id = ANY($1::int[])`
-	writeSlotsSQL  = `UPDATE job_slots AS s SET holders = v.holders::uuid[], replace_at = v.replace_at, review_at = v.review_at
-		FROM unnest($1::int[], $2::text[], $3::timestamptz[], $4::timestamptz[]) AS v(id, holders, replace_at, review_at)
+	writeSlotsSQL  = `UPDATE job_slots AS s SET holders = v.holders::uuid[], replace_at = v.replace_at,
+		review_at = v.review_at
+		FROM unnest($1::int[], $2::text[], $3::timestamptz[], $4::timestamptz[]) AS v(id, holders, replace_at,
+		review_at)
 		WHERE s.job_id = ANY($1::int[]) AND s.job_id = v.id`
 )
 

@@ -16,7 +16,8 @@ import (
 //
 // A grant that was committed binds the store: what was begun so is given up
 // only when its lease has ended. See attemptRow.bound.
-func (db *DB) Start(ctx context.Context, by firjob.ExecutorKey, attempts []firjob.AttemptRef, lease time.Duration) ([]bool, error) {
+func (db *DB) Start(ctx context.Context, by firjob.ExecutorKey, attempts []firjob.AttemptRef,
+	lease time.Duration) ([]bool, error) {
 	granted := make([]bool, len(attempts))
 	if len(attempts) == 0 {
 		return granted, nil
@@ -37,7 +38,8 @@ func (db *DB) Start(ctx context.Context, by firjob.ExecutorKey, attempts []firjo
 	return granted, nil
 }
 
-const startSQL = `UPDATE executions AS e SET executor = $7, incarnation = $8, started_at = coalesce(e.started_at, now()),
+const startSQL = `UPDATE executions AS e SET executor = $7, incarnation = $8,
+	started_at = coalesce(e.started_at, now()),
 		lease_until = greatest(e.lease_until, now() + $9::interval),
 		deadline_at = CASE WHEN e.started_at IS NULL AND j.timeout_ms > 0
 			THEN now() + j.timeout_ms * interval '1 millisecond' + $10::interval ELSE e.deadline_at END

@@ -44,7 +44,8 @@ const (
 	latenessSQL = `SELECT percentile_disc(ARRAY[0.5, 0.99, 1]) WITHIN GROUP (ORDER BY greatest(0,
 			extract(epoch FROM first_start)::float8 * 1000 - scheduled_ms))
 		FROM (
-			SELECT coalesce((jsonb_path_query_first(attempts, '$[*].started_at') #>> '{}')::timestamptz, started_at) AS first_start,
+			SELECT coalesce((jsonb_path_query_first(attempts, '$[*].started_at') #>> '{}')::timestamptz,
+			started_at) AS first_start,
 				('x' || lpad(left(replace(id::text, '-', ''), 12), 16, '0'))::bit(64)::bigint AS scheduled_ms
 			FROM executions WHERE id >= $1::uuid AND get_byte(uuid_send(id), 8) <> 130
 		) AS starts

@@ -32,11 +32,13 @@ func (db *DB) Overdue(ctx context.Context, slack time.Duration, limit int) ([]fi
 // Upcoming returns up to limit planned executions with an id above after that
 // are due before now+horizon and do not wait for their turn, in the order of
 // their ids.
-func (db *DB) Upcoming(ctx context.Context, horizon time.Duration, after firjob.ExecutionID, limit int) ([]firjob.Due, error) {
+func (db *DB) Upcoming(ctx context.Context, horizon time.Duration, after firjob.ExecutionID,
+	limit int) ([]firjob.Due, error) {
 	return db.planned(ctx, "look for upcoming executions", after, horizon, limit)
 }
 
-func (db *DB) planned(ctx context.Context, verb string, after firjob.ExecutionID, lead time.Duration, limit int) ([]firjob.Due, error) {
+func (db *DB) planned(ctx context.Context, verb string, after firjob.ExecutionID, lead time.Duration,
+	limit int) ([]firjob.Due, error) {
 	rows, _ := db.hot.Query(ctx, plannedSQL, [16]byte(after), lead, limit)
 	due, err := pgx.CollectRows(rows, scanDue)
 	return due, classify(verb, err)
@@ -48,7 +50,8 @@ const plannedSQL = `SELECT id, due_at FROM executions
 	ORDER BY id LIMIT $3`
 
 // firstIDAfter2 is firjob.FirstIDAt of now + $2, rounded up.
-const firstIDAfter2 = `rpad(lpad(to_hex(ceil(extract(epoch FROM now() + $2::interval) * 1000)::bigint), 12, '0'), 32, '0')::uuid`
+const firstIDAfter2 = `rpad(lpad(to_hex(ceil(extract(epoch FROM now() + $2::interval) * 1000)::bigint), 12, '0'), 32,
+	'0')::uuid`
 
 // Lose ends attempts without an answer; those that are not current any more,
 // and those that are bound to their lease, are left alone.
@@ -80,13 +83,15 @@ func (db *DB) LoseExecutor(ctx context.Context, executor firjob.ExecutorKey, rea
 }
 
 const onExecutorSQL = `SELECT ` + attemptColumns + ` FROM executions
-	WHERE finished_at IS NULL AND NOT waiting AND id < ` + firstIDSoon + ` AND state = 'running' AND executor = $1 AND incarnation = $2
+	WHERE finished_at IS NULL AND NOT waiting AND id < ` + firstIDSoon + ` AND state = 'running' AND executor = $1
+	AND incarnation = $2
 	ORDER BY id FOR UPDATE SKIP LOCKED`
 
 // LoseReplica ends the attempts that a replica that is gone had claimed and
 // that no executor has ever named in a beat, and the HTTP calls that it made.
 // Claims made at before or later are left alone: the replica came back to make them.
-func (db *DB) LoseReplica(ctx context.Context, replica string, before time.Time, reason string) (ports.Followed, error) {
+func (db *DB) LoseReplica(ctx context.Context, replica string, before time.Time,
+	reason string) (ports.Followed, error) {
 	return db.endAttempts(ctx, "give a replica up", func(a *attemptRow, random float64) {
 		a.lose(clean(reason), random)
 	}, byReplicaSQL, replica, before)
@@ -95,7 +100,8 @@ func (db *DB) LoseReplica(ctx context.Context, replica string, before time.Time,
 const byReplicaSQL = `SELECT ` + attemptColumns + ` FROM executions
 	WHERE ` + leftByReplica + ` ORDER BY id FOR UPDATE SKIP LOCKED`
 
-const leftByReplica = `finished_at IS NULL AND NOT waiting AND id < ` + firstIDSoon + ` AND state = 'running' AND claimed_by = $1
+const leftByReplica = `finished_at IS NULL AND NOT waiting AND id < ` + firstIDSoon +
+	` AND state = 'running' AND claimed_by = $1
 		AND (executor IS NULL OR (executor = 'server' AND incarnation = $1))
 		AND claimed_at < $2`
 
@@ -134,7 +140,8 @@ func (db *DB) ExpireLeases(ctx context.Context, limit int) (ports.Followed, erro
 		if a.overtime() {
 			a.timeOut(random)
 		} else {
-			a.lose("the lease ended at "+a.leaseUntil.Format(time.RFC3339Nano)+" without a word from the executor", random)
+			a.lose("the lease ended at "+a.leaseUntil.Format(time.RFC3339Nano)+" without a word from the executor",
+				random)
 		}
 	}, expiredSQL, limit)
 }
@@ -151,7 +158,8 @@ const firstIDSoon = `rpad(lpad(to_hex(ceil(extract(epoch FROM now()) * 1000)::bi
 // endAttempts locks the rows of a query of attemptColumns, lets judge change
 // them and writes what it changed. Rows that another transaction holds are about
 // to change anyway.
-func (db *DB) endAttempts(ctx context.Context, verb string, judge func(a *attemptRow, random float64), query string, args ...any) (followed ports.Followed, err error) {
+func (db *DB) endAttempts(ctx context.Context, verb string, judge func(a *attemptRow, random float64), query string,
+	args ...any) (followed ports.Followed, err error) {
 	err = db.inTx(ctx, db.hot, verb, func(ctx context.Context, tx pgx.Tx) error {
 		result, _ := tx.Query(ctx, query, args...)
 		rows, err := readAttempts(ctx, tx, result)

@@ -17,7 +17,8 @@ import (
 // it belongs to. Shards are part of their broadcast and left out. Of the
 // executions of the run since then no more than limit are looked at, the earliest
 // first; cut tells that there are more. CodeNotFound if there is no such execution.
-func (db *DB) Tree(ctx context.Context, id firjob.ExecutionID, limit int) (tree ports.Tree, root firjob.ExecutionID, cut bool, err error) {
+func (db *DB) Tree(ctx context.Context, id firjob.ExecutionID,
+	limit int) (tree ports.Tree, root firjob.ExecutionID, cut bool, err error) {
 	top, _, err := findExecution(ctx, db.api, id)
 	if err != nil {
 		return tree, root, false, classify("read the tree", err)

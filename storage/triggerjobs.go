@@ -47,7 +47,8 @@ const lookForJobsSQL = `SELECT date_trunc('milliseconds', now()), id, app, name,
 func (t triggerable) recorded(m manual) ports.Triggered {
 	job := t.jobs[m.id.Job()]
 	e := firjob.Execution{ID: m.id, JobID: m.id.Job(), App: job.app, Job: job.name, Handler: job.handler,
-		Kind: m.id.Kind(), ScheduledAt: m.id.ScheduledAt(), DueAt: m.at.UTC(), State: firjob.StatePlanned, Params: job.params}
+		Kind: m.id.Kind(), ScheduledAt: m.id.ScheduledAt(), DueAt: m.at.UTC(), State: firjob.StatePlanned,
+		Params: job.params}
 	if m.params != nil {
 		e.Params = json.RawMessage(*m.params)
 	}

@@ -38,7 +38,8 @@ func (db *DB) Trigger(ctx context.Context, t ports.TriggerRequest) (e firjob.Exe
 // TriggerMany does the same for many requests of one job, all in one
 // transaction, and returns the outcome of each in their order. CodeNotFound if
 // there is no such job.
-func (db *DB) TriggerMany(ctx context.Context, job firjob.JobID, list []ports.TriggerRequest) (made []ports.Triggered, err error) {
+func (db *DB) TriggerMany(ctx context.Context, job firjob.JobID,
+	list []ports.TriggerRequest) (made []ports.Triggered, err error) {
 	err = db.write(ctx, "trigger the job", func(ctx context.Context, tx pgx.Tx) error {
 		known, err := lookForJobs(ctx, tx, job)
 		if err != nil {
@@ -120,7 +121,8 @@ func fingerprintOf(t ports.TriggerRequest) []byte {
 // which executions they are bound already: those ids are put in place. It returns
 // what is to be recorded. A key that belongs to another request is an error of
 // its item, which then has no id.
-func claimKeys(ctx context.Context, tx pgx.Tx, job firjob.JobID, wanted []manual, made []ports.Triggered) (first []manual, err error) {
+func claimKeys(ctx context.Context, tx pgx.Tx, job firjob.JobID, wanted []manual,
+	made []ports.Triggered) (first []manual, err error) {
 	bound, err := boundKeys(ctx, tx, job, wanted)
 	if err != nil {
 		return nil, err
@@ -135,7 +137,8 @@ func claimKeys(ctx context.Context, tx pgx.Tx, job firjob.JobID, wanted []manual
 			m.id = known.id
 		default:
 			m.id = firjob.ExecutionID{}
-			made[i].Err = firjob.Errorf(firjob.CodeKeyReused, "the idempotency key %q was used with another request", m.key)
+			made[i].Err = firjob.Errorf(firjob.CodeKeyReused, "the idempotency key %q was used with another request",
+				m.key)
 		}
 	}
 	return first, nil
@@ -176,7 +179,8 @@ const (
 		FROM unnest($2::text[], $3::bytea[], $4::uuid[]) WITH ORDINALITY AS u(key, fingerprint, id, place)
 		ORDER BY u.key, u.place
 		ON CONFLICT (job_id, key) DO NOTHING`
-	readKeysSQL = `SELECT key, fingerprint, execution_id FROM idempotency_keys WHERE job_id = $1 AND key = ANY($2::text[])`
+	readKeysSQL = `SELECT key, fingerprint, execution_id FROM idempotency_keys WHERE job_id = $1
+		AND key = ANY($2::text[])`
 )
 
 // recordManuals writes executions, or the triggers that become some later. origin
@@ -184,14 +188,16 @@ const (
 func recordManuals(ctx context.Context, tx pgx.Tx, list []manual, origin *firjob.ExecutionID) error {
 	now, later := columnsOf(list, false), columnsOf(list, true)
 	if len(later.ids) > 0 {
-		if _, err := tx.Exec(ctx, insertLaterSQL, uuids(later.ids), later.jobs(), instants(later.at), later.params); err != nil {
+		if _, err := tx.Exec(ctx, insertLaterSQL, uuids(later.ids), later.jobs(), instants(later.at),
+			later.params); err != nil {
 			return err
 		}
 	}
 	if len(now.ids) == 0 {
 		return nil
 	}
-	_, err := tx.Exec(ctx, insertManualSQL, uuids(now.ids), now.jobs(), instants(now.at), now.params, (*[16]byte)(origin))
+	_, err := tx.Exec(ctx, insertManualSQL, uuids(now.ids), now.jobs(), instants(now.at), now.params,
+		(*[16]byte)(origin))
 	return insertError(err, now.ids)
 }
 
@@ -221,7 +227,8 @@ func columnsOf(list []manual, later bool) (c manualColumns) {
 
 const (
 	insertLaterSQL = `INSERT INTO later_triggers (id, job_id, fire_at, params)
-		SELECT u.id, u.job, u.at, u.params::json FROM unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::text[]) AS u(id, job, at, params)`
+		SELECT u.id, u.job, u.at, u.params::json FROM unnest($1::uuid[], $2::int[], $3::timestamptz[],
+		$4::text[]) AS u(id, job, at, params)`
 	insertManualSQL = `INSERT INTO executions (id, job_id, job_version, due_at, params, origin)
 		SELECT u.id, u.job, 0, u.at, u.params::json, $5
 		FROM unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::text[]) AS u(id, job, at, params)`
@@ -230,7 +237,8 @@ const (
 // tellManuals puts the executions of wanted, one that is still to be planned
 // included, into the outcomes that have no error: first were recorded now, those
 // of others, which earlier requests with their keys have recorded, are read.
-func tellManuals(ctx context.Context, tx pgx.Tx, jobs triggerable, first, wanted []manual, made []ports.Triggered) error {
+func tellManuals(ctx context.Context, tx pgx.Tx, jobs triggerable, first, wanted []manual,
+	made []ports.Triggered) error {
 	known := make(map[firjob.ExecutionID]ports.Triggered, len(wanted))
 	for _, m := range first {
 		known[m.id] = jobs.recorded(m)
@@ -255,7 +263,8 @@ func tellManuals(ctx context.Context, tx pgx.Tx, jobs triggerable, first, wanted
 }
 
 // readManuals reads executions, those that are still to be planned included.
-func readManuals(ctx context.Context, tx pgx.Tx, ids []firjob.ExecutionID, into map[firjob.ExecutionID]ports.Triggered) error {
+func readManuals(ctx context.Context, tx pgx.Tx, ids []firjob.ExecutionID,
+	into map[firjob.ExecutionID]ports.Triggered) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -281,7 +290,8 @@ func readManuals(ctx context.Context, tx pgx.Tx, ids []firjob.ExecutionID, into 
 const (
 	manualsSQL = `SELECT ` + executionColumns + ` FROM executions AS e JOIN jobs AS j ON j.id = e.job_id
 		WHERE e.id = ANY($1::uuid[]) AND e.id BETWEEN $2::uuid AND $3::uuid`
-	laterManualsSQL = `SELECT ` + laterColumns + ` FROM later_triggers AS l JOIN jobs AS j ON j.id = l.job_id WHERE l.id = ANY($1::uuid[])`
+	laterManualsSQL = `SELECT ` + laterColumns +
+		` FROM later_triggers AS l JOIN jobs AS j ON j.id = l.job_id WHERE l.id = ANY($1::uuid[])`
 )
 
 // RetryExecution records a manual execution that runs a finished one's job and
@@ -293,7 +303,8 @@ func (db *DB) RetryExecution(ctx context.Context, id firjob.ExecutionID) (e firj
 			return err
 		}
 		if !old.State.Final() {
-			return firjob.Errorf(firjob.CodeConflict, "execution %s is %s; only one that has ended can be retried", id, old.State)
+			return firjob.Errorf(firjob.CodeConflict, "execution %s is %s; only one that has ended can be retried", id,
+				old.State)
 		}
 		again, err := repeat(ctx, tx, old)
 		if err != nil {
@@ -327,7 +338,8 @@ func repeat(ctx context.Context, tx pgx.Tx, old firjob.Execution) (firjob.Execut
 
 // CancelExecution ends a planned execution as cancelled, or notes that a
 // running one is to be cancelled. CodeConflict if it is final already.
-func (db *DB) CancelExecution(ctx context.Context, id firjob.ExecutionID) (e firjob.Execution, followed ports.Followed, err error) {
+func (db *DB) CancelExecution(ctx context.Context,
+	id firjob.ExecutionID) (e firjob.Execution, followed ports.Followed, err error) {
 	err = db.write(ctx, "cancel the execution", func(ctx context.Context, tx pgx.Tx) error {
 		recorded, err := cancelLater(ctx, tx, id)
 		if err != nil {

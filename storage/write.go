@@ -46,13 +46,16 @@ func recordRequest(ctx context.Context, tx pgx.Tx, w ports.Write) error {
 	}
 	tag, err := tx.Exec(ctx, recordRequestSQL, w.Key, w.Operation, w.Fingerprint)
 	if err == nil && tag.RowsAffected() == 0 {
-		err = firjob.Errorf(firjob.CodeConflict, "another request with the idempotency key %q was carried out at this moment; ask again for its answer", w.Key)
+		err = firjob.Errorf(firjob.CodeConflict,
+			"another request with the idempotency key %q was carried out at this moment; ask again for its answer",
+			w.Key)
 	}
 	return err
 }
 
 const recordRequestSQL = `INSERT INTO idempotent_requests (key, operation, fingerprint) VALUES ($1, $2, $3)
-	ON CONFLICT (key, operation) DO UPDATE SET fingerprint = EXCLUDED.fingerprint, status = NULL, headers = NULL, body = NULL, created_at = now()
+	ON CONFLICT (key, operation) DO UPDATE SET fingerprint = EXCLUDED.fingerprint, status = NULL, headers = NULL,
+	body = NULL, created_at = now()
 		WHERE idempotent_requests.created_at <= now() - interval '24 hours'`
 
 // Replay returns the answer to an earlier request with the key and operation of
@@ -90,4 +93,5 @@ func (db *DB) SaveAnswer(ctx context.Context, w ports.Write, a ports.Answer) err
 	return classify("record an answer", err)
 }
 
-const saveAnswerSQL = `UPDATE idempotent_requests SET status = $3, headers = $4::text::json, body = $5 WHERE key = $1 AND operation = $2`
+const saveAnswerSQL = `UPDATE idempotent_requests SET status = $3, headers = $4::text::json, body = $5 WHERE key = $1
+	AND operation = $2`

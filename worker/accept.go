@@ -36,14 +36,16 @@ func (rc *receiver) routes() http.Handler {
 	mux.Handle(firjob.PathCancel, rc.signed(http.MethodPost, maxCancelBody, rc.cancel))
 	mux.Handle(firjob.PathPing, rc.signed(http.MethodGet, 0, rc.ping))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		refuse(w, http.StatusNotFound, firjob.CodeNotFound, "an executor serves "+firjob.PathTrigger+" and its neighbours")
+		refuse(w, http.StatusNotFound, firjob.CodeNotFound,
+			"an executor serves "+firjob.PathTrigger+" and its neighbours")
 	})
 	return mux
 }
 
 // signed lets only requests through that have the right method and size, carry
 // the server's signature and are meant for this process, and hands the body on.
-func (rc *receiver) signed(method string, limit int64, serve func(http.ResponseWriter, *http.Request, []byte)) http.Handler {
+func (rc *receiver) signed(method string, limit int64,
+	serve func(http.ResponseWriter, *http.Request, []byte)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != method {
 			w.Header().Set("Allow", method)
@@ -63,7 +65,8 @@ func (rc *receiver) signed(method string, limit int64, serve func(http.ResponseW
 			return
 		}
 		if method == http.MethodPost && r.Header.Get(firjob.HeaderIncarnation) != rc.incarnation {
-			refuse(w, http.StatusMisdirectedRequest, firjob.CodeConflict, "this is another process than the request is meant for")
+			refuse(w, http.StatusMisdirectedRequest, firjob.CodeConflict,
+				"this is another process than the request is meant for")
 			return
 		}
 		serve(w, r, body)
@@ -182,7 +185,8 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 func refuseBody(w http.ResponseWriter, err error) {
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		refuse(w, http.StatusRequestEntityTooLarge, firjob.CodeTooLarge, fmt.Sprintf("the body exceeds %d bytes", tooLarge.Limit))
+		refuse(w, http.StatusRequestEntityTooLarge, firjob.CodeTooLarge,
+			fmt.Sprintf("the body exceeds %d bytes", tooLarge.Limit))
 		return
 	}
 	refuse(w, http.StatusBadRequest, firjob.CodeInvalid, "the body could not be read")

@@ -98,7 +98,8 @@ func (b *beater) body(ctx context.Context, c census) ([]byte, error) {
 	}
 	executor.Running = c.pending
 	executor.State = c.state
-	body, err := json.Marshal(firjob.Beat{Executor: executor, Holding: c.holding, Waiting: c.waiting, Handlers: b.handlers})
+	body, err := json.Marshal(
+		firjob.Beat{Executor: executor, Holding: c.holding, Waiting: c.waiting, Handlers: b.handlers})
 	if err != nil {
 		return nil, fmt.Errorf("write a beat: %w", err)
 	}
@@ -121,7 +122,8 @@ func (b *beater) failed(path string, err error) time.Duration {
 	switch status := statusOf(err); {
 	case !worthLogging(b.failures):
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		b.log.Error("the server does not accept this worker's credentials: compare App and Secret with the server's", "error", err)
+		b.log.Error("the server does not accept this worker's credentials: compare App and Secret with the server's",
+			"error", err)
 	default:
 		b.log.Warn("no answer to a beat", "failures", b.failures, "error", err)
 	}

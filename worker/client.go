@@ -73,7 +73,8 @@ func (c *client) post(ctx context.Context, path string, body []byte, reply any, 
 }
 
 // exchange sends a body in the given encoding and returns the answer.
-func (c *client) exchange(ctx context.Context, path string, in codec.Encoding, body []byte, want ...int) (http.Header, []byte, error) {
+func (c *client) exchange(ctx context.Context, path string, in codec.Encoding, body []byte,
+	want ...int) (http.Header, []byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, nil, fmt.Errorf("make a request to %s: %w", path, err)
@@ -91,7 +92,8 @@ func (c *client) exchange(ctx context.Context, path string, in codec.Encoding, b
 		return nil, nil, fmt.Errorf("read the answer of %s: %w", path, err)
 	}
 	if !slices.Contains(want, res.StatusCode) {
-		return nil, nil, &statusError{status: res.StatusCode, detail: detailOf(answer), after: retryAfter(res.Header, time.Now())}
+		return nil, nil, &statusError{status: res.StatusCode, detail: detailOf(answer),
+			after: retryAfter(res.Header, time.Now())}
 	}
 	return res.Header, answer, nil
 }

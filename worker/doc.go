@@ -43,8 +43,8 @@
 // worker must expect that the server gives the work to somebody else soon: it
 // ends the handlers itself and starts none that still wait. The time is counted
 // on the monotonic clock from the moment at which the last answered beat was
-// begun, so neither a slow answer nor a wrong wall clock adds to it. (On Linux the monotonic clock stands still while the
-// machine sleeps; the first beat after that tells what is stale.)
+// begun, so neither a slow answer nor a wrong wall clock adds to it. (On Linux the monotonic clock stands still while
+// the machine sleeps; the first beat after that tells what is stale.)
 //
 // # Logs and progress
 //

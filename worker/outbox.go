@@ -195,7 +195,8 @@ func (o *outbox) save() {
 	if err := o.spool.append(fresh); err != nil {
 		o.spoolFault++
 		if worthLogging(o.spoolFault) {
-			o.log.Error("the spool takes no results: they are lost if this process dies before the server has them", "error", err)
+			o.log.Error("the spool takes no results: they are lost if this process dies before the server has them",
+				"error", err)
 		}
 	} else if o.spoolFault > 0 {
 		o.log.Info("the spool takes results again")
@@ -323,7 +324,8 @@ func (o *outbox) hold(err error) {
 	}
 	wait := max(backoff(o.failures, longest), askedWait(err))
 	if worthLogging(o.failures) {
-		o.log.Warn("the server took no results; they are kept and sent again", "failures", o.failures, "wait", wait, "error", err)
+		o.log.Warn("the server took no results; they are kept and sent again", "failures", o.failures, "wait", wait,
+			"error", err)
 	}
 	o.pausing = true
 	o.pause.Reset(wait)
@@ -337,7 +339,8 @@ func (o *outbox) release(a answer) {
 		refs[i] = it.ref
 		size += it.size()
 		if r := a.receipts[i]; r == firjob.ReceiptStale || r == firjob.ReceiptUnknown {
-			o.log.Warn("the server has no use for a result", "execution", it.ref.ID.String(), "token", it.ref.Token, "receipt", r)
+			o.log.Warn("the server has no use for a result", "execution", it.ref.ID.String(), "token", it.ref.Token,
+				"receipt", r)
 		}
 	}
 	o.acknowledge(refs)
@@ -356,7 +359,8 @@ func (o *outbox) release(a answer) {
 
 // compactBody writes a callback in CBOR.
 func compactBody(app, address, incarnation string, batch []*item) ([]byte, error) {
-	callback := firjob.Callback{App: app, Address: address, Incarnation: incarnation, Results: make([]firjob.Result, len(batch))}
+	callback := firjob.Callback{App: app, Address: address, Incarnation: incarnation,
+		Results: make([]firjob.Result, len(batch))}
 	for i, it := range batch {
 		callback.Results[i] = it.result
 	}
@@ -365,7 +369,8 @@ func compactBody(app, address, incarnation string, batch []*item) ([]byte, error
 
 // callbackBody writes a callback in JSON: it joins what is spooled already.
 func callbackBody(app, address, incarnation string, batch []*item) ([]byte, error) {
-	head, err := json.Marshal(firjob.Callback{App: app, Address: address, Incarnation: incarnation, Results: []firjob.Result{}})
+	head, err := json.Marshal(
+		firjob.Callback{App: app, Address: address, Incarnation: incarnation, Results: []firjob.Result{}})
 	if err != nil {
 		return nil, fmt.Errorf("write a callback: %w", err)
 	}

@@ -135,7 +135,8 @@ func (p *pool) conclude(a *attempt, started time.Time, cause error, end ended) {
 	}
 	outcome, answered := outcomeOf(cause, end.err)
 	if !answered {
-		a.task.Log().Warn("the handler was cut off; not reported, so that the server sends the execution again", "cause", cause, "error", end.err)
+		a.task.Log().Warn("the handler was cut off; not reported, so that the server sends the execution again",
+			"cause", cause, "error", end.err)
 	}
 	a.task.hush()
 	if !answered {

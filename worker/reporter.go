@@ -255,7 +255,8 @@ func (r *reporter) note(report []*part, cut []firjob.AttemptRef) {
 	for _, p := range report {
 		if !p.said.cut && slices.Contains(cut, p.said.ref) {
 			p.said.cut = true
-			r.log.Debug("the log of an execution is full; the server drops its oldest lines", "execution", p.said.ref.ID.String())
+			r.log.Debug("the log of an execution is full; the server drops its oldest lines", "execution",
+				p.said.ref.ID.String())
 		}
 	}
 }

@@ -14,8 +14,8 @@ import (
 const resultRoom = 224
 
 // encodeResult writes r as encoding/json does, but for the escapes that it
-// makes for HTML, and returns where in the line r.Result is. It does so by hand because reflection here was more than a tenth
-// of what a short task costs a worker. r.Result must be what json.Marshal has returned.
+// makes for HTML, and returns where in the line r.Result is. It does so by hand because reflection here was more than a
+// tenth of what a short task costs a worker. r.Result must be what json.Marshal has returned.
 func encodeResult(r firjob.Result) (line []byte, own json.RawMessage, err error) {
 	line = make([]byte, 0, resultRoom+len(r.Error)+len(r.Result))
 	line = append(line, `{"id":"`...)

@@ -115,7 +115,8 @@ func (r *running) drain(timeout time.Duration) error {
 		r.log.Warn("the drain has taken its time; handlers are cut off", "timeout", timeout)
 		r.table.abort(ErrDraining)
 		if !within(cutOffTime, idle) {
-			return fmt.Errorf("worker: %d executions did not end within %v of being cancelled", r.table.census(time.Now(), 0).pending, cutOffTime)
+			return fmt.Errorf("worker: %d executions did not end within %v of being cancelled",
+				r.table.census(time.Now(), 0).pending, cutOffTime)
 		}
 	}
 	r.pool.goroutines.Wait()

@@ -91,13 +91,15 @@ func (s *spool) readSegment(path string) ([]*item, error) {
 	for line := range bytes.Lines(text) {
 		var r firjob.Result
 		if !bytes.HasSuffix(line, []byte("\n")) || json.Unmarshal(line, &r) != nil {
-			s.log.Warn("a line of the spool is torn; the server has that attempt's lease", "file", path, "bytes", len(line))
+			s.log.Warn("a line of the spool is torn; the server has that attempt's lease", "file", path, "bytes",
+				len(line))
 			continue
 		}
 		if at, n := bytes.Index(line, r.Result), len(r.Result); n > 0 && at >= 0 {
 			r.Result = json.RawMessage(line[at : at+n : at+n]) // the line holds it: one copy is enough
 		}
-		items = append(items, &item{ref: firjob.AttemptRef{ID: r.ID, Token: r.Token}, line: bytes.TrimSuffix(line, []byte("\n")), result: r, segment: g})
+		items = append(items, &item{ref: firjob.AttemptRef{ID: r.ID, Token: r.Token},
+			line: bytes.TrimSuffix(line, []byte("\n")), result: r, segment: g})
 	}
 	g.live = len(items)
 	if g.live == 0 {

@@ -159,7 +159,8 @@ func (s *starter) failed(ctx context.Context, batch []*question, err error) {
 func (w *Worker) postStart(cl *client) func(context.Context, []firjob.AttemptRef) (firjob.StartReply, error) {
 	return func(ctx context.Context, refs []firjob.AttemptRef) (firjob.StartReply, error) {
 		var reply firjob.StartReply
-		body, err := json.Marshal(firjob.Start{App: w.opt.App, Address: *w.address.Load(), Incarnation: w.incarnation, Attempts: refs})
+		body, err := json.Marshal(
+			firjob.Start{App: w.opt.App, Address: *w.address.Load(), Incarnation: w.incarnation, Attempts: refs})
 		if err != nil {
 			return reply, fmt.Errorf("write a question for attempts to begin: %w", err)
 		}

@@ -240,7 +240,8 @@ func (w *Worker) callback(ctx context.Context, cl *client, sp *speech, batch []*
 	return reply.Results, nil
 }
 
-func postCallback(ctx context.Context, cl *client, sp *speech, in codec.Encoding, body []byte) (reply firjob.CallbackReply, err error) {
+func postCallback(ctx context.Context, cl *client, sp *speech, in codec.Encoding,
+	body []byte) (reply firjob.CallbackReply, err error) {
 	header, answer, err := cl.exchange(ctx, firjob.PathCallback, in, body, http.StatusOK, http.StatusConflict)
 	if err != nil {
 		return reply, err

@@ -99,7 +99,8 @@ func measure[C any](ctx context.Context, p *process, c *benchFlags, processes in
 		return err
 	}
 	if !report.Holds() {
-		return fmt.Errorf("the records do not hold: %d lost, %d doubled, %d early", report.Lost, report.Doubled, report.Early)
+		return fmt.Errorf("the records do not hold: %d lost, %d doubled, %d early", report.Lost, report.Doubled,
+			report.Early)
 	}
 	return nil
 }
@@ -137,7 +138,8 @@ func (throughputCmd) Help() string {
 		"afterwards: recorded once, finished, none lost, doubled or early. A rate is kept up with if 99 % of what\n" +
 		"is due within the span ends within it and the p99 of the lateness is bounded. With max, brief steps find\n" +
 		"the neighbourhood, and steps of the whole --warmup and --duration the rate.\n\n" +
-		"Examples:\n  firjob-lab bench throughput --rate 12000\n  firjob-lab bench throughput --rate max --servers 2 --workers 2"
+		"Examples:\n  firjob-lab bench throughput --rate 12000\n" +
+		"  firjob-lab bench throughput --rate max --servers 2 --workers 2"
 }
 
 // Run measures and prints.

@@ -94,17 +94,21 @@ func (c *modelCmd) load() capacity.Load {
 	}
 	return capacity.Load{
 		Rate: c.Rate, Jobs: jobs, Retention: c.Retention, Params: c.Payload, Result: c.Result,
-		HandlerTime: c.HandlerTime, HandlerCPU: c.HandlerCPU, Horizon: c.Horizon, ScanInterval: c.ScanInterval, Lease: c.LeaseTTL,
+		HandlerTime: c.HandlerTime, HandlerCPU: c.HandlerCPU, Horizon: c.Horizon, ScanInterval: c.ScanInterval,
+		Lease: c.LeaseTTL,
 		Spare: c.Spare, Use: c.Use, ServerCores: c.ServerCores, ExecutorCores: c.ExecutorCores,
-		Limits: capacity.Limits{Cores: c.PostgresCores, WAL: c.PostgresWAL, Disk: c.PostgresDisk, Network: c.PostgresNetwork},
+		Limits: capacity.Limits{Cores: c.PostgresCores, WAL: c.PostgresWAL, Disk: c.PostgresDisk,
+			Network: c.PostgresNetwork},
 	}
 }
 
 func showPlan(out *output, plan capacity.Plan) {
 	l, cpu := plan.Load, plan.Costs.CPU
-	out.line("%s executions/s of %s jobs, kept %v; payload %s, result %s, handlers %v", short(float64(l.Rate)), short(float64(l.Jobs)),
+	out.line("%s executions/s of %s jobs, kept %v; payload %s, result %s, handlers %v", short(float64(l.Rate)),
+		short(float64(l.Jobs)),
 		days(l.Retention), short(float64(l.Params))+"B", short(float64(l.Result))+"B", firjob.Duration(l.HandlerTime))
-	out.line("CPU of one execution: Postgres %.1f µs, Redis %.1f, servers %.1f, executors %.1f", cpu.Postgres, cpu.Redis, cpu.Servers, cpu.Executors)
+	out.line("CPU of one execution: Postgres %.1f µs, Redis %.1f, servers %.1f, executors %.1f", cpu.Postgres,
+		cpu.Redis, cpu.Servers, cpu.Executors)
 	out.line("from %s", plan.Costs.Source)
 	part := ""
 	for _, line := range plan.Lines {
@@ -118,11 +122,13 @@ func showPlan(out *output, plan capacity.Plan) {
 	out.line("")
 	out.line("What is full first:")
 	for _, f := range plan.Fills {
-		out.row(" ", f.Part, short(f.Rate)+"/s", fmt.Sprintf("%s%% of it used; then: %s", strings.TrimSpace(short(100*f.Share)), f.Then))
+		out.row(" ", f.Part, short(f.Rate)+"/s",
+			fmt.Sprintf("%s%% of it used; then: %s", strings.TrimSpace(short(100*f.Share)), f.Then))
 	}
 	out.line("")
 	t := plan.Topology
-	out.line("Choose: %s (primaries: %d, standbys: %d). %s.", t.Kind, t.Primaries, t.Standbys, strings.ToUpper(t.Why[:1])+t.Why[1:])
+	out.line("Choose: %s (primaries: %d, standbys: %d). %s.", t.Kind, t.Primaries, t.Standbys,
+		strings.ToUpper(t.Why[:1])+t.Why[1:])
 }
 
 // short writes a number with at most three digits that count, and a prefix of SI.

@@ -17,13 +17,15 @@ type herdCmd struct {
 // Help says what is measured.
 func (herdCmd) Help() string {
 	return "Makes the jobs by batches through the API and shows, counted from their instant, when the first and the\n" +
-		"last of them has started, and the lateness of other jobs meanwhile. --duration and --warmup do not count here.\n\n" +
+		"last of them has started, and the lateness of other jobs meanwhile. --duration and --warmup do not count " +
+		"here.\n\n" +
 		"Example:\n  firjob-lab bench herd --jobs 100000"
 }
 
 // Run measures and prints.
 func (c *herdCmd) Run(ctx context.Context, p *process) error {
-	return measure(ctx, p, &c.benchFlags, 1, bench.MeasureHerd, bench.Herd{Jobs: c.Jobs, Lead: c.Lead, Background: c.Background})
+	return measure(ctx, p, &c.benchFlags, 1, bench.MeasureHerd,
+		bench.Herd{Jobs: c.Jobs, Lead: c.Lead, Background: c.Background})
 }
 
 type definitionsCmd struct {
@@ -36,7 +38,8 @@ type definitionsCmd struct {
 
 // Help says what is measured.
 func (definitionsCmd) Help() string {
-	return "Stores the jobs past the API, their next fires spread over a year, and lets some of them, scattered among\n" +
+	return "Stores the jobs past the API, their next fires spread over a year, and lets some of them, " +
+		"scattered among\n" +
 		"the others, become due at the rate. What a due job costs is told for --base jobs, for --jobs, and as the\n" +
 		"ratio of the two.\n\nExample:\n  firjob-lab bench definitions --jobs 1000000"
 }
@@ -57,7 +60,8 @@ type benchHistory struct {
 
 // Help says what is measured.
 func (benchHistory) Help() string {
-	return "Runs the same load without and with executions of the past, which it stores past the API, then drops the\n" +
+	return "Runs the same load without and with executions of the past, which it stores past the API, then " +
+		"drops the\n" +
 		"oldest day while the load goes on and shows the longest time in which nothing started.\n\n" +
 		"Example:\n  firjob-lab bench history --executions 10000000"
 }
@@ -79,9 +83,11 @@ type recoveryCmd struct {
 
 // Help says what is measured.
 func (recoveryCmd) Help() string {
-	return "Kills executors and servers in turn, as kill -9 does, and starts them again. The recovery of a kill is the\n" +
+	return "Kills executors and servers in turn, as kill -9 does, and starts them again. The recovery of a " +
+		"kill is the\n" +
 		"longest time from it, or from the scheduled instant if that is later, to the start of the handler that\n" +
-		"brought an execution to its end. --duration does not count here.\n\nExample:\n  firjob-lab bench recovery --kills 10"
+		"brought an execution to its end. --duration does not count here.\n\nExample:\n" +
+		"  firjob-lab bench recovery --kills 10"
 }
 
 // Run measures and prints.
@@ -100,14 +106,16 @@ type benchAPICmd struct {
 
 // Help says what is measured.
 func (benchAPICmd) Help() string {
-	return "Makes single jobs for --duration, then triggers them one by one for as long, then makes batches of jobs and\n" +
+	return "Makes single jobs for --duration, then triggers them one by one for as long, then makes batches of " +
+		"jobs and\n" +
 		"of triggers. Each caller asks one of the servers itself, not through a load balancer.\n" +
 		"Everything that was accepted is looked for in the database.\n\nExample:\n  firjob-lab bench api --callers 16"
 }
 
 // Run measures and prints.
 func (c *benchAPICmd) Run(ctx context.Context, p *process) error {
-	return measure(ctx, p, &c.benchFlags, 1, bench.MeasureAPI, bench.API{Callers: c.Callers, BatchCallers: c.BatchCallers, Batch: c.Batch, Batches: c.Batches})
+	return measure(ctx, p, &c.benchFlags, 1, bench.MeasureAPI,
+		bench.API{Callers: c.Callers, BatchCallers: c.BatchCallers, Batch: c.Batch, Batches: c.Batches})
 }
 
 type idleCmd struct {

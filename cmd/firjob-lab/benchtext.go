@@ -22,7 +22,8 @@ func showReport(w io.Writer, r *bench.Report) error {
 	showLoad(line, r)
 	for _, name := range slices.Sorted(maps.Keys(r.Figures)) {
 		if !strings.HasPrefix(name, "base_") && !strings.HasPrefix(name, "ratio_") {
-			line(strings.ReplaceAll(name, "_", " "), "%s%s%s", figure(r.Figures[name]), spreadOf(r, name), besideBase(r, name))
+			line(strings.ReplaceAll(name, "_", " "), "%s%s%s", figure(r.Figures[name]), spreadOf(r, name),
+				besideBase(r, name))
 		}
 	}
 	for i, run := range r.Runs {
@@ -48,7 +49,8 @@ func showSteps(line func(name, format string, args ...any), number int, run benc
 			step.Offered, step.ExecutionsPerSecond, step.LatenessP99MS, step.Seconds, stepOutcome(step))
 	}
 	for _, f := range run.Faults {
-		line(fmt.Sprintf("run %d, %s killed", number, f.Kind), "%s: %d handlers interrupted, recovered in %.0f ms", f.Target, f.Interrupted, f.RecoveryMS)
+		line(fmt.Sprintf("run %d, %s killed", number, f.Kind), "%s: %d handlers interrupted, recovered in %.0f ms",
+			f.Target, f.Interrupted, f.RecoveryMS)
 	}
 }
 

@@ -52,7 +52,8 @@ func (c *chaosCmd) Run(ctx context.Context, p *process) error {
 	}
 	switch {
 	case !failpoint.Enabled:
-		o.Progress("without the faults that end a process between two steps: go run -tags chaos ./cmd/firjob-lab chaos has them")
+		o.Progress("without the faults that end a process between two steps: go run -tags chaos ./cmd/firjob-lab " +
+			"chaos has them")
 	case c.OldBinary != "":
 		o.Progress("without the faults that end a process between two steps: the old program may not know them")
 	default:

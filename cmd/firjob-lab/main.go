@@ -57,7 +57,8 @@ var errHelpShown = errors.New("help was shown")
 // run runs the command that args name and returns the exit code.
 func (p *process) run(ctx context.Context, args []string) int {
 	parser, err := kong.New(new(commandLine), kong.Name("firjob-lab"),
-		kong.Description("Firjob-lab measures clusters and harms them. Exit codes: 0 success, 1 failure, 2 wrong usage."),
+		kong.Description("Firjob-lab measures clusters and harms them. Exit codes: 0 success, 1 failure, 2 "+
+			"wrong usage."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.Writers(p.stdout, p.stderr), kong.Exit(func(int) { panic(errHelpShown) }))
 	if err != nil {

@@ -100,7 +100,8 @@ func (c *appListCmd) Run(ctx context.Context, api *client, out *output) error {
 	if err != nil {
 		return err
 	}
-	return showList(out, answer, "There are no apps: make one with \"firjob app create\".", []string{"APP", out.at("MADE")},
+	return showList(out, answer, "There are no apps: make one with \"firjob app create\".",
+		[]string{"APP", out.at("MADE")},
 		func(out *output, a firjob.App) []string { return []string{a.Name, out.when(&a.CreatedAt)} })
 }
 
@@ -171,7 +172,8 @@ func (appQueueCmd) Help() string { return "Example:\n\n    firjob app queue bill
 func (c *appQueueCmd) Run(ctx context.Context, p *process, api *client, out *output) error {
 	query := url.Values{"page_size": {fmt.Sprint(c.Limit)}}
 	putQuery(query, "why", c.Why)
-	columns := []table.Column{{Title: "ID"}, {Title: "JOB", Cut: true}, {Title: out.at("SCHEDULED")}, {Title: "WAITS", Right: true},
+	columns := []table.Column{{Title: "ID"}, {Title: "JOB", Cut: true}, {Title: out.at("SCHEDULED")},
+		{Title: "WAITS", Right: true},
 		{Title: "FOR"}, {Title: "REASON", Optional: true, Note: true}}
 	return c.watch(ctx, p, out, func() error {
 		answer, err := api.get(ctx, appPath(c.Name)+"/queue", query)
@@ -179,7 +181,8 @@ func (c *appQueueCmd) Run(ctx context.Context, p *process, api *client, out *out
 			return err
 		}
 		return showTable(out, answer, "Nothing waits.", columns, func(out *output, w waiterView) []string {
-			return []string{w.ID.String(), w.App + "/" + w.Job, out.time(&w.ScheduledAt), instant.Span(out.clock.Now.Sub(w.Since)), w.Why, w.Reason}
+			return []string{w.ID.String(), w.App + "/" + w.Job, out.time(&w.ScheduledAt),
+				instant.Span(out.clock.Now.Sub(w.Since)), w.Why, w.Reason}
 		})
 	})
 }

@@ -61,7 +61,8 @@ func (c *backfillStartCmd) Run(ctx context.Context, p *process, api *client, out
 	}
 	return show(out, answer, func(out *output, b backfillView) {
 		if c.DryRun {
-			out.line("It would run %s, from %s to %s; nothing was stored.", counted(b.Fires, "fire", "fires"), out.time(&b.First), out.time(&b.Last))
+			out.line("It would run %s, from %s to %s; nothing was stored.", counted(b.Fires, "fire", "fires"),
+				out.time(&b.First), out.time(&b.Last))
 			return
 		}
 		showBackfill(out, b)
@@ -132,7 +133,8 @@ func (c *backfillListCmd) Run(ctx context.Context, api *client, out *output) err
 	if err != nil {
 		return err
 	}
-	return showList(out, answer, "The job has no backfills.", []string{"ID", "STATE", out.at("FROM"), out.at("UNTIL"), "FIRES", "RECORDED", out.at("MADE")},
+	return showList(out, answer, "The job has no backfills.",
+		[]string{"ID", "STATE", out.at("FROM"), out.at("UNTIL"), "FIRES", "RECORDED", out.at("MADE")},
 		func(out *output, b backfillView) []string {
 			return []string{fmt.Sprint(b.ID), b.State, out.time(&b.From), out.time(&b.Until),
 				fmt.Sprint(b.Fires), fmt.Sprint(b.Recorded), out.when(&b.CreatedAt)}

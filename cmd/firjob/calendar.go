@@ -112,7 +112,8 @@ func (c *calendarListCmd) Run(ctx context.Context, api *client, out *output) err
 	if err != nil {
 		return err
 	}
-	return showList(out, answer, "There are no such calendars.", []string{"CALENDAR", "MODE", "VERSION", "JOBS", out.at("CHANGED")},
+	return showList(out, answer, "There are no such calendars.",
+		[]string{"CALENDAR", "MODE", "VERSION", "JOBS", out.at("CHANGED")},
 		func(out *output, u ports.CalendarUse) []string {
 			return []string{u.Name, string(u.Mode), fmt.Sprint(u.Version), fmt.Sprint(u.Jobs), out.when(&u.UpdatedAt)}
 		})
@@ -139,7 +140,8 @@ type calendarEditCmd struct {
 }
 
 func (calendarEditCmd) Help() string {
-	return "Example, which replaces its days as a whole:\n\n    firjob calendar edit holidays --date 2027-10-01..2027-10-08"
+	return "Example, which replaces its days as a whole:\n\n" +
+		"    firjob calendar edit holidays --date 2027-10-01..2027-10-08"
 }
 
 func (c *calendarEditCmd) Run(ctx context.Context, api *client, out *output) error {

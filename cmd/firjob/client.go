@@ -35,7 +35,8 @@ func (c *connection) ProvideClient(p *process) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &client{base: base, token: token, tokenFrom: c.tokenFrom(p), baseFrom: c.serverFrom(p), now: p.now, http: &http.Client{Timeout: requestTimeout}}, nil
+	return &client{base: base, token: token, tokenFrom: c.tokenFrom(p), baseFrom: c.serverFrom(p), now: p.now,
+		http: &http.Client{Timeout: requestTimeout}}, nil
 }
 
 // tokenFrom says where the token comes from; "" if there is none.
@@ -166,7 +167,8 @@ func (c *client) unreadable(resp *http.Response, answer []byte) error {
 		return fmt.Errorf("%s answered %s with something that is not JSON: is it a firjob server?", c.base, resp.Status)
 	}
 	var v json.RawMessage
-	return fmt.Errorf("%s answered %s with JSON that cannot be read: %w", c.base, resp.Status, json.Unmarshal(answer, &v))
+	return fmt.Errorf("%s answered %s with JSON that cannot be read: %w", c.base, resp.Status,
+		json.Unmarshal(answer, &v))
 }
 
 func (c *client) request(ctx context.Context, asked call) (*http.Request, error) {
@@ -234,7 +236,8 @@ func (e *unreachableError) Error() string {
 	if e.from != "" {
 		from = " (" + e.from + ")"
 	}
-	return fmt.Sprintf("cannot reach %s%s%s: is the server running? set --server or FIRJOB_SERVER_URL", e.server, from, why)
+	return fmt.Sprintf("cannot reach %s%s%s: is the server running? set --server or FIRJOB_SERVER_URL", e.server, from,
+		why)
 }
 
 // Unwrap returns the cause.
@@ -276,7 +279,8 @@ func (c *client) list(ctx context.Context, path string, query url.Values, limit 
 }
 
 // filtered is list for what only keep can select: it looks at each page.
-func (c *client) filtered(ctx context.Context, path string, query url.Values, limit int, keep func(json.RawMessage) (bool, error)) ([]byte, error) {
+func (c *client) filtered(ctx context.Context, path string, query url.Values, limit int,
+	keep func(json.RawMessage) (bool, error)) ([]byte, error) {
 	all := page{Items: []json.RawMessage{}}
 	query.Set("page_size", strconv.Itoa(maxPage))
 	for {

@@ -151,7 +151,8 @@ func (b *deadLetterBatch) handle(ctx context.Context, api *client, out *output, 
 	if err != nil {
 		return err
 	}
-	answer, err := api.do(ctx, call{method: http.MethodPost, path: "api/v1/dead-letters:" + verb, query: dryRun(b.DryRun), body: body})
+	answer, err := api.do(ctx,
+		call{method: http.MethodPost, path: "api/v1/dead-letters:" + verb, query: dryRun(b.DryRun), body: body})
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,8 @@ func describeAll(ended []firjob.Execution) []string {
 	}
 	for g, n := range counts {
 		if n > 1 {
-			lines[at[g]] = oneLine(fmt.Sprintf("%-24s %-10s %d fires  (%s)", g.job, firjob.StateSuperseded, n, g.reason))
+			lines[at[g]] = oneLine(
+				fmt.Sprintf("%-24s %-10s %d fires  (%s)", g.job, firjob.StateSuperseded, n, g.reason))
 		}
 	}
 	return lines

@@ -97,7 +97,8 @@ func (c *devCmd) start(ctx context.Context, p *process, out *devPrinter, state *
 	stack, err := cluster.Start(ctx, options)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, usagef("another program listens at %s; choose another address, such as --http-addr 127.0.0.1:8081, "+
+		return nil, usagef("another program listens at %s; choose another address, such as --http-addr "+
+			"127.0.0.1:8081, "+
 			"or --http-addr 127.0.0.1:0 for any free port", addr)
 	case errors.Is(err, localstack.ErrNoPostgres) && !c.Yes:
 		return nil, fmt.Errorf("%w\nOr start again with --yes: it fetches a private copy (24 MB) with npm", err)

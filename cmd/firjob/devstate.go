@@ -66,7 +66,8 @@ func (s *devState) take(reset bool) (err error) {
 		return usagef("another firjob dev uses the data in %s; stop it, "+
 			"or choose another folder with --dir, or keep nothing with --ephemeral", s.dir)
 	case err != nil:
-		return fmt.Errorf("use %s for data: %w; name a folder of yours with --dir, or keep nothing with --ephemeral", s.dir, err)
+		return fmt.Errorf("use %s for data: %w; name a folder of yours with --dir, or keep nothing with --ephemeral",
+			s.dir, err)
 	case !reset:
 		return nil
 	}
@@ -97,7 +98,8 @@ func keptSecret(path string) (string, error) {
 	secret := strings.TrimSpace(string(text))
 	switch {
 	case err == nil && len(secret) < firjob.MinSecretSize:
-		return "", fmt.Errorf("the secret in %s is shorter than %d characters; start again with --reset", path, firjob.MinSecretSize)
+		return "", fmt.Errorf("the secret in %s is shorter than %d characters; start again with --reset", path,
+			firjob.MinSecretSize)
 	case err == nil:
 		return secret, nil
 	case !errors.Is(err, fs.ErrNotExist):

@@ -36,8 +36,11 @@ func (x *serverExam) reach(ctx context.Context, executors []firjob.Executor) {
 	for i, e := range executors {
 		if faults[i] != nil {
 			silent++
-			x.add(app.Doubtful, "executor "+e.Address, fmt.Sprintf("beats for app %s, but does not answer from this machine: %.*s", e.App, faultShown, faults[i].Error()),
-				"see that every server reaches that address: Advertise of the executor, firewalls; from other machines it need not answer")
+			x.add(app.Doubtful, "executor "+e.Address,
+				fmt.Sprintf("beats for app %s, but does not answer from this machine: %.*s", e.App, faultShown,
+					faults[i].Error()),
+				"see that every server reaches that address: Advertise of the executor, firewalls; from other "+
+					"machines it need not answer")
 		}
 	}
 	if silent == 0 {
@@ -51,7 +54,8 @@ func (x *serverExam) reach(ctx context.Context, executors []firjob.Executor) {
 
 // pingAll returns what is wrong with each executor, nil for those that answer.
 func pingAll(ctx context.Context, executors []firjob.Executor) []error {
-	client := &http.Client{Timeout: pingPatience, Transport: &http.Transport{DisableKeepAlives: true, MaxResponseHeaderBytes: pingHeader},
+	client := &http.Client{Timeout: pingPatience,
+		Transport:     &http.Transport{DisableKeepAlives: true, MaxResponseHeaderBytes: pingHeader},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	faults := make([]error, len(executors))
 	slots := make(chan struct{}, pingsAtATime)

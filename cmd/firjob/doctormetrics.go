@@ -19,14 +19,18 @@ const (
 // to do. The gauges among them are also computed from the stores, where those are
 // named; here they tell what the server has found.
 var mustBeZero = map[string]string{
-	"firjob_early_starts_total":  "see which executions those are (started_at before scheduled_at) and which executor told so: its clock, or its client of the protocol, is wrong",
+	"firjob_early_starts_total": "see which executions those are (started_at before scheduled_at) and which " +
+		"executor told so: its clock, or its client of the protocol, is wrong",
 	"firjob_overdue_executions":  "see that servers run and reach Postgres, and what a server's log says",
 	"firjob_orphaned_executions": "see firjob_sweep_age_seconds, and a server's log for \"end leases\"",
 	"firjob_stuck_running":       "see a server's log for \"executor gone\" and \"end leases\"",
-	"firjob_index_drift":         "give doctor FIRJOB_DATABASE_URL and FIRJOB_REDIS_URL, so that it names them; for what is missing, redis-cli DEL fj:meta makes the servers rebuild the index",
-	"firjob_sweep_age_seconds":   "restart that server, and see its log for what its sweep could not do",
-	"firjob_health_age_seconds":  "see that server's log for \"look for what is stuck\" and \"compare the delay queue\"; while Redis is away the index is not compared",
-	"firjob_dispatch_total":      "deploy the handlers that the app's jobs name, or edit the jobs; the server's log has their names",
+	"firjob_index_drift": "give doctor FIRJOB_DATABASE_URL and FIRJOB_REDIS_URL, so that it names them; for " +
+		"what is missing, redis-cli DEL fj:meta makes the servers rebuild the index",
+	"firjob_sweep_age_seconds": "restart that server, and see its log for what its sweep could not do",
+	"firjob_health_age_seconds": "see that server's log for \"look for what is stuck\" and \"compare the delay " +
+		"queue\"; while Redis is away the index is not compared",
+	"firjob_dispatch_total": "deploy the handlers that the app's jobs name, or edit the jobs; the server's log has " +
+		"their names",
 }
 
 // metrics reads those of the server that answers.
@@ -34,7 +38,8 @@ func (x *serverExam) metrics(ctx context.Context) {
 	const check = "metrics"
 	text, err := x.text(ctx, "metrics")
 	if err != nil {
-		x.add(app.Doubtful, check, "not examined: "+err.Error(), "let FIRJOB_SERVER_URL be a server's own address: balancers hide /metrics")
+		x.add(app.Doubtful, check, "not examined: "+err.Error(),
+			"let FIRJOB_SERVER_URL be a server's own address: balancers hide /metrics")
 		return
 	}
 	before, seen := len(x.findings), 0
@@ -50,9 +55,12 @@ func (x *serverExam) metrics(ctx context.Context) {
 	}
 	switch {
 	case seen == 0:
-		x.add(app.Doubtful, check, "the server exports none of those that must be zero", "see that FIRJOB_SERVER_URL leads to a firjob server of this version")
+		x.add(app.Doubtful, check, "the server exports none of those that must be zero",
+			"see that FIRJOB_SERVER_URL leads to a firjob server of this version")
 	case len(x.findings) == before:
-		x.add(app.Fine, check, counted(seen, "of the server that answered is as it must be", "of the server that answered are as they must be"), "")
+		x.add(app.Fine, check,
+			counted(seen, "of the server that answered is as it must be",
+				"of the server that answered are as they must be"), "")
 	}
 }
 

@@ -72,7 +72,9 @@ func (x *serverExam) clock(header http.Header, asked time.Time) {
 	now := x.now()
 	switch {
 	case at.Before(asked.Add(-serverClockBound)) || at.After(now.Add(serverClockBound)):
-		x.add(app.Doubtful, "server clock", fmt.Sprintf("%v from this machine's; it decides nothing, but its logs show it", at.Sub(now).Round(time.Second)),
+		x.add(app.Doubtful, "server clock",
+			fmt.Sprintf("%v from this machine's; it decides nothing, but its logs show it",
+				at.Sub(now).Round(time.Second)),
 			"let all machines follow the same NTP servers")
 	default:
 		x.add(app.Fine, "server clock", fmt.Sprintf("within %v of this machine's", serverClockBound), "")
@@ -107,9 +109,12 @@ func (x *serverExam) versions(ctx context.Context, replicas int) {
 	case asked == 0:
 		x.add(app.Doubtful, "versions", "no server tells its version", "see that FIRJOB_SERVER_URL leads to a server")
 	case len(counts) > 1:
-		x.add(app.Doubtful, "versions", "servers of several versions answer: "+seen, "finish the upgrade: replace the servers of the older version")
+		x.add(app.Doubtful, "versions", "servers of several versions answer: "+seen,
+			"finish the upgrade: replace the servers of the older version")
 	case counts[x.own] == 0:
-		x.add(app.Doubtful, "versions", fmt.Sprintf("the servers are of version %s, this program is of %s", seen, x.own), "use the servers' program, so that the checks fit them")
+		x.add(app.Doubtful, "versions",
+			fmt.Sprintf("the servers are of version %s, this program is of %s", seen, x.own),
+			"use the servers' program, so that the checks fit them")
 	default:
 		x.add(app.Fine, "versions", fmt.Sprintf("%s, in %s", seen, counted(asked, "answer", "answers")), "")
 	}
@@ -145,13 +150,16 @@ func (x *serverExam) apps(ctx context.Context) {
 	var all []firjob.Executor
 	for i, a := range apps.Items {
 		if asking.Err() != nil {
-			x.add(app.Doubtful, "apps", fmt.Sprintf("%s not looked at: those before took %v", counted(len(apps.Items)-i, "was", "were"), appsPatience), "see why the server is slow")
+			x.add(app.Doubtful, "apps",
+				fmt.Sprintf("%s not looked at: those before took %v", counted(len(apps.Items)-i, "was", "were"),
+					appsPatience), "see why the server is slow")
 			break
 		}
 		check := "app " + a.Name
 		var executors rows[firjob.Executor]
 		_, err := x.read(asking, "api/v1/apps/"+url.PathEscape(a.Name)+"/executors", nil, &executors)
-		live := slices.DeleteFunc(executors.Items, func(e firjob.Executor) bool { return e.Incarnation == "" }) // only marked
+		// only marked
+		live := slices.DeleteFunc(executors.Items, func(e firjob.Executor) bool { return e.Incarnation == "" })
 		switch {
 		case err != nil:
 			x.add(app.Broken, check, err.Error(), "see the server's log")

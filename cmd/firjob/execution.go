@@ -103,9 +103,11 @@ func (c *executionListCmd) Run(ctx context.Context, p *process, api *client, out
 }
 
 func executionColumns(out *output) []table.Column {
-	return []table.Column{{Title: "ID"}, {Title: "JOB", Cut: true}, {Title: "SHARD", Optional: true}, {Title: "KIND", Optional: true, Drop: true},
+	return []table.Column{{Title: "ID"}, {Title: "JOB", Cut: true}, {Title: "SHARD", Optional: true},
+		{Title: "KIND", Optional: true, Drop: true},
 		{Title: out.at("SCHEDULED")}, {Title: "STATE"}, {Title: "ATTEMPT", Optional: true, Right: true, Drop: true},
-		{Title: "LATE", Right: true, Optional: true, Drop: true}, {Title: "TOOK", Right: true, Optional: true}, {Title: "EXECUTOR", Optional: true, Drop: true},
+		{Title: "LATE", Right: true, Optional: true, Drop: true}, {Title: "TOOK", Right: true, Optional: true},
+		{Title: "EXECUTOR", Optional: true, Drop: true},
 		{Title: "REASON", Optional: true, Note: true}}
 }
 
@@ -124,7 +126,8 @@ type executionGetCmd struct {
 }
 
 func (executionGetCmd) Help() string {
-	return "Examples:\n\n    firjob execution get 019c8e5a-3a00-8000-8000-00000000002a\n    firjob execution get 019c8e5a-3a --watch"
+	return "Examples:\n\n    firjob execution get 019c8e5a-3a00-8000-8000-00000000002a\n" +
+		"    firjob execution get 019c8e5a-3a --watch"
 }
 
 func (c *executionGetCmd) Run(ctx context.Context, p *process, api *client, out *output) error {

@@ -108,7 +108,8 @@ func writeLogLine(w io.Writer, item json.RawMessage) error {
 		text += "  " + string(l.Attrs)
 	}
 	first, rest, more := strings.Cut(text, "\n")
-	_, err := fmt.Fprintf(w, "%s  %d  %-5s  %s\n", l.At.UTC().Format("2006-01-02 15:04:05.000"), l.Attempt, oneLine(l.Level), oneLine(first))
+	_, err := fmt.Fprintf(w, "%s  %d  %-5s  %s\n", l.At.UTC().Format("2006-01-02 15:04:05.000"), l.Attempt,
+		oneLine(l.Level), oneLine(first))
 	for line := range strings.SplitSeq(rest, "\n") {
 		if more && err == nil {
 			_, err = fmt.Fprintf(w, "    %s\n", oneLine(line))

@@ -32,7 +32,8 @@ func showExecution(out *output, e firjob.Execution) {
 	}
 	out.field("Lateness", latenessText(e.LatenessMS))
 	if e.Missed != nil {
-		out.field("Stands for", fmt.Sprintf("%s until %s", counted(e.Missed.Count, "fire", "fires"), out.time(&e.Missed.Until)))
+		out.field("Stands for",
+			fmt.Sprintf("%s until %s", counted(e.Missed.Count, "fire", "fires"), out.time(&e.Missed.Until)))
 	}
 	out.field("Params", paramsText(e.Params))
 	out.field("Result", paramsText(e.Result))
@@ -44,8 +45,10 @@ func showAttempts(out *output, attempts []firjob.Attempt) {
 		return
 	}
 	out.line("")
-	out.page.Head(table.Column{Title: "ATTEMPT", Right: true}, table.Column{Title: "TOKEN", Right: true}, table.Column{Title: "EXECUTOR"},
-		table.Column{Title: out.at("STARTED")}, table.Column{Title: "TOOK", Right: true}, table.Column{Title: "OUTCOME"},
+	out.page.Head(table.Column{Title: "ATTEMPT", Right: true}, table.Column{Title: "TOKEN", Right: true},
+		table.Column{Title: "EXECUTOR"},
+		table.Column{Title: out.at("STARTED")}, table.Column{Title: "TOOK", Right: true},
+		table.Column{Title: "OUTCOME"},
 		table.Column{Title: "REASON", Optional: true, Note: true})
 	for _, a := range attempts {
 		out.row(countText(int64(a.Attempt)), countText(a.Token), a.Executor, out.when(a.StartedAt),

@@ -24,7 +24,8 @@ func (c *executionTreeCmd) Run(ctx context.Context, api *client, out *output) er
 		return err
 	}
 	return show(out, answer, func(out *output, t tree) {
-		out.page.Head(table.Column{Title: "JOB", Cut: true}, table.Column{Title: "STATE"}, table.Column{Title: "TOOK", Right: true},
+		out.page.Head(table.Column{Title: "JOB", Cut: true}, table.Column{Title: "STATE"},
+			table.Column{Title: "TOOK", Right: true},
 			table.Column{Title: "ID"}, table.Column{Title: "REASON", Optional: true, Note: true})
 		t.rows(out, "", "")
 		if t.Cut {

@@ -105,7 +105,8 @@ type appExecutorsCmd struct {
 func (appExecutorsCmd) Help() string { return "Example:\n\n    firjob app executors billing" }
 
 func (c *appExecutorsCmd) Run(ctx context.Context, p *process, api *client, out *output) error {
-	columns := []table.Column{{Title: "ADDRESS"}, {Title: "STATE"}, {Title: "RUNNING", Right: true}, {Title: "CAPACITY", Right: true},
+	columns := []table.Column{{Title: "ADDRESS"}, {Title: "STATE"}, {Title: "RUNNING", Right: true},
+		{Title: "CAPACITY", Right: true},
 		{Title: "VERSION", Cut: true, Drop: true}, {Title: out.at("STARTED"), Drop: true}, {Title: "LAST BEAT"},
 		{Title: "HANDLERS", Optional: true, Cut: true}, {Title: "NOTE", Optional: true, Note: true}}
 	return c.watch(ctx, p, out, func() error {

@@ -78,7 +78,8 @@ func showExplanation(out *output, x explanation) {
 		return
 	}
 	out.line("")
-	out.page.Head(table.Column{Title: "RULE"}, table.Column{Title: out.at("WHEN")}, table.Column{Title: "WHAT", Note: true})
+	out.page.Head(table.Column{Title: "RULE"}, table.Column{Title: out.at("WHEN")},
+		table.Column{Title: "WHAT", Note: true})
 	for _, step := range x.Steps {
 		when := ""
 		if step.At != nil {

@@ -57,7 +57,8 @@ func (f *follower) look(answer []byte) error {
 	if e.State == old.State && e.Attempt == old.Attempt && e.Executor == old.Executor {
 		return nil
 	}
-	_, err := fmt.Fprintf(f.notes, "%s  %s  %s\n", f.api.now().UTC().Format(time.TimeOnly), e.ID, oneLine(changeText(e)))
+	_, err := fmt.Fprintf(f.notes, "%s  %s  %s\n", f.api.now().UTC().Format(time.TimeOnly), e.ID,
+		oneLine(changeText(e)))
 	return err
 }
 

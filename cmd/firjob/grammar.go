@@ -76,7 +76,8 @@ func hideVariables(root *kong.Node) error {
 // if none is. An empty variable is one that is not set, and so is that of a
 // secret which a flag on the command line gives in the other way.
 func (p *process) fromVariable(command *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-	if slices.ContainsFunc(command.Path, func(given *kong.Path) bool { return given.Flag != nil && sameSecret(given.Flag, flag) }) {
+	if slices.ContainsFunc(command.Path,
+		func(given *kong.Path) bool { return given.Flag != nil && sameSecret(given.Flag, flag) }) {
 		return nil, nil
 	}
 	for _, name := range flag.Envs {

@@ -77,18 +77,19 @@ func (p *process) readPast(text string) (past, error) {
 // timeFlag makes kong read flags of a type by a function. Of itself kong takes -5m
 // for a flag, and tells people to write --since=-5m, which is wrong as well.
 func timeFlag[T any](read func(string) (T, error)) kong.Option {
-	return kong.TypeMapper(reflect.TypeFor[T](), kong.MapperFunc(func(command *kong.DecodeContext, target reflect.Value) error {
-		var text string
-		if next := command.Scan.Peek(); next.InferredType() == kong.ShortFlagToken {
-			text = next.String()
-			command.Scan.Pop()
-		} else if err := command.Scan.PopValueInto("time", &text); err != nil {
+	return kong.TypeMapper(reflect.TypeFor[T](),
+		kong.MapperFunc(func(command *kong.DecodeContext, target reflect.Value) error {
+			var text string
+			if next := command.Scan.Peek(); next.InferredType() == kong.ShortFlagToken {
+				text = next.String()
+				command.Scan.Pop()
+			} else if err := command.Scan.PopValueInto("time", &text); err != nil {
+				return err
+			}
+			value, err := read(text)
+			if err == nil {
+				target.Set(reflect.ValueOf(value))
+			}
 			return err
-		}
-		value, err := read(text)
-		if err == nil {
-			target.Set(reflect.ValueOf(value))
-		}
-		return err
-	}))
+		}))
 }

@@ -44,7 +44,8 @@ func (jobListCmd) Help() string {
 }
 
 func (c *jobListCmd) Run(ctx context.Context, p *process, api *client, out *output) error {
-	columns := []table.Column{{Title: "ID", Right: true}, {Title: "JOB", Cut: true}, {Title: "RUNS", Cut: true, Drop: true},
+	columns := []table.Column{{Title: "ID", Right: true}, {Title: "JOB", Cut: true},
+		{Title: "RUNS", Cut: true, Drop: true},
 		{Title: "SCHEDULE", Cut: true}, {Title: out.at("NEXT FIRE")}, {Title: "LAST END", Note: true}}
 	return c.watch(ctx, p, out, func() error {
 		answer, err := c.find(ctx, api, int(c.Limit))
@@ -56,7 +57,8 @@ func (c *jobListCmd) Run(ctx context.Context, p *process, api *client, out *outp
 			if !j.Enabled {
 				next = "paused"
 			}
-			return []string{fmt.Sprint(j.ID), j.App + "/" + j.Name, runsText(j.Job), scheduleText(out, j.Schedule), next, j.Last.text()}
+			return []string{fmt.Sprint(j.ID), j.App + "/" + j.Name, runsText(j.Job), scheduleText(out, j.Schedule),
+				next, j.Last.text()}
 		})
 	})
 }

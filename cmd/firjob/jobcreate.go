@@ -18,7 +18,7 @@ func (jobCreateCmd) Help() string {
     firjob job create nightly --app billing --handler report --cron "0 2 * * *" --timezone Asia/Shanghai
     firjob job create sync --app billing --handler sync --every 30s --overlap skip
     firjob job create books --app billing --handler books --cron "0 0 18 LW * ?" --dialect quartz --calendar holidays
-    firjob job create index --app billing --handler index --every 1m --selector zone=a,gpu=yes --overlap queue --max-running 3
+    firjob job create index --app billing --handler index --every 1m --selector zone=a,gpu=yes --max-running 3
     firjob job create after --app billing --handler after --parent 41 --parent 42:end
     firjob job create call --app billing --http-url https://example.org/run --every 1m
     firjob job create -f job.json`

@@ -23,7 +23,8 @@ func patchOf(file map[string]any, current []byte) (map[string]any, error) {
 		return nil, usagef("the file is another job: number %v of app %v", file["id"], file["app"])
 	}
 	if !reflect.DeepEqual(file["version"], now["version"]) {
-		return nil, usagef("the file is version %v of the job, which is at version %v now: get it again", file["version"], now["version"])
+		return nil, usagef("the file is version %v of the job, which is at version %v now: get it again",
+			file["version"], now["version"])
 	}
 	for _, name := range readOnly {
 		delete(file, name)

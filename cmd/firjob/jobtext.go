@@ -53,7 +53,8 @@ func scheduleText(out *output, s firjob.Schedule) string {
 
 // inZone names the zone of a schedule and its calendars, if it has any.
 func inZone(s firjob.Schedule) string {
-	names := slices.DeleteFunc(append([]string{s.Timezone}, s.Calendars...), func(name string) bool { return name == "" })
+	names := slices.DeleteFunc(append([]string{s.Timezone}, s.Calendars...),
+		func(name string) bool { return name == "" })
 	if len(names) == 0 {
 		return ""
 	}

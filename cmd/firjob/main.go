@@ -37,7 +37,8 @@ const (
 )
 
 // realMain runs the command that args name and returns the exit code.
-func realMain(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, env func(string) string) int {
+func realMain(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer,
+	env func(string) string) int {
 	p := &process{stdin: stdin, stdout: stdout, stderr: stderr, env: env, now: time.Now, zone: time.Local,
 		width: terminal.Width(stdout), asks: terminal.Is(stdin) && terminal.Is(stderr)}
 	return p.run(ctx, args)

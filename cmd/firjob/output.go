@@ -106,7 +106,8 @@ func showList[T any](out *output, answer []byte, none string, heading []string, 
 }
 
 // showTable is showList with columns that adapt to the terminal.
-func showTable[T any](out *output, answer []byte, none string, columns []table.Column, cells func(*output, T) []string) error {
+func showTable[T any](out *output, answer []byte, none string, columns []table.Column,
+	cells func(*output, T) []string) error {
 	return show(out, answer, func(out *output, list rows[T]) {
 		if len(list.Items) == 0 {
 			out.line("%s", none)

@@ -52,7 +52,8 @@ func (p *problem) Error() string {
 		if p.TokenFrom != "" {
 			sent = "the token of " + p.TokenFrom + " was refused"
 		}
-		b.WriteString("\n  " + sent + ": give the server's admin token by FIRJOB_TOKEN, FIRJOB_TOKEN_FILE or --token-file")
+		b.WriteString("\n  " + sent +
+			": give the server's admin token by FIRJOB_TOKEN, FIRJOB_TOKEN_FILE or --token-file")
 	}
 	if p.RequestID != "" {
 		b.WriteString("\n  request id: " + oneLine(p.RequestID))

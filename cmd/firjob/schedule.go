@@ -123,7 +123,8 @@ func showPreview(out *output, v preview, from time.Time, zone *time.Location) {
 	for i, fire := range v.Fires {
 		at := time.Time(fire)
 		local := at.In(zone)
-		out.row(strconv.Itoa(i+1), local.Format("Mon 2006-01-02 15:04:05 MST"), at.UTC().Format(timeFormat)+" ("+instant.Relative(at.Sub(out.clock.Now))+")", clockChange(before, local))
+		out.row(strconv.Itoa(i+1), local.Format("Mon 2006-01-02 15:04:05 MST"),
+			at.UTC().Format(timeFormat)+" ("+instant.Relative(at.Sub(out.clock.Now))+")", clockChange(before, local))
 		before = local
 	}
 }

@@ -45,7 +45,8 @@ type logFlags struct {
 
 // Help shows how to start one.
 func (serverCmd) Help() string {
-	return "Example:\n  FIRJOB_DATABASE_URL=postgres://firjob@db/firjob FIRJOB_REDIS_URL=redis://cache:6379 firjob server"
+	return "Example:\n  FIRJOB_DATABASE_URL=postgres://firjob@db/firjob FIRJOB_REDIS_URL=redis://cache:6379 " +
+		"firjob server"
 }
 
 // Run serves until ctx ends.

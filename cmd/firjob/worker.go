@@ -28,10 +28,12 @@ type workerCmd struct {
 
 // Help names the handlers.
 func (workerCmd) Help() string {
-	return "Handlers: echo (returns its params), sleep ({\"for\":\"2s\"}), steps (tells its progress, {\"steps\":10,\"every\":\"200ms\"}),\n" +
+	return "Handlers: echo (returns its params), sleep ({\"for\":\"2s\"}), steps (tells its progress, " +
+		"{\"steps\":10,\"every\":\"200ms\"}),\n" +
 		"flaky (fails its first attempts, {\"times\":1}; may add \"permanent\":true or \"retry_after\":\"5s\"),\n" +
 		"fail, noop, lateness (returns how late it started, in microseconds).\n\n" +
-		"Example:\n  FIRJOB_APP_SECRET_FILE=secret firjob worker --app demo --server http://127.0.0.1:8080 --label zone=eu-1 --label gpu=a100"
+		"Example:\n  FIRJOB_APP_SECRET_FILE=secret firjob worker --app demo --server http://127.0.0.1:8080 --label " +
+		"zone=eu-1 --label gpu=a100"
 }
 
 // Run works until ctx ends and the drain is over.

@@ -124,7 +124,8 @@ func (x *exam) timed(ctx context.Context, check string, more time.Duration, do f
 
 // tried is for a check that could not be made though its store answers.
 func (x *exam) tried(check string, err error) {
-	x.warn(check, "not examined: "+err.Error(), "try again; if it stays, see that the user may read this and that the store is not overloaded")
+	x.warn(check, "not examined: "+err.Error(),
+		"try again; if it stays, see that the user may read this and that the store is not overloaded")
 }
 
 func (x *exam) shards(ctx context.Context, db *storage.DB) int {
@@ -179,7 +180,8 @@ func (x *exam) clock(ctx context.Context, check string, read func(context.Contex
 	}
 	took := x.Local().Sub(asked)
 	offset := at.Sub(asked.Add(took / 2))
-	text := fmt.Sprintf("%v from this machine's, to within %v", offset.Round(10*time.Microsecond), (took / 2).Round(10*time.Microsecond))
+	text := fmt.Sprintf("%v from this machine's, to within %v", offset.Round(10*time.Microsecond),
+		(took / 2).Round(10*time.Microsecond))
 	if offset.Abs() > clockBound+took/2 {
 		x.warn(check, text, "let all machines follow the same NTP servers")
 		return

@@ -57,7 +57,8 @@ func (x *exam) postgres(ctx context.Context, db *storage.DB) (sound bool) {
 
 func (x *exam) postgresVersion(f storage.Facts) {
 	if f.VersionNum < oldestPostgres {
-		x.fail("postgres version", f.Version+" is too old", fmt.Sprintf("use Postgres %d or newer", oldestPostgres/10000))
+		x.fail("postgres version", f.Version+" is too old",
+			fmt.Sprintf("use Postgres %d or newer", oldestPostgres/10000))
 		return
 	}
 	x.ok("postgres version", "%s", f.Version)
@@ -73,19 +74,23 @@ func (x *exam) postgresSettings(have map[string]string) {
 			"ALTER SYSTEM SET fsync = on; SELECT pg_reload_conf();")
 	}
 	if have["synchronous_commit"] == "off" {
-		x.fail(check, "synchronous_commit is off for this role and database: a crash loses results that were acknowledged, and tokens may be given twice",
+		x.fail(check, "synchronous_commit is off for this role and database: a crash loses results that were "+
+			"acknowledged, and tokens may be given twice",
 			"set it to on, with ALTER SYSTEM, ALTER DATABASE or ALTER ROLE, wherever it is off")
 	}
 	if have["full_page_writes"] == "off" {
-		x.warn(check, "full_page_writes is off: a crash of the machine may damage pages, unless the file system writes them whole",
+		x.warn(check, "full_page_writes is off: a crash of the machine may damage pages, unless the file system "+
+			"writes them whole",
 			"ALTER SYSTEM SET full_page_writes = on; SELECT pg_reload_conf();")
 	}
 	if have["autovacuum"] == "off" || have["track_counts"] == "off" {
-		x.warn(check, "autovacuum does not run (autovacuum or track_counts is off): tables grow, and claims become slow",
+		x.warn(check, "autovacuum does not run (autovacuum or track_counts is off): tables grow, and claims "+
+			"become slow",
 			"ALTER SYSTEM SET autovacuum = on; ALTER SYSTEM SET track_counts = on; SELECT pg_reload_conf();")
 	}
 	if len(x.findings) == before {
-		x.ok(check, "fsync, synchronous_commit %s, full_page_writes and autovacuum are as they should be", have["synchronous_commit"])
+		x.ok(check, "fsync, synchronous_commit %s, full_page_writes and autovacuum are as they should be",
+			have["synchronous_commit"])
 	}
 }
 
@@ -105,7 +110,9 @@ func (x *exam) transactions(f storage.Facts) {
 		x.ok("postgres transactions", "none that this role may see is older than %v", oldTransaction)
 		return
 	}
-	x.warn("postgres transactions", fmt.Sprintf("one of %q is open since %v: vacuum cannot clean up behind it, and days that it has read cannot be dropped", f.OldestBy, f.OldestTx.Round(time.Second)),
+	x.warn("postgres transactions",
+		fmt.Sprintf("one of %q is open since %v: vacuum cannot clean up behind it, and days that it has read cannot "+
+			"be dropped", f.OldestBy, f.OldestTx.Round(time.Second)),
 		"find it in pg_stat_activity by xact_start, and end it with pg_terminate_backend")
 }
 
@@ -121,20 +128,27 @@ func (x *exam) partitions(ctx context.Context, db *storage.DB) {
 	}
 	before := len(x.findings)
 	if len(facts.Missing) > 0 {
-		x.warn(check, "missing: "+strings.Join(facts.Missing, ", ")+": the first fire of such a day makes it, and waits for that",
-			"see a server's log for \"partitions cannot be maintained\"; each server makes them at its start and hourly")
+		x.warn(check, "missing: "+strings.Join(facts.Missing, ", ")+
+			": the first fire of such a day makes it, and waits for that",
+			"see a server's log for \"partitions cannot be maintained\"; each server makes them at its start "+
+				"and hourly")
 	}
 	if len(facts.Expired) > 0 {
-		x.warn(check, fmt.Sprintf("%d are older than the retention of %v and still there, from %s on", len(facts.Expired), x.Retention, facts.Expired[0]),
-			"see that no transaction stays open on them (pg_stat_activity), and that FIRJOB_RETENTION here is that of the servers")
+		x.warn(check, fmt.Sprintf("%d are older than the retention of %v and still there, from %s on",
+			len(facts.Expired), x.Retention, facts.Expired[0]),
+			"see that no transaction stays open on them (pg_stat_activity), and that FIRJOB_RETENTION here is that "+
+				"of the servers")
 	}
 	switch {
 	case facts.Filled:
-		x.fail(check, facts.Default+" is a default partition, and holds rows: the days of these cannot be made any more, and their fires fail",
-			"move its rows away in a transaction that detaches it: nothing of fir-job makes or needs a default partition")
+		x.fail(check, facts.Default+
+			" is a default partition, and holds rows: the days of these cannot be made any more, and their fires fail",
+			"move its rows away in a transaction that detaches it: nothing of fir-job makes or needs a default "+
+				"partition")
 	case facts.Default != "":
 		x.warn(check, facts.Default+" is a default partition: each new day has to look through it under a lock",
-			"detach it (ALTER TABLE … DETACH PARTITION "+facts.Default+"), see that it is still empty, and drop it; nothing of fir-job needs it")
+			"detach it (ALTER TABLE … DETACH PARTITION "+facts.Default+
+				"), see that it is still empty, and drop it; nothing of fir-job needs it")
 	}
 	if len(x.findings) == before {
 		x.ok(check, "there for the next %d days, and none is older than the retention", partitionsWanted)

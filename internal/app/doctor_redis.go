@@ -21,7 +21,8 @@ func (x *exam) redis(ctx context.Context, client *redisq.Client) (reached bool) 
 	x.timed(ctx, "redis", 0, func(ctx context.Context) {
 		servers, err := client.Check(ctx)
 		if err != nil {
-			x.fail("redis", err.Error(), "start Redis, or correct FIRJOB_REDIS_URL; until then fires come from Postgres, up to a second late")
+			x.fail("redis", err.Error(),
+				"start Redis, or correct FIRJOB_REDIS_URL; until then fires come from Postgres, up to a second late")
 			return
 		}
 		for _, server := range servers {
@@ -48,7 +49,8 @@ func (x *exam) redisServer(s redisq.Server) {
 	case s.Eviction == "":
 		x.warn("redis", name+" does not tell its maxmemory-policy", "see that it is noeviction, or allow the user INFO")
 	case s.Eviction != "noeviction":
-		x.warn("redis", fmt.Sprintf("%s has maxmemory-policy %s: fires whose keys are evicted are late", name, s.Eviction),
+		x.warn("redis", fmt.Sprintf("%s has maxmemory-policy %s: fires whose keys are evicted are late", name,
+			s.Eviction),
 			"redis-cli CONFIG SET maxmemory-policy noeviction")
 	default:
 		x.ok("redis", "%s answers, maxmemory-policy noeviction", name)
@@ -62,7 +64,9 @@ func (x *exam) redisMemory(s redisq.Server) {
 	case s.MaxMemory == 0:
 		x.ok(check, "%s uses %s, and has no bound", s.Address, megabytes(s.UsedMemory))
 	case float64(s.UsedMemory) > fullMemory*float64(s.MaxMemory):
-		x.warn(check, fmt.Sprintf("%s uses %s of %s: when it is full it refuses announcements, and fires come from Postgres", s.Address, megabytes(s.UsedMemory), megabytes(s.MaxMemory)),
+		x.warn(check, fmt.Sprintf(
+			"%s uses %s of %s: when it is full it refuses announcements, and fires come from Postgres", s.Address,
+			megabytes(s.UsedMemory), megabytes(s.MaxMemory)),
 			"raise maxmemory, or see what else uses this Redis (redis-cli --bigkeys)")
 	default:
 		x.ok(check, "%s uses %s of %s", s.Address, megabytes(s.UsedMemory), megabytes(s.MaxMemory))
@@ -78,12 +82,15 @@ func (x *exam) redisDisk(s redisq.Server) {
 	switch {
 	case s.Eviction == "":
 	case s.SaveFault != "":
-		x.warn(check, fmt.Sprintf("%s cannot save to disk (%s), and may refuse writes for that: no fire is lost, but they come from Postgres, up to a second late", s.Address, s.SaveFault),
+		x.warn(check, fmt.Sprintf(
+			"%s cannot save to disk (%s), and may refuse writes for that: no fire is lost, but they come from "+
+				"Postgres, up to a second late", s.Address, s.SaveFault),
 			"make room on its disk, or let it save nothing: redis-cli CONFIG SET save '' and CONFIG SET appendonly no")
 	case s.AppendOnly:
 		x.ok(check, "%s logs writes to disk, which fir-job does not need", s.Address)
 	default:
-		x.ok(check, "%s does not log writes to disk: a restart costs lateness until the index is rebuilt, and nothing else", s.Address)
+		x.ok(check, "%s does not log writes to disk: a restart costs lateness until the index is rebuilt, and "+
+			"nothing else", s.Address)
 	}
 }
 

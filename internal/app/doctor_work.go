@@ -40,13 +40,17 @@ func (x *exam) stuck(ctx context.Context, db *storage.DB) {
 	}
 	before := len(x.findings)
 	if s := report.Overdue; s.Count > 0 {
-		x.fail(check, "overdue and not claimed: "+counted(s.Count, s.First), "see that servers run and reach Postgres; a server's log and \"firjob execution explain\" of the first say more")
+		x.fail(check, "overdue and not claimed: "+counted(s.Count, s.First),
+			"see that servers run and reach Postgres; a server's log and \"firjob execution explain\" of the "+
+				"first say more")
 	}
 	if s := report.Orphaned; s.Count > 0 {
-		x.fail(check, "running, but held by nobody: "+counted(s.Count, s.First), "see firjob_sweep_age_seconds of each server, and a server's log for \"end leases\"")
+		x.fail(check, "running, but held by nobody: "+counted(s.Count, s.First),
+			"see firjob_sweep_age_seconds of each server, and a server's log for \"end leases\"")
 	}
 	if s := report.Stuck; s.Count > 0 {
-		x.fail(check, "running past their timeout, or on an executor that is gone: "+counted(s.Count, s.First), "firjob execution cancel them; see a server's log for \"executor gone\" and \"end leases\"")
+		x.fail(check, "running past their timeout, or on an executor that is gone: "+counted(s.Count, s.First),
+			"firjob execution cancel them; see a server's log for \"executor gone\" and \"end leases\"")
 	}
 	if len(x.findings) == before {
 		x.ok(check, "none is overdue, orphaned or stuck")
@@ -86,7 +90,8 @@ func (x *exam) executors(ctx context.Context, db *storage.DB) {
 	before := len(x.findings)
 	for _, app := range slices.Sorted(maps.Keys(due)) {
 		if alive[app] == 0 {
-			x.fail(check, fmt.Sprintf("app %s has no live executor, and jobs with a fire within %v: %d", app, soonDue, due[app]),
+			x.fail(check, fmt.Sprintf("app %s has no live executor, and jobs with a fire within %v: %d", app, soonDue,
+				due[app]),
 				"start its executors, or pause its jobs; until then its executions wait")
 		}
 	}
@@ -123,10 +128,12 @@ func (x *exam) drift(check string, d ports.IndexDrift) {
 			"they do no harm and go when they are due; after a restore, empty Redis: the servers rebuild the index")
 	}
 	if ids := d.Ended; len(ids) > 0 {
-		x.warn(check, "long due in Redis, but ended in Postgres: "+counted(len(ids), ids), "see that servers run and that their clocks agree with that of Redis")
+		x.warn(check, "long due in Redis, but ended in Postgres: "+counted(len(ids), ids),
+			"see that servers run and that their clocks agree with that of Redis")
 	}
 	if ids := d.Missing; len(ids) > 0 {
-		x.warn(check, "planned and soon due in Postgres, but not in Redis, so up to two seconds late: "+counted(len(ids), ids),
+		x.warn(check, "planned and soon due in Postgres, but not in Redis, so up to two seconds late: "+
+			counted(len(ids), ids),
 			"redis-cli DEL fj:meta makes the servers rebuild the index; look for evictions and failovers of Redis")
 	}
 	if d.Count() == 0 {

@@ -25,7 +25,8 @@ func NewLog(w io.Writer, format, level string) (*slog.Logger, error) {
 		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: min})), nil
 	case format == "text", format == "auto":
 		noColor := !terminal || os.Getenv("NO_COLOR") != ""
-		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: min, NoColor: noColor, TimeFormat: "15:04:05.000"})), nil
+		return slog.New(tint.NewTextHandler(w,
+			&tint.Options{Level: min, NoColor: noColor, TimeFormat: "15:04:05.000"})), nil
 	}
 	return nil, fmt.Errorf("log format %q: want auto, text or json", format)
 }

@@ -85,13 +85,18 @@ func (o Options) validate() (faults []error) {
 	case err != nil:
 		faults = append(faults, fmt.Errorf("FIRJOB_HTTP_ADDR %q is not host:port: %w", o.HTTPAddr, err))
 	case o.AdminToken == "" && !loopback(host):
-		faults = append(faults, fmt.Errorf("FIRJOB_ADMIN_TOKEN is not set, and %s can be reached from other machines: set a token (openssl rand -hex 32 makes one) or listen at 127.0.0.1", o.HTTPAddr))
+		faults = append(faults,
+			fmt.Errorf("FIRJOB_ADMIN_TOKEN is not set, and %s can be reached from other machines: set a token "+
+				"(openssl rand -hex 32 makes one) or listen at 127.0.0.1", o.HTTPAddr))
 	}
 	if o.AdminToken != "" && len(o.AdminToken) < firjob.MinSecretSize {
-		faults = append(faults, fmt.Errorf("FIRJOB_ADMIN_TOKEN has %d characters; want at least %d (openssl rand -hex 32 makes one)", len(o.AdminToken), firjob.MinSecretSize))
+		faults = append(faults,
+			fmt.Errorf("FIRJOB_ADMIN_TOKEN has %d characters; want at least %d (openssl rand -hex 32 makes one)",
+				len(o.AdminToken), firjob.MinSecretSize))
 	}
 	if o.LogLimit < minLogLimit || o.LogLimit > maxLogLimit {
-		faults = append(faults, fmt.Errorf("FIRJOB_LOG_LIMIT is %d bytes; want %d to %d", o.LogLimit, minLogLimit, maxLogLimit))
+		faults = append(faults,
+			fmt.Errorf("FIRJOB_LOG_LIMIT is %d bytes; want %d to %d", o.LogLimit, minLogLimit, maxLogLimit))
 	}
 	if _, err := outbound.ParseAllow(o.EgressAllow); err != nil {
 		faults = append(faults, fmt.Errorf("FIRJOB_EGRESS_ALLOW: %w", err))
@@ -101,7 +106,9 @@ func (o Options) validate() (faults []error) {
 			faults = append(faults, fmt.Errorf("FIRJOB_BOOTSTRAP_APP: %s", f.Message))
 		}
 		if len(o.BootstrapSecret) < firjob.MinSecretSize {
-			faults = append(faults, fmt.Errorf("FIRJOB_BOOTSTRAP_APP_SECRET has %d characters; want at least %d", len(o.BootstrapSecret), firjob.MinSecretSize))
+			faults = append(faults,
+				fmt.Errorf("FIRJOB_BOOTSTRAP_APP_SECRET has %d characters; want at least %d", len(o.BootstrapSecret),
+					firjob.MinSecretSize))
 		}
 	}
 	return faults

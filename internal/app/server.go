@@ -84,7 +84,8 @@ func (s *Server) build(ctx context.Context, db *storage.DB, queue *redisq.Client
 	s.scheduler, err = scheduler.New(scheduler.Options{
 		Store: db, Queue: queue, Registry: queue, Sender: sender, Caller: outbound.New(outbound.Options{Allow: allow}),
 		Replica: s.replica, Shards: o.Shards,
-		ScanInterval: o.ScanInterval, Horizon: o.Horizon, LeaseTTL: o.LeaseTTL, Retention: o.Retention, LogLimit: o.LogLimit,
+		ScanInterval: o.ScanInterval, Horizon: o.Horizon, LeaseTTL: o.LeaseTTL, Retention: o.Retention,
+		LogLimit:    o.LogLimit,
 		Local:       o.localClock(),
 		HealthStore: db, HealthQueue: queue,
 		Metrics: metrics, Log: o.Log,
@@ -99,7 +100,8 @@ func (s *Server) build(ctx context.Context, db *storage.DB, queue *redisq.Client
 	s.http = &http.Server{Handler: api, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute}
 	s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", o.HTTPAddr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return faulty(fmt.Errorf("another program listens at %s; choose another address with FIRJOB_HTTP_ADDR or --http-addr", o.HTTPAddr))
+		return faulty(fmt.Errorf(
+			"another program listens at %s; choose another address with FIRJOB_HTTP_ADDR or --http-addr", o.HTTPAddr))
 	}
 	if err != nil {
 		return fmt.Errorf("listen at %s: %w", o.HTTPAddr, err)
@@ -162,7 +164,9 @@ func (s *Server) openStorage(ctx context.Context) (*storage.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("migrate the database: %w", err)
 	}
-	db, err := storage.Open(ctx, storage.Options{URL: s.options.DatabaseURL, MaxConns: s.options.MaxConns, Replica: s.replica, Log: s.options.Log})
+	db, err := storage.Open(ctx,
+		storage.Options{URL: s.options.DatabaseURL, MaxConns: s.options.MaxConns, Replica: s.replica,
+			Log: s.options.Log})
 	if err != nil {
 		return nil, err
 	}
@@ -177,7 +181,9 @@ func (s *Server) openRedis(ctx context.Context, shards int) (*redisq.Client, err
 	}
 	s.closers.add("redis", func(context.Context) error { return queue.Close() })
 	if !s.options.AllowStandIn && queue.IsStandIn(ctx) {
-		return nil, errors.New("FIRJOB_REDIS_URL leads to miniredis, which only firjob dev may use: it keeps nothing and is slow; start a Redis or Valkey")
+		return nil, errors.New(
+			"FIRJOB_REDIS_URL leads to miniredis, which only firjob dev may use: it keeps nothing and is slow; start " +
+				"a Redis or Valkey")
 	}
 	return queue, nil
 }
@@ -203,7 +209,8 @@ func bootstrapApp(ctx context.Context, db *storage.DB, o Options) error {
 	if o.BootstrapApp == "" {
 		return nil
 	}
-	_, err := db.CreateApp(ctx, o.BootstrapApp, firjob.AuthHash(o.BootstrapSecret), firjob.SigningKey(o.BootstrapSecret))
+	_, err := db.CreateApp(ctx, o.BootstrapApp, firjob.AuthHash(o.BootstrapSecret),
+		firjob.SigningKey(o.BootstrapSecret))
 	if err != nil && firjob.CodeOf(err) != firjob.CodeConflict {
 		return fmt.Errorf("make app %s: %w", o.BootstrapApp, err)
 	}

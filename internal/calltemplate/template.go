@@ -51,7 +51,9 @@ func variable(t firjob.Trigger, name string) (json.RawMessage, error) {
 	return nil, errNoVariable
 }
 
-var errNoVariable = errors.New("there is no such variable; there are id, idempotency_key, job, job_id, scheduled_at, attempt, token, params and params.<field>")
+var errNoVariable = errors.New(
+	"there is no such variable; there are id, idempotency_key, job, job_id, scheduled_at, attempt, token, params and " +
+		"params.<field>")
 
 func fieldOf(params json.RawMessage, name string) (json.RawMessage, error) {
 	var fields map[string]json.RawMessage

@@ -122,7 +122,8 @@ func Start(ctx context.Context, o Options) (_ *Cluster, err error) {
 	if c.stores, err = o.Stores.open(ctx); err != nil {
 		return nil, err
 	}
-	c.DatabaseURL, c.RedisURL, c.StandIn, c.Notes = c.stores.databaseURL, c.stores.redisURL, c.stores.standIn, c.stores.notes
+	c.DatabaseURL, c.RedisURL, c.StandIn, c.Notes = c.stores.databaseURL, c.stores.redisURL, c.stores.standIn,
+		c.stores.notes
 	c.Postgres, c.Redis = c.stores.postgres, c.stores.redis
 	if o.SpoolDir == "" {
 		if o.SpoolDir, err = os.MkdirTemp("", "firjob-spool-"); err != nil {
@@ -223,7 +224,8 @@ func (c *Cluster) startWorkers(o Options) error {
 }
 
 func (c *Cluster) process(o Options, name, addr string, args, env []string) *Process {
-	return &Process{Name: name, Addr: addr, binary: o.Binary, args: args, env: append(env, o.Env[name]...), output: o.Output}
+	return &Process{Name: name, Addr: addr, binary: o.Binary, args: args, env: append(env, o.Env[name]...),
+		output: o.Output}
 }
 
 // Stop stops the workers, the servers, then the stores.

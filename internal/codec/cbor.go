@@ -79,9 +79,12 @@ type callbackReply struct {
 
 // The words, by their numbers less one.
 var (
-	acceptances = words[firjob.Acceptance]{firjob.Accepted, firjob.RefusedFull, firjob.RefusedStale, firjob.RefusedHandler, firjob.RefusedDrain}
-	receipts    = words[firjob.Receipt]{firjob.ReceiptRecorded, firjob.ReceiptDuplicate, firjob.ReceiptStale, firjob.ReceiptUnknown}
-	outcomes    = words[firjob.Outcome]{firjob.OutcomeSucceeded, firjob.OutcomeFailed, firjob.OutcomeTimedOut, firjob.OutcomeCancelled}
+	acceptances = words[firjob.Acceptance]{firjob.Accepted, firjob.RefusedFull, firjob.RefusedStale,
+		firjob.RefusedHandler, firjob.RefusedDrain}
+	receipts = words[firjob.Receipt]{firjob.ReceiptRecorded, firjob.ReceiptDuplicate, firjob.ReceiptStale,
+		firjob.ReceiptUnknown}
+	outcomes = words[firjob.Outcome]{firjob.OutcomeSucceeded, firjob.OutcomeFailed, firjob.OutcomeTimedOut,
+		firjob.OutcomeCancelled}
 )
 
 // maxDepth is how deeply a message may be nested; ours take 4 levels.

@@ -42,7 +42,8 @@ func Of(contentType string) (Encoding, error) {
 	if e := Encoding(media); err == nil && (e == JSON || e == CBOR) {
 		return e, nil
 	}
-	return "", fmt.Errorf("a body of the type %q cannot be read; want %s, or %s where the protocol names it", contentType, JSON, CBOR)
+	return "", fmt.Errorf("a body of the type %q cannot be read; want %s, or %s where the protocol names it",
+		contentType, JSON, CBOR)
 }
 
 // OfAnswer returns the encoding of an answer with the given Content-Type, which is

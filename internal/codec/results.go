@@ -22,7 +22,8 @@ func encodeCallback(m *firjob.Callback) ([]byte, error) {
 		}
 		(*list)[i] = result{
 			ID: id(r.ID), Token: r.Token, Outcome: outcome, Error: text(r.Error), Result: r.Result,
-			StartedAt: microsOf(r.StartedAt), FinishedAt: microsOf(r.FinishedAt), Permanent: r.Permanent, RetryAfter: int64(r.RetryAfter),
+			StartedAt: microsOf(r.StartedAt), FinishedAt: microsOf(r.FinishedAt), Permanent: r.Permanent,
+			RetryAfter: int64(r.RetryAfter),
 		}
 		size += resultSize + len(r.Error) + len(r.Result)
 	}
@@ -38,7 +39,8 @@ func decodeCallback(body []byte, m *firjob.Callback) error {
 	}
 	*list = c.Results
 	defer giveBack(&resultLists, list)
-	*m = firjob.Callback{App: c.App, Address: c.Address, Incarnation: c.Incarnation, Results: make([]firjob.Result, len(c.Results))}
+	*m = firjob.Callback{App: c.App, Address: c.Address, Incarnation: c.Incarnation,
+		Results: make([]firjob.Result, len(c.Results))}
 	for i := range c.Results {
 		if err := c.Results[i].into(&m.Results[i]); err != nil {
 			return fmt.Errorf("result %d: %w", i, err)

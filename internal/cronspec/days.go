@@ -131,7 +131,8 @@ func (r nearWeekday) text() string {
 }
 
 func (r nth) text() string {
-	return fmt.Sprintf("the %s %s of the month", [...]string{"first", "second", "third", "fourth", "fifth"}[r.n-1], r.weekday)
+	return fmt.Sprintf("the %s %s of the month", [...]string{"first", "second", "third", "fourth", "fifth"}[r.n-1],
+		r.weekday)
 }
 
 func (r lastOf) text() string { return fmt.Sprintf("the last %s of the month", r.weekday) }
@@ -157,7 +158,10 @@ func readDays(u unit, text string, d draw) (daySet, error) {
 		}
 		item, ok := u.item(one, d)
 		if set.weekly && upper(one) == "L" {
-			item, ok = field{values: []int{7}, notes: []string{`day-of-week "L" is Saturday, the last day of the week; the last Saturday of the month is "SATL"`}}, true
+			item, ok = field{values: []int{7},
+				notes: []string{
+					`day-of-week "L" is Saturday, the last day of the week; the last Saturday of the month is "SATL"`}},
+				true
 		}
 		if !ok {
 			return daySet{}, u.fault(text)

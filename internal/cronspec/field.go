@@ -56,7 +56,8 @@ func (u unit) read(text string, d draw) (field, error) {
 //
 //   - ?  5  MON  MONDAY  1-5  FRI-MON  H  H(0-29)    each also with  /10
 //
-// In the quartz dialect a step may also stand alone. A span that falls goes on past the last number, 22-2 being 22, 23, 0, 1, 2.
+// In the quartz dialect a step may also stand alone. A span that falls goes on past the last number, 22-2 being 22, 23,
+// 0, 1, 2.
 func (u unit) item(text string, d draw) (field, bool) {
 	span, stepText, stepped := strings.Cut(upper(text), "/")
 	step := 1
@@ -79,7 +80,8 @@ func (u unit) item(text string, d draw) (field, bool) {
 	}
 	f := field{star: (span == "*" || span == "?") && step == 1}
 	if step > 1 && step >= len(values) {
-		f.notes = append(f.notes, fmt.Sprintf("the step of %s %q is longer than its range: only the first value counts", u.name, text))
+		f.notes = append(f.notes,
+			fmt.Sprintf("the step of %s %q is longer than its range: only the first value counts", u.name, text))
 	}
 	f.values = every(values, step)
 	return f, true

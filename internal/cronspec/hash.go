@@ -86,6 +86,7 @@ func (u unit) hashed(text, inner string, step int, stepped bool, d draw) (field,
 	}
 	var f field
 	f.add(field{values: values})
-	f.notes = []string{fmt.Sprintf("%s %q stands for %s here: that follows from the job's app and name", u.name, text, enumerate(f.values, u.show))}
+	f.notes = []string{fmt.Sprintf("%s %q stands for %s here: that follows from the job's app and name", u.name, text,
+		enumerate(f.values, u.show))}
 	return f, true
 }

@@ -13,7 +13,8 @@ import (
 // fields of expr. elsewhere is whether robfig/cron's own parser would take a day
 // field for open.
 func unixNotes(expr string, texts []string, sets []uint64, elsewhere bool) []string {
-	return slices.Concat(bothReadings(texts, sets, elsewhere), quartzReading(expr, texts, sets[dayOfWeek]), tooOften(texts, sets[second]))
+	return slices.Concat(bothReadings(texts, sets, elsewhere), quartzReading(expr, texts, sets[dayOfWeek]),
+		tooOften(texts, sets[second]))
 }
 
 // bothReadings notes where crontab and programs with robfig/cron's parser combine
@@ -26,11 +27,14 @@ func bothReadings(texts []string, sets []uint64, elsewhere bool) []string {
 	case here == elsewhere || all:
 		return nil
 	case here:
-		return []string{fmt.Sprintf("a day must fit both %s (AND), as in crontab, because one of them begins with \"*\"; "+
-			"robfig/cron and Kubernetes take a day that fits either (OR): for that, write a range in place of \"*\", as 1-31/2 or 0-6/2", fields)}
+		return []string{fmt.Sprintf(
+			"a day must fit both %s (AND), as in crontab, because one of them begins with \"*\"; "+
+				"robfig/cron and Kubernetes take a day that fits either (OR): for that, write a range in place of "+
+				"\"*\", as 1-31/2 or 0-6/2", fields)}
 	}
-	return []string{fmt.Sprintf("robfig/cron and Kubernetes take only a day that fits both %s (AND), because one of them has a \"*\"; "+
-		"in crontab only a \"*\" at the beginning counts", fields)}
+	return []string{fmt.Sprintf(
+		"robfig/cron and Kubernetes take only a day that fits both %s (AND), because one of them has a \"*\"; "+
+			"in crontab only a \"*\" at the beginning counts", fields)}
 }
 
 // quartzReading notes what numbers of weekdays mean to a reader of Quartz, if the
@@ -49,7 +53,8 @@ func quartzReading(expr string, texts []string, weekdays uint64) []string {
 		return nil
 	}
 	return []string{fmt.Sprintf("day-of-week %q is %s here; in the quartz dialect, which %s, it is %s: "+
-		"write the names of the days, or set \"dialect\": %q", text, weekDays(weekdays), sign, weekDays(there.plain), firjob.DialectQuartz)}
+		"write the names of the days, or set \"dialect\": %q", text, weekDays(weekdays), sign, weekDays(there.plain),
+		firjob.DialectQuartz)}
 }
 
 // numbersWeekdays reports whether a day-of-week field names days by their numbers.
@@ -73,7 +78,8 @@ func tooOften(texts []string, seconds uint64) []string {
 			times *= bits.OnesCount64(seconds &^ starBit)
 		}
 		if above := texts[i+1]; texts[i] == "*" && strings.Trim(above, "0123456789,") == "" {
-			return []string{fmt.Sprintf("%s \"*\" with %s %q fires %d times in each such %s: write 0 in place of \"*\" if once is meant",
+			return []string{fmt.Sprintf(
+				"%s \"*\" with %s %q fires %d times in each such %s: write 0 in place of \"*\" if once is meant",
 				unixUnits[i].name, unixUnits[i+1].name, above, times, unixUnits[i+1].name)}
 		}
 	}

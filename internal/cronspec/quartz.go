@@ -65,7 +65,8 @@ func quartzFields(expr string) ([]string, error) {
 	case len(fields) == 7:
 		return fields, nil
 	}
-	return nil, fmt.Errorf("%q has %d fields; want 6 (second minute hour day-of-month month day-of-week), or 7 with the year last", expr, len(fields))
+	return nil, fmt.Errorf("%q has %d fields; want 6 (second minute hour day-of-month month day-of-week), or 7 with "+
+		"the year last", expr, len(fields))
 }
 
 // readTimes reads the fields but for the days.
@@ -99,7 +100,8 @@ func (q *quartz) readDays(texts []string, seed uint64) (err error) {
 	i := dayOfMonth
 	switch byMonth, byWeek := texts[dayOfMonth] != "?", texts[dayOfWeek] != "?"; {
 	case byMonth && byWeek:
-		return errors.New("day-of-month and day-of-week are both given, which this dialect cannot: put \"?\" into the one that does not matter")
+		return errors.New("day-of-month and day-of-week are both given, which this dialect cannot: put \"?\" into " +
+			"the one that does not matter")
 	case byWeek:
 		i = dayOfWeek
 	case !byMonth:
@@ -111,7 +113,8 @@ func (q *quartz) readDays(texts []string, seed uint64) (err error) {
 	q.days, err = readDays(quartzUnits[i], texts[i], drawing(seed, i))
 	q.notes = append(q.notes, q.days.notes...)
 	if err == nil && i == dayOfWeek && numbersWeekdays(texts[i]) && !q.days.whole() {
-		q.notes = append(q.notes, fmt.Sprintf("day-of-week %q counts from Sunday = 1, as in Quartz: it is %s", texts[i], q.daysText()))
+		q.notes = append(q.notes,
+			fmt.Sprintf("day-of-week %q counts from Sunday = 1, as in Quartz: it is %s", texts[i], q.daysText()))
 	}
 	return err
 }

@@ -64,7 +64,8 @@ func Parse(expr string, o Options) (*Spec, error) {
 	case firjob.OverlapTwice:
 		s.overlap = firjob.OverlapTwice
 	default:
-		return nil, fmt.Errorf("overlap_hour %q is not known; want %q or %q", o.OverlapHour, firjob.OverlapOnce, firjob.OverlapTwice)
+		return nil, fmt.Errorf("overlap_hour %q is not known; want %q or %q", o.OverlapHour, firjob.OverlapOnce,
+			firjob.OverlapTwice)
 	}
 	return s, nil
 }
@@ -81,7 +82,8 @@ func parsePattern(expr string, o Options) (pattern, error) {
 	case firjob.DialectQuartz:
 		return parseQuartz(expr, o.Seed)
 	}
-	return nil, fmt.Errorf("dialect %q is not known; want %q or %q", o.Dialect, firjob.DialectUnix, firjob.DialectQuartz)
+	return nil, fmt.Errorf("dialect %q is not known; want %q or %q", o.Dialect, firjob.DialectUnix,
+		firjob.DialectQuartz)
 }
 
 // Next returns the first fire after the instant after: a whole second, in UTC.

@@ -32,7 +32,8 @@ var (
 	monthWords = []string{"JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"}
 	dayWords   = []string{"SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"}
 
-	monthNames = []string{"JANUARY", "FEBRUARY", "MARCH", "APRIL", "MAY", "JUNE", "JULY", "AUGUST", "SEPTEMBER", "OCTOBER",
+	monthNames = []string{"JANUARY", "FEBRUARY", "MARCH", "APRIL", "MAY", "JUNE", "JULY", "AUGUST", "SEPTEMBER",
+		"OCTOBER",
 		"NOVEMBER", "DECEMBER"}
 	weekdayNames = []string{"SUNDAY", "MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY"}
 )
@@ -60,8 +61,9 @@ var quartzUnits = [...]unit{
 	dayOfMonth: {index: dayOfMonth, name: "day-of-month", min: 1, max: 31, size: 31, bareStep: true,
 		more: "; or L, L-3, LW, 15W or ?"},
 	month: unixUnits[month].withBareStep(),
-	dayOfWeek: {index: dayOfWeek, name: "day-of-week", min: 1, max: 7, size: 7, words: dayWords, names: weekdayNames, bareStep: true,
-		more: "; or FRIL for the last Friday, FRI#2 for the second, or ?"},
+	dayOfWeek: {index: dayOfWeek, name: "day-of-week", min: 1, max: 7, size: 7, words: dayWords, names: weekdayNames,
+		bareStep: true,
+		more:     "; or FRIL for the last Friday, FRI#2 for the second, or ?"},
 	year: {index: year, name: "year", min: 1970, max: 2199, size: 230, bareStep: true},
 }
 

@@ -87,7 +87,8 @@ func trim(expr string) (string, error) {
 	case strings.HasPrefix(expr, "TZ="), strings.HasPrefix(expr, "CRON_TZ="):
 		return "", fmt.Errorf("%q does not belong to the expression: put the zone into \"timezone\"", word)
 	case word == "@every":
-		return "", errors.New("\"@every\" has no instant to count from: use a schedule of kind \"every\" with an \"interval\"")
+		return "", errors.New(
+			"\"@every\" has no instant to count from: use a schedule of kind \"every\" with an \"interval\"")
 	case word == "@reboot":
 		return "", errors.New("\"@reboot\" has no meaning on a cluster: trigger a job of kind \"manual\" instead")
 	}
@@ -106,7 +107,8 @@ func unixFields(expr string) ([]string, error) {
 	case 6:
 		return fields, nil
 	}
-	return nil, fmt.Errorf("%q has %d fields; want 5 (minute hour day-of-month month day-of-week), or 6 with the second first; a year needs \"dialect\": %q",
+	return nil, fmt.Errorf("%q has %d fields; want 5 (minute hour day-of-month month day-of-week), or 6 with the "+
+		"second first; a year needs \"dialect\": %q",
 		expr, len(fields), firjob.DialectQuartz)
 }
 
@@ -123,7 +125,8 @@ func descriptor(word string) ([]string, error) {
 	case "@yearly", "@annually":
 		return []string{"0", "0", "0", "1", "1", "*"}, nil
 	}
-	return nil, fmt.Errorf("%q is not known; want @hourly, @daily, @midnight, @weekly, @monthly, @yearly or @annually", word)
+	return nil, fmt.Errorf("%q is not known; want @hourly, @daily, @midnight, @weekly, @monthly, @yearly or @annually",
+		word)
 }
 
 // hintQuartz names the dialect that knows a day field which this one does not.

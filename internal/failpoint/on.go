@@ -67,7 +67,8 @@ const whenPatience = 200 * time.Millisecond
 func CrashWhen(p Point, n func() int) {
 	armed, _ := files()
 	file := armed[p]
-	for deadline := time.Now().Add(whenPatience); file != "" && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(whenPatience); file != "" &&
+		time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if _, err := os.Stat(file); err != nil {
 			return
 		}

@@ -15,7 +15,8 @@ const oldestPostgres = 14
 
 // ErrNoPostgres is returned by FindPostgres when this machine has none. Its text
 // is the instruction to print; each command in it works as it stands.
-var ErrNoPostgres = fmt.Errorf(`no PostgreSQL server %d or newer was found on the PATH, in the usual folders or in the cache.
+var ErrNoPostgres = fmt.Errorf(
+	`no PostgreSQL server %d or newer was found on the PATH, in the usual folders or in the cache.
 Do one of these, then start again:
   Debian, Ubuntu   %[2]sapt-get update && %[2]sapt-get install -y postgresql
   macOS            brew install postgresql@17

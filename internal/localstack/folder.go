@@ -75,7 +75,8 @@ func lockFile(dir string, flag int) (*os.File, error) {
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close()
-		return nil, fmt.Errorf("%s is in use by another firjob process; stop that one or choose another folder: %w", dir, err)
+		return nil, fmt.Errorf("%s is in use by another firjob process; stop that one or choose another folder: %w",
+			dir, err)
 	}
 	return f, nil
 }

@@ -34,7 +34,9 @@ func unprivileged() (identity, error) {
 		}
 		return identity{name: name, cred: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
 	}
-	return identity{}, errors.New("postgres refuses to run as root, and there is neither a user postgres nor a user nobody to run it as; add one with: useradd --system postgres")
+	return identity{}, errors.New(
+		"postgres refuses to run as root, and there is neither a user postgres nor a user nobody to run it as; add " +
+			"one with: useradd --system postgres")
 }
 
 // own gives path to the identity, which must be able to reach it.

@@ -38,7 +38,8 @@ func StartRedisCluster(ctx context.Context, log *slog.Logger) (_ *RedisCluster, 
 	}
 	for i, node := range c.Nodes[1:] {
 		host, port, _ := net.SplitHostPort(node.Addr())
-		if _, err := Ask(ctx, c.Nodes[0].Addr(), "CLUSTER", "MEET", host, port, strconv.Itoa(c.buses[i+1])); err != nil {
+		if _, err := Ask(ctx, c.Nodes[0].Addr(), "CLUSTER", "MEET", host, port,
+			strconv.Itoa(c.buses[i+1])); err != nil {
 			return nil, err
 		}
 	}

@@ -103,7 +103,8 @@ func awaitReply(ctx context.Context, addr string, command []string, want ...stri
 		select {
 		case <-ctx.Done():
 			//nolint:errorlint // the error of the last try may be nil
-			return fmt.Errorf("%s: %q: got %q, %v; want %q in it: %w", addr, command, text, err, want, context.Cause(ctx))
+			return fmt.Errorf("%s: %q: got %q, %v; want %q in it: %w", addr, command, text, err, want,
+				context.Cause(ctx))
 		case <-tick.C:
 		}
 	}

@@ -30,11 +30,13 @@ func StartSentinel(ctx context.Context, log *slog.Logger) (_ *Sentinel, err erro
 			err = errors.Join(err, s.Stop(context.WithoutCancel(ctx)))
 		}
 	}()
-	if s.Primary, err = StartRedis(ctx, RedisOptions{Ephemeral: true, Log: log, Args: []string{"--repl-diskless-sync-delay", "0"}}); err != nil {
+	if s.Primary, err = StartRedis(ctx,
+		RedisOptions{Ephemeral: true, Log: log, Args: []string{"--repl-diskless-sync-delay", "0"}}); err != nil {
 		return nil, err
 	}
 	host, port, _ := net.SplitHostPort(s.Primary.Addr())
-	if s.Replica, err = StartRedis(ctx, RedisOptions{Ephemeral: true, Log: log, Args: []string{"--replicaof", host + " " + port}}); err != nil {
+	if s.Replica, err = StartRedis(ctx,
+		RedisOptions{Ephemeral: true, Log: log, Args: []string{"--replicaof", host + " " + port}}); err != nil {
 		return nil, err
 	}
 	if err := awaitReply(ctx, s.Replica.Addr(), []string{"INFO", "replication"}, "master_link_status:up"); err != nil {
@@ -52,10 +54,12 @@ func StartSentinel(ctx context.Context, log *slog.Logger) (_ *Sentinel, err erro
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
-	if s.sentinel, err = StartRedis(ctx, RedisOptions{Ephemeral: true, Log: log, Config: config, Args: []string{"--sentinel"}}); err != nil {
+	if s.sentinel, err = StartRedis(ctx,
+		RedisOptions{Ephemeral: true, Log: log, Config: config, Args: []string{"--sentinel"}}); err != nil {
 		return nil, err
 	}
-	return s, awaitReply(ctx, s.sentinel.Addr(), []string{"INFO", "sentinel"}, fmt.Sprintf("status=ok,address=%s,slaves=1", s.Primary.Addr()))
+	return s, awaitReply(ctx, s.sentinel.Addr(), []string{"INFO", "sentinel"},
+		fmt.Sprintf("status=ok,address=%s,slaves=1", s.Primary.Addr()))
 }
 
 // URL is redis+sentinel://127.0.0.1:PORT/0?master=firjob, with the sentinel's port.

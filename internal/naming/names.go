@@ -34,7 +34,8 @@ func Address(address string) []firjob.FieldError {
 	n, portErr := strconv.ParseUint(port, 10, 16)
 	switch {
 	case err != nil || strings.ContainsAny(host, "/@"):
-		return fault("address", address, "must be host:port such as \"10.0.0.7:9999\", without a scheme, a user or a path")
+		return fault("address", address,
+			"must be host:port such as \"10.0.0.7:9999\", without a scheme, a user or a path")
 	case portErr != nil || n == 0 || port[0] == '0':
 		return fault("address", address, "must end in a port, 1 to 65535, not %q", port)
 	case !dialable(host):

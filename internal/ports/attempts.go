@@ -53,11 +53,13 @@ type Dispatch struct {
 
 // DispatchOf returns what j says of its sending, nil if nothing but its route.
 func DispatchOf(j firjob.Job) *Dispatch {
-	d := Dispatch{RouteKey: j.RouteKey, RouteOrder: j.RouteOrder, Selector: j.Selector, Exclusive: j.Exclusive, HTTP: j.HTTP}
+	d := Dispatch{RouteKey: j.RouteKey, RouteOrder: j.RouteOrder, Selector: j.Selector, Exclusive: j.Exclusive,
+		HTTP: j.HTTP}
 	if j.Retry.On != firjob.RetryAny {
 		d.RetryOn = j.Retry.On
 	}
-	if d.RouteKey == "" && d.RouteOrder == nil && d.Selector == nil && !d.Exclusive && d.HTTP == nil && d.RetryOn == "" {
+	if d.RouteKey == "" && d.RouteOrder == nil && d.Selector == nil && !d.Exclusive && d.HTTP == nil &&
+		d.RetryOn == "" {
 		return nil
 	}
 	return &d

@@ -15,7 +15,8 @@ type Refused struct {
 // Unreadable reports whether the executor could not read the request as a
 // whole: one of its triggers is at fault, and the others may do without it.
 func (r *Refused) Unreadable() bool {
-	return r.Status == http.StatusBadRequest || r.Status == http.StatusRequestEntityTooLarge || r.Status == http.StatusUnprocessableEntity
+	return r.Status == http.StatusBadRequest || r.Status == http.StatusRequestEntityTooLarge ||
+		r.Status == http.StatusUnprocessableEntity
 }
 
 // Error returns the reason and the cause.

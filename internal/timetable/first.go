@@ -102,7 +102,8 @@ func drawn(s firjob.Schedule) bool {
 // sameCalendars reports whether two lists hold the same versions, in any order.
 func sameCalendars(a, b []firjob.Calendar) bool {
 	return len(a) == len(b) && !slices.ContainsFunc(a, func(c firjob.Calendar) bool {
-		return !slices.ContainsFunc(b, func(o firjob.Calendar) bool { return c.Name == o.Name && c.Version == o.Version })
+		return !slices.ContainsFunc(b,
+			func(o firjob.Calendar) bool { return c.Name == o.Name && c.Version == o.Version })
 	})
 }
 

@@ -53,7 +53,8 @@ func (t *Timetable) Warnings(now time.Time) []string {
 		list = t.cron.Warnings(now)
 	}
 	if at := t.schedule.At; t.schedule.Kind == firjob.ScheduleAt && at.Before(now) {
-		list = append(list, showInstant(*at)+" is past: the misfire policy decides whether a new job still fires, and nothing follows")
+		list = append(list, showInstant(*at)+
+			" is past: the misfire policy decides whether a new job still fires, and nothing follows")
 	}
 	if why := t.over(now); why != "" {
 		return append(list, why)
@@ -61,8 +62,9 @@ func (t *Timetable) Warnings(now time.Time) []string {
 	if t.jitter > 0 {
 		base := t.base(now)
 		if next := t.base(base); !base.IsZero() && !next.IsZero() && next.Sub(base) <= t.jitter {
-			list = append(list, fmt.Sprintf("jitter %v is not shorter than the %v to the next fire: it ends before that",
-				t.schedule.Jitter, firjob.Duration(next.Sub(base))))
+			list = append(list,
+				fmt.Sprintf("jitter %v is not shorter than the %v to the next fire: it ends before that",
+					t.schedule.Jitter, firjob.Duration(next.Sub(base))))
 		}
 	}
 	return list

@@ -19,7 +19,7 @@ type Options struct {
 	Calendars []firjob.Calendar // the definitions of those that the schedule names
 }
 
-// Timetable compiles the schedule of j. anchor is where "every" counts from.
+// Of compiles the schedule of j. anchor is where "every" counts from.
 func Of(j firjob.Job, anchor time.Time) (*Timetable, error) {
 	return New(j.Schedule, Options{Anchor: anchor, Seed: seed(j), Calendars: j.Calendars})
 }
@@ -46,7 +46,7 @@ type Timetable struct {
 	plain    bool // neither window nor gates nor jitter: each base instant is a fire
 }
 
-// Timetable compiles s. The error says what keeps s from being asked, a calendar
+// New compiles s. The error says what keeps s from being asked, a calendar
 // that is not among o.Calendars for one; Validate says more.
 func New(s firjob.Schedule, o Options) (*Timetable, error) {
 	t := &Timetable{schedule: s, from: cut(s.StartAt), until: cut(s.EndAt), jitter: s.Jitter.Std(), seed: o.Seed}
@@ -94,7 +94,8 @@ func (t *Timetable) compile(anchor time.Time) (err error) {
 }
 
 func cronOptions(s firjob.Schedule, seed uint64) cronspec.Options {
-	return cronspec.Options{Dialect: s.Dialect, Timezone: s.Timezone, Seed: seed, Gap: s.Gap, OverlapHour: s.OverlapHour}
+	return cronspec.Options{Dialect: s.Dialect, Timezone: s.Timezone, Seed: seed, Gap: s.Gap,
+		OverlapHour: s.OverlapHour}
 }
 
 // cut returns an instant in whole milliseconds, the zero time for none.

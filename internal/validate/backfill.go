@@ -7,7 +7,7 @@ import (
 	"github.com/firjob/firjob/internal/ports"
 )
 
-// Validate returns every fault of a request for a backfill, nil if there is
+// Backfill returns every fault of a request for a backfill, nil if there is
 // none. now is the store's clock, retention how long executions are kept.
 func Backfill(r ports.BackfillRequest, now time.Time, retention time.Duration) []firjob.FieldError {
 	var f faults
@@ -16,7 +16,8 @@ func Backfill(r ports.BackfillRequest, now time.Time, retention time.Duration) [
 	case r.From.IsZero():
 		f.add("from", nil, "is missing: the first instant of the range")
 	case r.From.Before(oldest):
-		f.add("from", r.From, "must not be before %s: records older than the retention are dropped", oldest.UTC().Format(time.RFC3339))
+		f.add("from", r.From, "must not be before %s: records older than the retention are dropped",
+			oldest.UTC().Format(time.RFC3339))
 	}
 	switch {
 	case r.Until.IsZero():

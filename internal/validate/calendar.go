@@ -26,11 +26,12 @@ var calendarName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
 
 func (f *faults) calendarName(field, name string) {
 	if len(name) > firjob.MaxName || !calendarName.MatchString(name) {
-		f.add(field, name, "must have 1 to %d characters of a-z, 0-9, \".\", \"_\" and \"-\", the first a letter or a digit", firjob.MaxName)
+		f.add(field, name, "must have 1 to %d characters of a-z, 0-9, \".\", \"_\" and \"-\", the first a letter "+
+			"or a digit", firjob.MaxName)
 	}
 }
 
-// Validate returns every fault of c, each path from the calendar on
+// Calendar returns every fault of c, each path from the calendar on
 // ("dates[0].from"), and nil if there is none. A calendar that permits nothing
 // in any twenty years is a fault of "mode".
 func Calendar(c firjob.Calendar) []firjob.FieldError {
@@ -45,7 +46,8 @@ func Calendar(c firjob.Calendar) []firjob.FieldError {
 	f.weekdays(c.Weekdays)
 	f.hours(c.Hours)
 	if len(f) == 0 && !timetable.PermitsAny(c) {
-		f.add("mode", string(c.Mode), "permits nothing at all: there is no instant that the dates, weekdays and hours leave")
+		f.add("mode", string(c.Mode),
+			"permits nothing at all: there is no instant that the dates, weekdays and hours leave")
 	}
 	return f
 }
@@ -109,7 +111,8 @@ func (f *faults) hours(list []firjob.HourRange) {
 			f.add(path+"from", r.From, "must be a time of day, \"00:00\" to \"23:59\"")
 		}
 		if _, err := timetable.MinuteOf(r.Until); err != nil {
-			f.add(path+"until", r.Until, "must be a time of day, \"00:00\" to \"23:59\"; \"00:00\" is the end of the day")
+			f.add(path+"until", r.Until,
+				"must be a time of day, \"00:00\" to \"23:59\"; \"00:00\" is the end of the day")
 		}
 	}
 }

@@ -19,7 +19,7 @@ func (f *faults) add(field string, value any, format string, args ...any) {
 	*f = append(*f, firjob.FieldError{Field: field, Value: value, Message: fmt.Sprintf(format, args...)})
 }
 
-// Validate returns every fault of a job that somebody wrote, nil if there is
+// Job returns every fault of a job that somebody wrote, nil if there is
 // none. now is for what may not lie too far in the past. Whether the app exists
 // is the store's to say.
 func Job(j firjob.Job, now time.Time) []firjob.FieldError {

@@ -20,12 +20,13 @@ type scheduleField struct {
 	check    func(s *firjob.Schedule, f *faults, field string, now time.Time)
 }
 
-// Validate returns every fault of s, each under "schedule.", and nil if there
+// Schedule returns every fault of s, each under "schedule.", and nil if there
 // is none. Absent fields that have a default are good. now bounds how far in
 // the past "at" may lie; LatestAt bounds it at the other end.
 func Schedule(s firjob.Schedule, now time.Time) []firjob.FieldError {
 	var f faults
-	oneOf(&f, "schedule.kind", s.Kind, firjob.ScheduleCron, firjob.ScheduleEvery, firjob.ScheduleDelay, firjob.ScheduleAt, firjob.ScheduleManual)
+	oneOf(&f, "schedule.kind", s.Kind, firjob.ScheduleCron, firjob.ScheduleEvery, firjob.ScheduleDelay,
+		firjob.ScheduleAt, firjob.ScheduleManual)
 	known := len(f) == 0
 	for i := range scheduleFields {
 		field := &scheduleFields[i]

@@ -30,7 +30,8 @@ func (f *faults) target(j firjob.Job) {
 }
 
 // methods are those of which a repeat is the caller's own affair.
-var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
+var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
+	http.MethodDelete}
 
 func (f *faults) call(c firjob.HTTPCall) {
 	known := len(*f)
@@ -185,11 +186,13 @@ func (f *faults) contradictions(j firjob.Job) {
 	}
 	against(broadcast && j.Exclusive, "exclusive", true, `route "broadcast"`, "several executors run it at once")
 	against(broadcast && call, "route", j.Route, `"http"`, "the server makes one call itself")
-	against(broadcast && j.Retry.On == firjob.RetryOther, "retry.on", j.Retry.On, `route "broadcast"`, "a shard belongs to its executor")
+	against(broadcast && j.Retry.On == firjob.RetryOther, "retry.on", j.Retry.On, `route "broadcast"`,
+		"a shard belongs to its executor")
 	against(call && j.Exclusive, "exclusive", true, `"http"`, "only an executor can confirm its token")
 	against(call && len(j.Selector) > 0, "selector", nil, `"http"`, "no executor runs it")
 	against(call && j.Retry.On != firjob.RetryAny, "retry.on", j.Retry.On, `"http"`, "no executor runs it")
-	against(j.Overlap == firjob.OverlapReplace && j.MaxRunning > 1, "max_running", j.MaxRunning, `overlap "replace"`, "the new one takes the place of the only one")
+	against(j.Overlap == firjob.OverlapReplace && j.MaxRunning > 1, "max_running", j.MaxRunning, `overlap "replace"`,
+		"the new one takes the place of the only one")
 	against(j.Exclusive && j.Overlap == firjob.OverlapAllow && j.MaxRunning != 1, "exclusive", true, `overlap "allow"`,
 		"several executions would run at once; set overlap to skip, queue or replace, or max_running to 1")
 	against(j.Exclusive && j.MaxRunning > 1, "exclusive", true, `"max_running"`, "only one execution may run")

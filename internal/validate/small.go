@@ -17,7 +17,7 @@ func Params(params json.RawMessage) []firjob.FieldError {
 	return f
 }
 
-// Validate returns what is wrong with limits that somebody wrote, nil if nothing
+// AppLimits returns what is wrong with limits that somebody wrote, nil if nothing
 // is.
 func AppLimits(l firjob.AppLimits) []firjob.FieldError {
 	var f faults

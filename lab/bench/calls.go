@@ -34,7 +34,8 @@ func MeasureAPI(ctx context.Context, o Options, c API) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	settings := map[string]any{"callers": c.Callers, "batch_callers": c.BatchCallers, "batch": c.Batch, "batches": c.Batches}
+	settings := map[string]any{"callers": c.Callers, "batch_callers": c.BatchCallers, "batch": c.Batch,
+		"batches": c.Batches}
 	return o.repeat(ctx, "api", settings, func(ctx context.Context) (run Run, err error) {
 		err = o.onStage(ctx, func(s *stage) error {
 			run, err = s.callAPI(ctx, c)
@@ -71,8 +72,10 @@ func (s *stage) callAPI(ctx context.Context, c API) (run Run, err error) {
 	}{
 		{"create_job", 1, c.Callers, 0, k.createOne},
 		{"trigger", 1, c.Callers, 0, k.triggerOne},
-		{"create_batch", c.Batch, c.BatchCallers, c.Batches, func(ctx context.Context, api *client, i int64) error { return k.createSome(ctx, api, i, c.Batch) }},
-		{"trigger_batch", c.Batch, c.BatchCallers, c.Batches, func(ctx context.Context, api *client, i int64) error { return k.triggerSome(ctx, api, i, c.Batch) }},
+		{"create_batch", c.Batch, c.BatchCallers, c.Batches,
+			func(ctx context.Context, api *client, i int64) error { return k.createSome(ctx, api, i, c.Batch) }},
+		{"trigger_batch", c.Batch, c.BatchCallers, c.Batches,
+			func(ctx context.Context, api *client, i int64) error { return k.triggerSome(ctx, api, i, c.Batch) }},
 	} {
 		s.o.say("%s: requests of %d, callers %d", phase.name, phase.items, phase.callers)
 		if err := k.phase(ctx, phase.name, phase.items, phase.callers, phase.requests, phase.do); err != nil {
@@ -87,7 +90,8 @@ func (s *stage) callAPI(ctx context.Context, c API) (run Run, err error) {
 func (k *caller) judge(ctx context.Context, m span) (run Run, err error) {
 	k.o.say("waiting until all that was triggered has ended")
 	accepted := k.triggers.Load()
-	a, err := k.settled(ctx, storage.AuditScope{From: m.from.Add(-time.Second), Until: m.until.Add(time.Second), Kind: firjob.KindManual}, accepted)
+	a, err := k.settled(ctx, storage.AuditScope{From: m.from.Add(-time.Second), Until: m.until.Add(time.Second),
+		Kind: firjob.KindManual}, accepted)
 	if err != nil {
 		return run, err
 	}

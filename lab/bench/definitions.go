@@ -100,7 +100,8 @@ func (s *stage) amongJobs(ctx context.Context, c Definitions, n int) (run Run, e
 	run = runOf(a, expected, m)
 	run.Figures = figures
 	if expected > 0 {
-		figures["cpu_us_per_due_job"] = (run.CPUSeconds[ofPostgres] + run.CPUSeconds[ofServers]) * 1e6 / float64(expected)
+		figures["cpu_us_per_due_job"] = (run.CPUSeconds[ofPostgres] +
+			run.CPUSeconds[ofServers]) * 1e6 / float64(expected)
 	}
 	return run, s.timePlanning(ctx, min(plannedAtMost, n/2), figures)
 }
@@ -130,13 +131,15 @@ func (s *stage) seed(ctx context.Context, n int) error {
 // become due in an hour, to time the planning with.
 func (s *stage) schedule(ctx context.Context, c Definitions, n int) (storage.Firing, error) {
 	lag := time.Second + 2*s.o.ScanInterval + time.Duration(n/50_000)*time.Second // in which they are written
-	planned := storage.Firing{Count: min(plannedAtMost, n/2), Start: time.Now().Add(time.Hour), Step: time.Millisecond, Interval: 24 * time.Hour}
+	planned := storage.Firing{Count: min(plannedAtMost, n/2), Start: time.Now().Add(time.Hour), Step: time.Millisecond,
+		Interval: 24 * time.Hour}
 	if err := s.db.Reschedule(ctx, planned, 1, 2); err != nil {
 		return storage.Firing{}, err
 	}
 	span := s.o.Warmup + s.o.Duration + s.o.Horizon + 2*time.Second
-	due := storage.Firing{Count: int(float64(c.Rate) * span.Seconds()), Start: time.Now().Add(lag).Truncate(time.Millisecond),
-		Step: (time.Second / time.Duration(c.Rate)).Truncate(time.Microsecond), Interval: 24 * time.Hour}
+	due := storage.Firing{Count: int(float64(c.Rate) * span.Seconds()),
+		Start: time.Now().Add(lag).Truncate(time.Millisecond),
+		Step:  (time.Second / time.Duration(c.Rate)).Truncate(time.Microsecond), Interval: 24 * time.Hour}
 	if most := n / 2; due.Count > most {
 		due.Count = most
 		due.Interval = (time.Duration(most) * due.Step).Truncate(time.Millisecond)

@@ -110,7 +110,8 @@ func (s *stage) gather(ctx context.Context, c Herd) (*load, error) {
 	herd := &load{interval: 24 * time.Hour}
 	for _, j := range jobs {
 		if j.NextFireAt == nil || !j.NextFireAt.Equal(at) {
-			return nil, fmt.Errorf("job %d is due at %v, and the server gave its next fire as %v", j.ID, at, j.NextFireAt)
+			return nil, fmt.Errorf("job %d is due at %v, and the server gave its next fire as %v", j.ID, at,
+				j.NextFireAt)
 		}
 		herd.jobs = append(herd.jobs, firing{j.ID, at})
 	}
@@ -135,7 +136,8 @@ func (s *stage) judgeHerd(ctx context.Context, herd, others *load, m span, a por
 	}
 	if len(a.LatenessMS) == 5 {
 		first, last := a.LatenessMS[4], a.LatenessMS[3]
-		run.Figures["first_start_ms"], run.Figures["last_start_ms"], run.Figures["starting_ms"] = first, last, last-first
+		run.Figures["first_start_ms"], run.Figures["last_start_ms"], run.Figures["starting_ms"] = first, last,
+			last-first
 		if last > 0 {
 			run.Figures["starts_per_second"] = float64(len(herd.jobs)) / last * 1000
 		}

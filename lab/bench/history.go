@@ -81,7 +81,8 @@ func (s *stage) besideHistory(ctx context.Context, c History) (run Run, err erro
 
 // writeHistory stores the executions of the past and returns the oldest day.
 func (s *stage) writeHistory(ctx context.Context, c History) (oldest time.Time, err error) {
-	jobs, err := s.createMany(ctx, min(owners, c.Executions/c.Days), func(i int) newJob { return manualJob(fmt.Sprintf("past-%d", i)) })
+	jobs, err := s.createMany(ctx, min(owners, c.Executions/c.Days),
+		func(i int) newJob { return manualJob(fmt.Sprintf("past-%d", i)) })
 	if err != nil {
 		return oldest, err
 	}

@@ -79,7 +79,8 @@ func (s *stage) idle(ctx context.Context, c Idle) (run Run, err error) {
 }
 
 func (s *stage) idleFigures(run Run, before, after storage.Activity) map[string]float64 {
-	figures := map[string]float64{"transactions_per_second": float64(after.Transactions-before.Transactions) / run.Seconds}
+	figures := map[string]float64{
+		"transactions_per_second": float64(after.Transactions-before.Transactions) / run.Seconds}
 	if after.Statements >= 0 {
 		figures["statements_per_second"] = float64(after.Statements-before.Statements) / run.Seconds
 	}

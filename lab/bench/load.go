@@ -93,7 +93,8 @@ func (s *stage) raise(ctx context.Context, l *load, n int, earliest time.Time) e
 	if l.lasts > 0 {
 		l.end = l.start.Add(l.lasts)
 	}
-	s.o.say("making %d jobs that fire every %v, the first in %v", n, l.interval, time.Until(l.start).Round(100*time.Millisecond))
+	s.o.say("making %d jobs that fire every %v, the first in %v", n, l.interval,
+		time.Until(l.start).Round(100*time.Millisecond))
 	jobs, err := s.createMany(ctx, n, l.body)
 	if err != nil {
 		return err
@@ -108,10 +109,12 @@ func (s *stage) raise(ctx context.Context, l *load, n int, earliest time.Time) e
 	}
 	late := made.Sub(l.start)
 	if l.lasts > 0 && late > s.o.Horizon {
-		return fmt.Errorf("making %d jobs took %v longer than there was time: the load would end within the span that is measured; this machine is too busy", n, late.Round(time.Second))
+		return fmt.Errorf("making %d jobs took %v longer than there was time: the load would end within the span "+
+			"that is measured; this machine is too busy", n, late.Round(time.Second))
 	}
 	if late > 0 {
-		s.o.say("making them took %v longer than there was time: the load begins so much later", late.Round(100*time.Millisecond))
+		s.o.say("making them took %v longer than there was time: the load begins so much later",
+			late.Round(100*time.Millisecond))
 	}
 	l.whole = later(l.start, made)
 	return nil
@@ -137,7 +140,9 @@ func (l *load) firstFire(i int, j madeJob, made time.Time) (time.Time, error) {
 	if late == 0 || late > 0 && late%l.interval == 0 && !j.NextFireAt.Add(-l.interval).After(made) {
 		return *j.NextFireAt, nil
 	}
-	return wanted, fmt.Errorf("job %d was to start at %v and then to fire every %v; when it was made, at %v, the server gave its next fire as %v",
+	return wanted, fmt.Errorf(
+		"job %d was to start at %v and then to fire every %v; when it was made, at %v, the server gave its next "+
+			"fire as %v",
 		j.ID, wanted, l.interval, made, *j.NextFireAt)
 }
 

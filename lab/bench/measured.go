@@ -82,7 +82,8 @@ func (s *stage) beyond(ctx context.Context, l *load) (int64, error) {
 	if l.end.IsZero() {
 		return 0, nil
 	}
-	scope := storage.AuditScope{From: l.end, Until: l.end.Add(24 * time.Hour), FirstJob: l.firstJob(), LastJob: l.lastJob()}
+	scope := storage.AuditScope{From: l.end, Until: l.end.Add(24 * time.Hour), FirstJob: l.firstJob(),
+		LastJob: l.lastJob()}
 	return s.db.Strays(ctx, scope, nil, l.interval) // of no job was anything due
 }
 

@@ -38,7 +38,8 @@ func (o Options) validate() error {
 	var faults []firjob.FieldError
 	atLeast := func(name string, value, least int) {
 		if value < least {
-			faults = append(faults, firjob.FieldError{Field: "--" + name, Value: value, Message: fmt.Sprintf("must be %d or more", least)})
+			faults = append(faults,
+				firjob.FieldError{Field: "--" + name, Value: value, Message: fmt.Sprintf("must be %d or more", least)})
 		}
 	}
 	atLeast("servers", o.Servers, 1)
@@ -48,7 +49,9 @@ func (o Options) validate() error {
 	atLeast("queue", o.Queue, 0)
 	positive := func(name string, d time.Duration, least time.Duration) {
 		if d < least {
-			faults = append(faults, firjob.FieldError{Field: "--" + name, Value: d.String(), Message: fmt.Sprintf("must be %v or more", least)})
+			faults = append(faults,
+				firjob.FieldError{Field: "--" + name, Value: d.String(),
+					Message: fmt.Sprintf("must be %v or more", least)})
 		}
 	}
 	positive("duration", o.Duration, 100*time.Millisecond)
@@ -61,7 +64,9 @@ func (o Options) validate() error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Postgres)) {
 		if slices.Contains([]string{"fsync", "full_page_writes", "synchronous_commit"}, name) {
-			faults = append(faults, firjob.FieldError{Field: "--postgres", Value: name, Message: name + " makes commits durable, which is measured along"})
+			faults = append(faults,
+				firjob.FieldError{Field: "--postgres", Value: name,
+					Message: name + " makes commits durable, which is measured along"})
 		}
 	}
 	return firjob.Invalid(faults)
@@ -116,7 +121,8 @@ func (o Options) wait(ctx context.Context, d time.Duration, what string) error {
 const lookEvery = time.Second
 
 // waitUnless lets d pass, or less if it becomes hopeless.
-func (o Options) waitUnless(ctx context.Context, d time.Duration, hopeless func(context.Context) (bool, error)) (gaveUp bool, err error) {
+func (o Options) waitUnless(ctx context.Context, d time.Duration,
+	hopeless func(context.Context) (bool, error)) (gaveUp bool, err error) {
 	told := o.ticker()
 	for began := time.Now(); ; {
 		left := d - time.Since(began)

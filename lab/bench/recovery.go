@@ -55,7 +55,8 @@ func MeasureRecovery(ctx context.Context, o Options, c Recovery) (*Report, error
 		condition{o.Servers > 1, "servers", o.Servers, "must be 2 or more: one goes on while another is dead"},
 		condition{o.Workers > 1, "workers", o.Workers, "must be 2 or more: one goes on while another is dead"},
 		condition{inFlight <= 0.8*float64((o.Workers-1)*o.Concurrency), "hold", c.Hold.String(),
-			fmt.Sprintf("times --rate makes %.0f handlers at a time, too many for %d executor(s) with --concurrency %d", inFlight, o.Workers-1, o.Concurrency)},
+			fmt.Sprintf("times --rate makes %.0f handlers at a time, too many for %d executor(s) with --concurrency %d",
+				inFlight, o.Workers-1, o.Concurrency)},
 	)
 	if err != nil {
 		return nil, err

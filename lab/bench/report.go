@@ -54,7 +54,8 @@ type Report struct {
 func (r *Report) Holds() bool { return r.Early == 0 && r.Lost == 0 && r.Doubled == 0 }
 
 // repeat does the runs of a benchmark and sums them up.
-func (o Options) repeat(ctx context.Context, name string, settings map[string]any, once func(context.Context) (Run, error)) (*Report, error) {
+func (o Options) repeat(ctx context.Context, name string, settings map[string]any,
+	once func(context.Context) (Run, error)) (*Report, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
@@ -104,7 +105,8 @@ func (r *Report) sumUp() {
 
 // values are the figures whose spread is told.
 func values(run Run) map[string]float64 {
-	v := map[string]float64{"executions_per_second": run.ExecutionsPerSecond, "cpu_us_per_execution": run.CPUPerExecution}
+	v := map[string]float64{"executions_per_second": run.ExecutionsPerSecond,
+		"cpu_us_per_execution": run.CPUPerExecution}
 	for name, ms := range run.LatenessMS {
 		v["lateness_ms."+name] = ms
 	}

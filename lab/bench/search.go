@@ -148,7 +148,8 @@ func next(held, tooMuch int, drop float64) int {
 // high a rate it waits until nothing is overdue; otherwise the next rate follows at
 // once.
 func (h *hunt) try(ctx context.Context, n int, p pace) (run Run, kept bool, err error) {
-	l := &load{name: fmt.Sprintf("step-%d", len(h.loads)+1), handler: noop, interval: h.Interval, lasts: h.o.lasting(p.warmup + p.duration)}
+	l := &load{name: fmt.Sprintf("step-%d", len(h.loads)+1), handler: noop, interval: h.Interval,
+		lasts: h.o.lasting(p.warmup + p.duration)}
 	if err := h.raise(ctx, l, n, h.free()); err != nil {
 		return run, false, err
 	}
@@ -166,9 +167,11 @@ func (h *hunt) try(ctx context.Context, n int, p pace) (run Run, kept bool, err 
 		return run, false, err
 	}
 	kept = !gaveUp && run.ExecutionsPerSecond >= p.share*run.Offered && run.LatenessMS["p99"] <= inMS(h.MaxLateness)
-	h.steps = append(h.steps, Step{run.Offered, run.ExecutionsPerSecond, run.LatenessMS["p99"], run.CPUPerExecution, run.Seconds, kept, gaveUp})
+	h.steps = append(h.steps, Step{run.Offered, run.ExecutionsPerSecond, run.LatenessMS["p99"], run.CPUPerExecution,
+		run.Seconds, kept, gaveUp})
 	h.worst.carry(run)
-	h.o.say("offered %.0f/s: %.0f/s in %.1f s, p99 %.1f ms: %s", run.Offered, run.ExecutionsPerSecond, run.Seconds, run.LatenessMS["p99"], verdict(kept))
+	h.o.say("offered %.0f/s: %.0f/s in %.1f s, p99 %.1f ms: %s", run.Offered, run.ExecutionsPerSecond, run.Seconds,
+		run.LatenessMS["p99"], verdict(kept))
 	if kept {
 		return run, kept, nil
 	}
@@ -252,7 +255,8 @@ func (s *stage) cutShort(ctx context.Context, l *load, at time.Time) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%d jobs of a rate that was given up are still behind with their planning after %v", left, settle)
+			return fmt.Errorf("%d jobs of a rate that was given up are still behind with their planning after %v", left,
+				settle)
 		}
 		if !passed(ctx, 250*time.Millisecond) {
 			return context.Cause(ctx)

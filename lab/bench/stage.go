@@ -55,7 +55,8 @@ func (o Options) onStage(ctx context.Context, do func(*stage) error) (err error)
 		return err
 	}
 	if s.StandIn {
-		o.say("no Redis is here: miniredis inside this program stands in, whose CPU is not counted; install Redis or Valkey to measure")
+		o.say("no Redis is here: miniredis inside this program stands in, whose CPU is not counted; install Redis or " +
+			"Valkey to measure")
 	}
 	if err := s.noteEpoch(ctx); err != nil {
 		return err
@@ -114,7 +115,8 @@ func (s *stage) reserve(ctx context.Context) error {
 	}
 	epoch, err := redisEpoch(ctx, s.o.RedisURL)
 	if err == nil && epoch != "" && epoch != noted {
-		return firjob.Errorf(firjob.CodeConflict, "Redis holds the keys (fj:…) of another installation: benchmarks need one without")
+		return firjob.Errorf(firjob.CodeConflict,
+			"Redis holds the keys (fj:…) of another installation: benchmarks need one without")
 	}
 	return err
 }
@@ -159,7 +161,8 @@ func (s *stage) awaitExecutors(ctx context.Context) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return errors.Join(fmt.Errorf("%d of %d executors have registered within %v", live, s.o.Workers, registration), err)
+			return errors.Join(
+				fmt.Errorf("%d of %d executors have registered within %v", live, s.o.Workers, registration), err)
 		}
 		if !passed(ctx, 50*time.Millisecond) {
 			return context.Cause(ctx)

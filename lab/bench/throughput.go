@@ -49,7 +49,9 @@ func (o Options) steady(ctx context.Context, name, handler string, c Steady) (*R
 	}
 	return o.repeat(ctx, name, c.settings(), func(ctx context.Context) (run Run, err error) {
 		err = o.onStage(ctx, func(s *stage) error {
-			run, err = s.steady(ctx, &load{name: "bench", handler: handler, interval: c.Interval, lasts: o.lasting(o.Warmup + o.Duration)}, jobsFor(c.Rate, c.Interval))
+			run, err = s.steady(ctx,
+				&load{name: "bench", handler: handler, interval: c.Interval, lasts: o.lasting(o.Warmup + o.Duration)},
+				jobsFor(c.Rate, c.Interval))
 			return err
 		})
 		return run, err

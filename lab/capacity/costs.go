@@ -18,9 +18,10 @@ type PerComponent struct {
 
 // Costs are what one execution was measured to cost.
 type Costs struct {
-	Source       string       `json:"source"`
-	CPU          PerComponent `json:"cpu_us_per_execution"`
-	RSS          PerComponent `json:"rss_mb"`        // of one server and one executor; the stores' follow from the model
+	Source string       `json:"source"`
+	CPU    PerComponent `json:"cpu_us_per_execution"`
+	// of one server and one executor; the stores' follow from the model
+	RSS          PerComponent `json:"rss_mb"`
 	Rate         float64      `json:"rate"`          // executions a second of each server when that was measured
 	ExecutorRate float64      `json:"executor_rate"` // and of each executor
 }
@@ -48,7 +49,8 @@ func ReadCosts(r io.Reader, source string) (Costs, error) {
 	dec := json.NewDecoder(r)
 	var m measurement
 	if err := dec.Decode(&m); err != nil {
-		return Costs{}, fmt.Errorf("%s does not hold what \"firjob-lab bench throughput -o json\" writes: %w", source, err)
+		return Costs{}, fmt.Errorf("%s does not hold what \"firjob-lab bench throughput -o json\" writes: %w", source,
+			err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return Costs{}, fmt.Errorf("%s holds more than one measurement", source)
@@ -59,8 +61,9 @@ func ReadCosts(r io.Reader, source string) (Costs, error) {
 	us := func(group string) float64 { return m.CPUSeconds[group] * 1e6 / m.Executions }
 	servers, workers := max(m.Settings.Servers, 1), max(m.Settings.Workers, 1)
 	return Costs{
-		Source:       source,
-		CPU:          PerComponent{Postgres: us("postgres"), Redis: us("redis"), Servers: us("servers"), Executors: us("workers")},
+		Source: source,
+		CPU: PerComponent{Postgres: us("postgres"), Redis: us("redis"), Servers: us("servers"),
+			Executors: us("workers")},
 		RSS:          PerComponent{Servers: m.RSSMB["servers"] / servers, Executors: m.RSSMB["workers"] / workers},
 		Rate:         m.Executions / m.Seconds / servers,
 		ExecutorRate: m.Executions / m.Seconds / workers,
@@ -85,7 +88,8 @@ func (m measurement) check() error {
 	case m.Executions <= 0 || m.Seconds <= 0:
 		return errors.New("it has no executions or no seconds")
 	case len(lacks) > 0:
-		return fmt.Errorf("it lacks %s: measure with stores that the benchmark starts itself, on Linux", strings.Join(lacks, ", "))
+		return fmt.Errorf("it lacks %s: measure with stores that the benchmark starts itself, on Linux",
+			strings.Join(lacks, ", "))
 	case m.Lost > 0 || m.Doubled > 0 || m.Early > 0:
 		return fmt.Errorf("its records do not hold: %d lost, %d doubled, %d early", m.Lost, m.Doubled, m.Early)
 	}

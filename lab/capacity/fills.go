@@ -33,9 +33,11 @@ func (m *model) parts() []part {
 		{redisPart, func(m *model) float64 { return m.rate * m.costs.CPU.Redis / 1e6 / m.Use },
 			"Redis Cluster: more primaries, up to one for each shard"},
 		{fmt.Sprintf("Postgres CPU, %d cores", m.Limits.Cores),
-			func(m *model) float64 { return m.rate * m.costs.CPU.Postgres / 1e6 / m.Use / float64(m.Limits.Cores) }, spread},
+			func(m *model) float64 { return m.rate * m.costs.CPU.Postgres / 1e6 / m.Use / float64(m.Limits.Cores) },
+			spread},
 		{"Postgres WAL", func(m *model) float64 { return m.wal / float64(m.Limits.WAL) }, spread},
-		{"Postgres network", func(m *model) float64 { return m.wire / float64(m.Limits.Network) }, "a faster link; else " + spread},
+		{"Postgres network", func(m *model) float64 { return m.wire / float64(m.Limits.Network) },
+			"a faster link; else " + spread},
 		{"Postgres disk", func(m *model) float64 { return m.disk / float64(m.Limits.Disk) }, m.keepLess()},
 	}
 }
@@ -110,11 +112,14 @@ func (m *model) topology(fills []Fill) Topology {
 	switch {
 	case t.Primaries > 1:
 		t.Kind = Distributed
-		t.Why = fmt.Sprintf("%s is full at %.0f executions/s. So many primaries are the least; what a statement costs more that is spread is not in the model. "+
-			"This release runs on one primary: with it, spread the apps over as many installations (docs/scaling.md)", fullest.Part, fullest.Rate)
+		t.Why = fmt.Sprintf("%s is full at %.0f executions/s. So many primaries are the least; what a statement "+
+			"costs more that is spread is not in the model. "+
+			"This release runs on one primary: with it, spread the apps over as many installations (docs/scaling.md)",
+			fullest.Part, fullest.Rate)
 	case m.Spare > 0:
 		t.Kind = Standbys
-		t.Why = "one machine holds the load; a commit waits for one of the standbys, any of them, and so outlives the primary"
+		t.Why = "one machine holds the load; a commit waits for one of the standbys, any of them, and so outlives " +
+			"the primary"
 	default:
 		t.Kind = OnePrimary
 		t.Why = "one machine holds the load, and no machine is to be spared: what it loses is lost"

@@ -50,17 +50,22 @@ func (l Load) Validate() error {
 		}
 	}
 	must(l.Rate >= 1 && l.Rate <= mostRate, "rate is %.0f; want 1 to 1G executions a second", l.Rate)
-	must(l.Jobs >= 1 && l.Jobs <= math.MaxInt32, "jobs is %.0f; want 1 to %d, which is how many numbers there are", l.Jobs, math.MaxInt32)
+	must(l.Jobs >= 1 && l.Jobs <= math.MaxInt32, "jobs is %.0f; want 1 to %d, which is how many numbers there are",
+		l.Jobs, math.MaxInt32)
 	must(l.Retention.seconds() >= wholeDay, "retention is %v; want 24h or more", time.Duration(l.Retention))
-	must(l.HandlerCPU <= l.HandlerTime, "handler-cpu (%v) is more than handler-time (%v)", time.Duration(l.HandlerCPU), time.Duration(l.HandlerTime))
-	must(l.ScanInterval > 0 && l.Horizon >= 2*l.ScanInterval, "horizon is %v; want at least twice the scan-interval (%v), which is above 0s",
+	must(l.HandlerCPU <= l.HandlerTime, "handler-cpu (%v) is more than handler-time (%v)", time.Duration(l.HandlerCPU),
+		time.Duration(l.HandlerTime))
+	must(l.ScanInterval > 0 && l.Horizon >= 2*l.ScanInterval,
+		"horizon is %v; want at least twice the scan-interval (%v), which is above 0s",
 		time.Duration(l.Horizon), time.Duration(l.ScanInterval))
 	must(l.Lease.seconds() >= 5, "lease-ttl is %v; want 5s or more", time.Duration(l.Lease))
 	must(l.Spare >= 0 && l.Spare <= 10, "spare is %d; want 0 to 10", l.Spare)
 	must(l.Use > 0 && l.Use <= 1, "use is %g; want a share above 0, up to 1", l.Use)
-	must(l.ServerCores >= 1 && l.ExecutorCores >= 1 && l.Limits.Cores >= 1, "server-cores, executor-cores and postgres-cores are %d, %d and %d; want 1 or more each",
+	must(l.ServerCores >= 1 && l.ExecutorCores >= 1 && l.Limits.Cores >= 1,
+		"server-cores, executor-cores and postgres-cores are %d, %d and %d; want 1 or more each",
 		l.ServerCores, l.ExecutorCores, l.Limits.Cores)
-	must(l.Limits.WAL > 0 && l.Limits.Disk > 0 && l.Limits.Network > 0, "postgres-wal, postgres-disk and postgres-network must be above 0B")
+	must(l.Limits.WAL > 0 && l.Limits.Disk > 0 && l.Limits.Network > 0,
+		"postgres-wal, postgres-disk and postgres-network must be above 0B")
 	if len(faults) > 0 {
 		return fmt.Errorf("%s", strings.Join(faults, "; "))
 	}

@@ -88,15 +88,18 @@ func (m *model) stateless() {
 	need := math.Max(math.Ceil(cores/float64(m.ServerCores)), math.Ceil(m.rate*leadSeconds/flights))
 	m.servers = m.add("servers", "number", need+float64(m.Spare), "",
 		"cores ÷ cores of one, at least rate × lead ÷ maxFlights (scheduler/fire.go); + spare")
-	m.add("servers", "memory each", m.memory(m.costs.RSS.Servers, need, m.costs.Rate), "B", "memory of one, measured, × its rate ÷ the rate then, not less than measured")
+	m.add("servers", "memory each", m.memory(m.costs.RSS.Servers, need, m.costs.Rate), "B",
+		"memory of one, measured, × its rate ÷ the rate then, not less than measured")
 
 	slots := float64(executorPool * m.ExecutorCores)
-	busy := m.add("executors", "handlers at a time", math.Ceil(m.rate*m.HandlerTime.seconds()), "", "rate × handler time (Little's law)")
+	busy := m.add("executors", "handlers at a time", math.Ceil(m.rate*m.HandlerTime.seconds()), "",
+		"rate × handler time (Little's law)")
 	cores = m.cores("executors", m.costs.CPU.Executors+m.HandlerCPU.seconds()*1e6)
 	need = math.Max(1, math.Max(math.Ceil(cores/float64(m.ExecutorCores)), math.Ceil(busy/m.Use/slots)))
 	m.executors = m.add("executors", "number", need+float64(m.Spare), "",
 		"the more of cores ÷ cores of one and handlers ÷ use ÷ FIRJOB_CONCURRENCY (32 × cores); + spare")
-	m.add("executors", "memory each", m.memory(m.costs.RSS.Executors, need, m.costs.ExecutorRate), "B", "as for servers; the handlers' own comes on top")
+	m.add("executors", "memory each", m.memory(m.costs.RSS.Executors, need, m.costs.ExecutorRate), "B",
+		"as for servers; the handlers' own comes on top")
 }
 
 // memory is that of one process of n that share the rate; measured at the rate then.
@@ -108,9 +111,12 @@ func (m *model) redis() {
 	cores := m.cores("redis", m.costs.CPU.Redis)
 	m.primaries = m.add("redis", "primaries", math.Ceil(cores), "", "a primary runs commands on one core")
 	m.add("redis", "replicas", m.primaries*float64(m.Spare), "", "spare for each primary")
-	m.add("redis", "memory", m.rate*m.Horizon.seconds()*redisMemory, "B", "rate × horizon × bytes of an id, measured; over all primaries; leave as much again")
-	m.add("redis", "member operations", m.rate*redisMembers, "/s", "rate × 5: ZADD, ZREM to announce; ZREM, ZADD to claim; ZREM to acknowledge (lua/)")
-	m.add("redis", "shards", m.shards(), "", "FIRJOB_SHARDS: 8 for each server and primary, rounded up to a power of two, 8 to 1024")
+	m.add("redis", "memory", m.rate*m.Horizon.seconds()*redisMemory, "B",
+		"rate × horizon × bytes of an id, measured; over all primaries; leave as much again")
+	m.add("redis", "member operations", m.rate*redisMembers, "/s",
+		"rate × 5: ZADD, ZREM to announce; ZREM, ZADD to claim; ZREM to acknowledge (lua/)")
+	m.add("redis", "shards", m.shards(), "",
+		"FIRJOB_SHARDS: 8 for each server and primary, rounded up to a power of two, 8 to 1024")
 }
 
 func (m *model) shards() float64 {
@@ -125,13 +131,16 @@ func (m *model) postgres() {
 	rowWAL := walInsert + walClaim + walFinish + m.holds*walHold + float64(m.Result)*walResult
 	m.wal = m.add("postgres", "WAL", m.rate*rowWAL+m.advances*walAdvance+m.fullPages(), "B/s",
 		"rate × bytes by step + jobs moved on × bytes, both measured; + full pages after each checkpoint (5 min)")
-	maxWAL := m.add("postgres", "max_wal_size", 2*checkpoint*m.wal, "B", "WAL of two checkpoint_timeouts, so that time alone begins them")
+	maxWAL := m.add("postgres", "max_wal_size", 2*checkpoint*m.wal, "B",
+		"WAL of two checkpoint_timeouts, so that time alone begins them")
 	m.disk = m.add("postgres", "disk", m.rate*(m.Retention.seconds()+wholeDay)*m.rowBytes()+m.jobBytes()+maxWAL, "B",
 		"rate × (retention + 1 day) × bytes of table and indexes, measured; + jobs + max_wal_size; no logs")
 	conns := m.add("postgres", "connections", m.servers*serverConns, "", "servers × FIRJOB_DATABASE_CONNS (16)")
 	hot := m.rate*(m.Horizon.seconds()+m.HandlerTime.seconds()+m.ScanInterval.seconds())*m.rowBytes() + m.jobBytes()
-	m.add("postgres", "shared_buffers", hot, "B", "what is open: rate × (horizon + handler time + scan interval) × bytes; + all jobs")
-	m.add("postgres", "memory", math.Max(leastMemory, 2*hot+conns*connectionBytes), "B", "2 × shared_buffers + 10 MB a connection (assumed), at least 1 GB")
+	m.add("postgres", "shared_buffers", hot, "B",
+		"what is open: rate × (horizon + handler time + scan interval) × bytes; + all jobs")
+	m.add("postgres", "memory", math.Max(leastMemory, 2*hot+conns*connectionBytes), "B",
+		"2 × shared_buffers + 10 MB a connection (assumed), at least 1 GB")
 }
 
 func (m *model) rowBytes() float64 { return tableBytes + indexBytes + float64(m.Result)*tableResult }
@@ -150,9 +159,11 @@ func (m *model) fullPages() float64 {
 func (m *model) network() {
 	result, params := float64(m.Result), float64(m.Params)
 	own := m.rate*(wireInsert+wireClaim+wireFinish+m.holds*wireHold+params+result) + m.advances*(wireAdvance+params)
-	m.wire = m.add("network", "Postgres primary", own+m.standbys()*m.wal, "B/s", "bytes by step, measured, + payload + result; + WAL to each standby")
+	m.wire = m.add("network", "Postgres primary", own+m.standbys()*m.wal, "B/s",
+		"bytes by step, measured, + payload + result; + WAL to each standby")
 	m.add("network", "Redis", m.rate*redisWire, "B/s", "rate × bytes, measured")
 	m.add("network", "servers to executors", m.rate*(triggerJSON+params), "B/s", "rate × (JSON of a trigger + payload)")
-	m.add("network", "executors to servers", m.rate*(resultJSON+result+attemptJSON*m.HandlerTime.seconds()/beat.Seconds()), "B/s",
+	m.add("network", "executors to servers",
+		m.rate*(resultJSON+result+attemptJSON*m.HandlerTime.seconds()/beat.Seconds()), "B/s",
 		"rate × (JSON of a result + result + its name in each beat)")
 }

@@ -6,7 +6,8 @@ package capacity
 // Recorded is what the plan is made from when no measurement is given.
 func Recorded() Costs {
 	return Costs{
-		Source: "recorded: firjob bench throughput --rate 30000 --runs 2 --duration 8s --postgres shared_buffers=2GB; " +
+		Source: "recorded: firjob bench throughput --rate 30000 --runs 2 --duration 8s --postgres " +
+			"shared_buffers=2GB; " +
 			"2 cores of an AMD EPYC at 2.6 GHz, PostgreSQL 15, Redis 7.0.15; 2026-11-22",
 		CPU:          PerComponent{Postgres: 35.9, Redis: 6.2, Servers: 13.4, Executors: 9.5},
 		RSS:          PerComponent{Servers: 210, Executors: 237},
@@ -21,13 +22,14 @@ func Recorded() Costs {
 //
 // PostgreSQL 15.18, 102,400 executions a case, batches of 512; 2026-11-22.
 const (
-	walInsert  = 386.0                // insert-WAL-B
-	walClaim   = 138.0                // claim-WAL-B
-	walFinish  = 378.0                // finish-WAL-B
-	walHold    = 263.0                // hold-WAL-B: a beat names it, or renews its lease
-	walAdvance = 494.0                // advance-WAL-B: a plan moves a job on, whatever the number of its fires
-	walSeldom  = 15723.0 - walAdvance // seldom-WAL-B, of -bench CostsOfSeldomJobs -benchtime 3x: the pages of a job that are written whole
-	walResult  = 1.04                 // (finish-WAL-B with a result of 1000 bytes - without) / 1000
+	walInsert  = 386.0 // insert-WAL-B
+	walClaim   = 138.0 // claim-WAL-B
+	walFinish  = 378.0 // finish-WAL-B
+	walHold    = 263.0 // hold-WAL-B: a beat names it, or renews its lease
+	walAdvance = 494.0 // advance-WAL-B: a plan moves a job on, whatever the number of its fires
+	// seldom-WAL-B, of -bench CostsOfSeldomJobs -benchtime 3x: the pages of a job that are written whole.
+	walSeldom = 15723.0 - walAdvance
+	walResult = 1.04 // (finish-WAL-B with a result of 1000 bytes - without) / 1000
 
 	tableBytes  = 340.0 // table-B
 	indexBytes  = 168.0 // index-B

@@ -19,7 +19,8 @@ type api struct {
 
 func newAPI(base, token string) *api {
 	return &api{base: base, token: token, http: &http.Client{
-		Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: 5 * time.Second}}}
+		Timeout:   10 * time.Second,
+		Transport: &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: 5 * time.Second}}}
 }
 
 func (a *api) close() error {

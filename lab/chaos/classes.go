@@ -23,7 +23,8 @@ type injection func(ctx context.Context, s *stage, f Step) (heal func(context.Co
 // known returns every class of the topology, and "upgrade" if there is an old
 // binary.
 func (o Options) known() []class {
-	all := slices.Concat(processClasses(), redisClasses(), postgresClasses(), networkClasses(), pressureClasses(), o.more)
+	all := slices.Concat(processClasses(), redisClasses(), postgresClasses(), networkClasses(), pressureClasses(),
+		o.more)
 	if o.OldBinary != "" {
 		all = append(all, class{"upgrade", just("server"), instant, upgrade, nil})
 	}

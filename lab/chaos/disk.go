@@ -24,7 +24,8 @@ func mountDisk() (*disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "mode=0755,size="+diskSize, "firjob", path).CombinedOutput(); err != nil {
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "mode=0755,size="+diskSize, "firjob",
+		path).CombinedOutput(); err != nil {
 		return nil, errors.Join(fmt.Errorf("mount a small file system: %w: %s", err, out), os.Remove(path))
 	}
 	return &disk{path}, nil

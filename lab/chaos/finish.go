@@ -67,7 +67,8 @@ func (s *stage) plantSentries(ctx context.Context) error {
 	at := time.Now().Add(s.options.timers().horizon - time.Second).Truncate(time.Millisecond)
 	path := fmt.Sprintf("/api/v1/jobs/%d/trigger", s.load.herdJob)
 	for i := range sentries {
-		if err := s.load.api.insist(ctx, http.MethodPost, path, fmt.Sprintf("sentry-%d", i), map[string]any{"at": at}, nil); err != nil {
+		if err := s.load.api.insist(ctx, http.MethodPost, path, fmt.Sprintf("sentry-%d", i), map[string]any{"at": at},
+			nil); err != nil {
 			return err
 		}
 	}
@@ -75,7 +76,8 @@ func (s *stage) plantSentries(ctx context.Context) error {
 }
 
 func rowOf(e firjob.Execution) checker.Row {
-	r := checker.Row{ID: e.ID, State: e.State, Reason: e.Reason, Attempt: e.Attempt, Token: e.Token, Attempts: e.Attempts, Missed: e.Missed}
+	r := checker.Row{ID: e.ID, State: e.State, Reason: e.Reason, Attempt: e.Attempt, Token: e.Token,
+		Attempts: e.Attempts, Missed: e.Missed}
 	if e.FinishedAt != nil {
 		r.FinishedAt = *e.FinishedAt
 	}
@@ -112,7 +114,8 @@ func (s *stage) queued(ctx context.Context) (ids []firjob.ExecutionID, err error
 // askOwner asks the servers in turn until one owns the key.
 func askOwner(ctx context.Context, servers []*localstack.Redis, command ...string) (reply []string, err error) {
 	for _, r := range servers {
-		if reply, err = localstack.Ask(ctx, r.Addr(), command...); err == nil || !strings.Contains(err.Error(), "MOVED") {
+		if reply, err = localstack.Ask(ctx, r.Addr(), command...); err == nil ||
+			!strings.Contains(err.Error(), "MOVED") {
 			return reply, err
 		}
 	}

@@ -77,7 +77,8 @@ func steps(first, by int) (seconds []int) {
 
 // cron is a job that fires at the seconds of a pattern.
 func cron(p pattern, handler string) definition {
-	d := every(time.Second, handler, nil).with(map[string]any{"schedule": map[string]any{"kind": "cron", "expr": p.expr}})
+	d := every(time.Second, handler,
+		nil).with(map[string]any{"schedule": map[string]any{"kind": "cron", "expr": p.expr}})
 	d.spec.Every, d.spec.Seconds = 0, p.seconds
 	return d
 }
@@ -87,25 +88,32 @@ func sleeping(d time.Duration) any { return map[string]any{"for": d.String()} }
 
 // special are the jobs with policies of their own, by name.
 func special() map[string]definition {
-	skip := every(500*time.Millisecond, "sleep", sleeping(700*time.Millisecond)).with(map[string]any{"overlap": firjob.OverlapSkip})
+	skip := every(500*time.Millisecond, "sleep",
+		sleeping(700*time.Millisecond)).with(map[string]any{"overlap": firjob.OverlapSkip})
 	skip.spec.Overlap, skip.spec.MaxRunning = firjob.OverlapSkip, 1
-	one := every(time.Second, "sleep", sleeping(300*time.Millisecond)).with(map[string]any{"overlap": firjob.OverlapQueue})
+	one := every(time.Second, "sleep",
+		sleeping(300*time.Millisecond)).with(map[string]any{"overlap": firjob.OverlapQueue})
 	one.spec.Overlap, one.spec.MaxRunning = firjob.OverlapQueue, 1
-	two := every(500*time.Millisecond, "sleep", sleeping(400*time.Millisecond)).with(map[string]any{"overlap": firjob.OverlapQueue, "max_running": 2})
+	two := every(500*time.Millisecond, "sleep",
+		sleeping(400*time.Millisecond)).with(map[string]any{"overlap": firjob.OverlapQueue, "max_running": 2})
 	two.spec.Overlap, two.spec.MaxRunning = firjob.OverlapQueue, 2
-	once := every(500*time.Millisecond, "sleep", sleeping(200*time.Millisecond)).with(map[string]any{"delivery": firjob.AtMostOnce})
+	once := every(500*time.Millisecond, "sleep",
+		sleeping(200*time.Millisecond)).with(map[string]any{"delivery": firjob.AtMostOnce})
 	once.spec.AtMostOnce = true
-	latest := every(200*time.Millisecond, "noop", nil).with(map[string]any{"misfire": map[string]any{"policy": firjob.MisfireFireOnce, "grace": "2s"}})
+	latest := every(200*time.Millisecond, "noop",
+		nil).with(map[string]any{"misfire": map[string]any{"policy": firjob.MisfireFireOnce, "grace": "2s"}})
 	latest.spec.Misfire = firjob.MisfireFireOnce
-	exclusive := every(time.Second, "sleep", sleeping(300*time.Millisecond)).with(map[string]any{"exclusive": true, "overlap": firjob.OverlapQueue})
+	exclusive := every(time.Second, "sleep",
+		sleeping(300*time.Millisecond)).with(map[string]any{"exclusive": true, "overlap": firjob.OverlapQueue})
 	exclusive.spec.Overlap, exclusive.spec.MaxRunning = firjob.OverlapQueue, 1
 	return map[string]definition{
-		"skip": skip, "one-at-a-time": one, "two-at-a-time": two, "at-most-once": once, "fire-once": latest, "exclusive": exclusive,
-		"ledger-1": every(500*time.Millisecond, "ledger", sleeping(100*time.Millisecond)),
-		"ledger-2": every(500*time.Millisecond, "ledger", sleeping(800*time.Millisecond)),
-		"each":     cron(patterns()[0], "noop"),
-		"third":    cron(patterns()[3], "noop"),
-		"parent":   every(time.Second, "noop", nil).parenting(1),
+		"skip": skip, "one-at-a-time": one, "two-at-a-time": two, "at-most-once": once, "fire-once": latest,
+		"exclusive": exclusive,
+		"ledger-1":  every(500*time.Millisecond, "ledger", sleeping(100*time.Millisecond)),
+		"ledger-2":  every(500*time.Millisecond, "ledger", sleeping(800*time.Millisecond)),
+		"each":      cron(patterns()[0], "noop"),
+		"third":     cron(patterns()[3], "noop"),
+		"parent":    every(time.Second, "noop", nil).parenting(1),
 	}
 }
 
@@ -113,7 +121,8 @@ func special() map[string]definition {
 // name: a quarter of them each with four intervals.
 func plain(rate float64) map[string]definition {
 	all := map[string]definition{}
-	for _, interval := range []time.Duration{200 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second} {
+	for _, interval := range []time.Duration{200 * time.Millisecond, 500 * time.Millisecond, time.Second,
+		2 * time.Second} {
 		handler, params := "noop", any(nil)
 		if interval == 2*time.Second {
 			handler, params = "sleep", sleeping(50*time.Millisecond)

@@ -57,7 +57,8 @@ func NewLink(network, target string, random *rand.Rand) (*Link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for a link: %w", err)
 	}
-	l := &Link{listener: listener, network: network, target: target, random: random, changed: make(chan struct{}), open: map[net.Conn]struct{}{}}
+	l := &Link{listener: listener, network: network, target: target, random: random, changed: make(chan struct{}),
+		open: map[net.Conn]struct{}{}}
 	l.pumps.Go(l.accept)
 	return l, nil
 }

@@ -41,7 +41,8 @@ func newLoad(o Options, api *api, recorder *Recorder, zone checker.Zone) *load {
 
 // change asks for one change of a job until it is answered. job is 0 for a
 // creation. send asks, and fills in the job as it then is.
-func (l *load) change(op checker.Op, job firjob.JobID, spec checker.Spec, send func(answer *firjob.Job) error) (firjob.JobID, error) {
+func (l *load) change(op checker.Op, job firjob.JobID, spec checker.Spec,
+	send func(answer *firjob.Job) error) (firjob.JobID, error) {
 	e := checker.Event{Kind: checker.KindWrite, Phase: checker.PhaseBegin, Write: l.writes.Add(1), Op: op, Job: job}
 	began := time.Now()
 	l.recorder.Record(e)
@@ -136,13 +137,15 @@ func (l *load) make(ctx context.Context) error {
 }
 
 func manual(handler string) definition {
-	return definition{body: map[string]any{"app": cluster.App, "handler": handler, "schedule": map[string]any{"kind": "manual"}}}
+	return definition{body: map[string]any{"app": cluster.App, "handler": handler,
+		"schedule": map[string]any{"kind": "manual"}}}
 }
 
 // makeChildren makes a line of jobs, each of which runs after the one before.
 func (l *load) makeChildren(ctx context.Context, name string, parent firjob.JobID, generations int) error {
 	for range generations {
-		child := manual("noop").with(map[string]any{"parents": map[string]any{"of": []any{map[string]any{"job": parent}}}})
+		child := manual("noop").with(
+			map[string]any{"parents": map[string]any{"of": []any{map[string]any{"job": parent}}}})
 		child.spec.Parent = parent
 		var err error
 		name = "child-of-" + name
@@ -175,7 +178,8 @@ func (l *load) herd(ctx context.Context) error {
 
 // trigger asks for one execution of the herd's job.
 func (l *load) trigger(ctx context.Context, key string, body any) error {
-	e := checker.Event{Kind: checker.KindWrite, Phase: checker.PhaseBegin, Write: l.writes.Add(1), Op: checker.OpTrigger, Job: l.herdJob}
+	e := checker.Event{Kind: checker.KindWrite, Phase: checker.PhaseBegin, Write: l.writes.Add(1),
+		Op: checker.OpTrigger, Job: l.herdJob}
 	l.recorder.Record(e)
 	var made firjob.Execution
 	err := l.api.insist(ctx, http.MethodPost, fmt.Sprintf("/api/v1/jobs/%d/trigger", l.herdJob), key, body, &made)
@@ -200,7 +204,8 @@ func (l *load) storm(ctx, stop context.Context) error {
 	var all errgroup.Group
 	for i := range stormers {
 		all.Go(func() error {
-			s := &stormer{load: l, random: rand.New(rand.NewPCG(l.Seed, 100+uint64(i))), name: fmt.Sprintf("storm-%d", i)}
+			s := &stormer{load: l, random: rand.New(rand.NewPCG(l.Seed, 100+uint64(i))),
+				name: fmt.Sprintf("storm-%d", i)}
 			return s.run(ctx, stop)
 		})
 	}
@@ -309,7 +314,8 @@ func (l *load) pauseAll(ctx context.Context) error {
 	for _, id := range jobs {
 		group.Go(func() error {
 			_, err := l.change(checker.OpPause, id, checker.Spec{Paused: true}, func(answer *firjob.Job) error {
-				return l.api.insist(groupCtx, http.MethodPost, fmt.Sprintf("/api/v1/jobs/%d/pause", id), "", map[string]any{}, answer)
+				return l.api.insist(groupCtx, http.MethodPost, fmt.Sprintf("/api/v1/jobs/%d/pause", id), "",
+					map[string]any{}, answer)
 			})
 			return err
 		})

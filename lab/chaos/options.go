@@ -94,11 +94,14 @@ func (o Options) faults(known []string) (faults []error) {
 		faults = append(faults, fmt.Errorf("the shortest fault, %v, is longer than the longest, %v", o.OnMin, o.OnMax))
 	}
 	if o.Duration < o.Quiet+o.OnMin {
-		faults = append(faults, fmt.Errorf("a run of %v has no room for a fault: %v are quiet, and the shortest takes %v", o.Duration, o.Quiet, o.OnMin))
+		faults = append(faults,
+			fmt.Errorf("a run of %v has no room for a fault: %v are quiet, and the shortest takes %v", o.Duration,
+				o.Quiet, o.OnMin))
 	}
 	for _, name := range o.Classes {
 		if !slices.Contains(known, name) {
-			faults = append(faults, fmt.Errorf("%q is not a fault of the topology %s; want some of %q", name, o.Topology, known))
+			faults = append(faults,
+				fmt.Errorf("%q is not a fault of the topology %s; want some of %q", name, o.Topology, known))
 		}
 	}
 	return faults

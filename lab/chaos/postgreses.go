@@ -55,7 +55,8 @@ func pauseBackend(ctx context.Context, s *stage, f Step) (func(context.Context) 
 		return nil, err
 	}
 	defer conn.Close(ctx)
-	rows, _ := conn.Query(ctx, `SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'firjob %' ORDER BY state <> 'active', pid`)
+	rows, _ := conn.Query(ctx,
+		`SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'firjob %' ORDER BY state <> 'active', pid`)
 	pids, err := pgx.CollectRows(rows, pgx.RowTo[int])
 	if err != nil {
 		return nil, err
@@ -82,7 +83,8 @@ func lockTables(ctx context.Context, s *stage, _ Step) (func(context.Context) er
 	const tries = 10
 	for i := 1; ; i++ {
 		_, err = conn.Exec(ctx, `BEGIN; LOCK TABLE jobs, executions IN ACCESS EXCLUSIVE MODE`)
-		if pg := new(pgconn.PgError); err == nil || i == tries || !errors.As(err, &pg) || pg.Code != "40P01" { // deadlock_detected
+		// deadlock_detected
+		if pg := new(pgconn.PgError); err == nil || i == tries || !errors.As(err, &pg) || pg.Code != "40P01" {
 			break
 		}
 		_, _ = conn.Exec(ctx, `ROLLBACK`) // what is wrong with the connection, the next try tells
@@ -102,7 +104,8 @@ func takeConnections(ctx context.Context, s *stage, _ Step) (func(context.Contex
 	}
 	held := &sessions{open: []*pgx.Conn{first}}
 	held.takeAll(ctx, s)
-	_, err = first.Exec(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'firjob%'`)
+	_, err = first.Exec(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+		WHERE application_name LIKE 'firjob%'`)
 	if err != nil {
 		return nil, errors.Join(err, held.close(ctx))
 	}
@@ -180,6 +183,7 @@ func (s *stage) backends(ctx context.Context) (n float64, err error) {
 		return 0, fmt.Errorf("count the sessions of postgres: %w", err)
 	}
 	defer conn.Close(ctx)
-	err = conn.QueryRow(ctx, `SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`).Scan(&n)
+	err = conn.QueryRow(ctx, `SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'
+		AND pid <> pg_backend_pid()`).Scan(&n)
 	return n, err
 }

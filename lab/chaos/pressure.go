@@ -33,7 +33,8 @@ func limitApp(ctx context.Context, s *stage, _ Step) (func(context.Context) erro
 	limit := func(ctx context.Context, n any) error {
 		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
-		return s.load.api.insist(ctx, http.MethodPatch, "/api/v1/apps/"+cluster.App, "", map[string]any{"max_running": n}, nil)
+		return s.load.api.insist(ctx, http.MethodPatch, "/api/v1/apps/"+cluster.App, "",
+			map[string]any{"max_running": n}, nil)
 	}
 	return func(ctx context.Context) error { return limit(ctx, nil) }, limit(ctx, 1)
 }

@@ -21,7 +21,8 @@ type Step struct {
 
 // String tells it in one line.
 func (s Step) String() string {
-	return fmt.Sprintf("%7.1fs  %-22s %-22s for %v", s.At.Seconds(), s.Class, s.Target, s.For.Round(100*time.Millisecond))
+	return fmt.Sprintf("%7.1fs  %-22s %-22s for %v", s.At.Seconds(), s.Class, s.Target,
+		s.For.Round(100*time.Millisecond))
 }
 
 // pairs is the share of faults that get a second one beside them.
@@ -80,7 +81,8 @@ func (p *planner) step(at time.Duration) Step {
 	c := p.deck[0]
 	p.deck = p.deck[1:]
 	targets := c.targets(p.Options)
-	return Step{At: at, Class: c.name, Target: targets[p.random.IntN(len(targets))], For: c.length(p), Draw: p.random.Uint64()}
+	return Step{At: at, Class: c.name, Target: targets[p.random.IntN(len(targets))], For: c.length(p),
+		Draw: p.random.Uint64()}
 }
 
 func (p *planner) putBack(name string) {

@@ -65,12 +65,14 @@ func newStage(ctx context.Context, o Options, s *stores, f *folder, recorder *Re
 		Binary:  binary,
 		Servers: o.Servers, Workers: o.Workers,
 		ServerEnv: []string{
-			"FIRJOB_LEASE_TTL=" + times.lease.String(), "FIRJOB_SCAN_INTERVAL=" + times.scan.String(), "FIRJOB_HORIZON=" + times.horizon.String(),
+			"FIRJOB_LEASE_TTL=" + times.lease.String(), "FIRJOB_SCAN_INTERVAL=" + times.scan.String(),
+			"FIRJOB_HORIZON=" + times.horizon.String(),
 			"FIRJOB_DATABASE_CONNS=8", fmt.Sprintf("FIRJOB_SHARDS=%d", shards), "FIRJOB_LOG_LEVEL=info",
 			"ZONEINFO=" + f.path("zoneinfo"),
 		},
 		WorkerEnv: []string{
-			"FIRJOB_HISTORY=" + f.path("history.jsonl"), "FIRJOB_LEDGER=" + st.ledger.URL(), "FIRJOB_DRAIN_TIMEOUT=5s", "FIRJOB_LOG_LEVEL=info",
+			"FIRJOB_HISTORY=" + f.path("history.jsonl"), "FIRJOB_LEDGER=" + st.ledger.URL(), "FIRJOB_DRAIN_TIMEOUT=5s",
+			"FIRJOB_LOG_LEVEL=info",
 		},
 		Env:     env,
 		Output:  f.log,

@@ -76,7 +76,8 @@ func (s *stores) follow(ctx context.Context) (err error) {
 }
 
 func awaitSynchronous(ctx context.Context, conn *pgx.Conn) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("the standby was not synchronous within %v", patience))
+	ctx, cancel := context.WithTimeoutCause(ctx, patience,
+		fmt.Errorf("the standby was not synchronous within %v", patience))
 	defer cancel()
 	for {
 		var is bool

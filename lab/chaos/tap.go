@@ -103,8 +103,9 @@ func (t *Tap) draw() fate {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	d := t.disturb
-	f := fate{echo: d.Echo, cut: d.Cut, hang: d.Hang, loseAnswer: t.random.Float64() < d.LoseAnswer, duplicate: t.random.Float64() < d.Duplicate,
-		reorder: t.random.Float64() < d.Reorder, next: t.passed}
+	f := fate{echo: d.Echo, cut: d.Cut, hang: d.Hang, loseAnswer: t.random.Float64() < d.LoseAnswer,
+		duplicate: t.random.Float64() < d.Duplicate,
+		reorder:   t.random.Float64() < d.Reorder, next: t.passed}
 	if d.Delay > 0 {
 		f.delay = time.Duration(t.random.Int64N(int64(d.Delay)))
 	}
@@ -242,13 +243,15 @@ func (t *Tap) recordTriggers(x exchange) error {
 		return fmt.Errorf("a trigger batch that cannot be read: %w", err)
 	}
 	var reply firjob.TriggerReply
-	if x.status != http.StatusOK || codec.Decode(x.out, x.answer, &reply) != nil || len(reply.Results) != len(batch.Triggers) {
+	if x.status != http.StatusOK || codec.Decode(x.out, x.answer, &reply) != nil ||
+		len(reply.Results) != len(batch.Triggers) {
 		return nil // refused as a whole, or unknown: the executor's handlers will tell
 	}
 	for i, tr := range batch.Triggers {
 		if reply.Results[i] == firjob.Accepted {
-			t.recorder.Record(checker.Event{Kind: checker.KindTrigger, Execution: tr.ID, Token: tr.Token, Attempt: tr.Attempt,
-				Executor: t.Addr(), Incarnation: reply.Incarnation})
+			t.recorder.Record(
+				checker.Event{Kind: checker.KindTrigger, Execution: tr.ID, Token: tr.Token, Attempt: tr.Attempt,
+					Executor: t.Addr(), Incarnation: reply.Incarnation})
 		}
 	}
 	return nil

@@ -103,9 +103,11 @@ func zoned(zone checker.Zone, now time.Time) map[string]definition {
 			hours = hoursBut((now.UTC().Hour() + 12) % 24) // one that is far away
 		}
 		d := cron(pattern{seconds: steps(1, 3)}, "noop").with(map[string]any{"schedule": map[string]any{
-			"kind": "cron", "expr": "1/3 * " + hours + " * * *", "timezone": zoneName, "gap": p.gap, "overlap_hour": p.repeat,
+			"kind": "cron", "expr": "1/3 * " + hours + " * * *", "timezone": zoneName, "gap": p.gap,
+			"overlap_hour": p.repeat,
 		}})
-		d.spec.Zone, d.spec.SkipGap, d.spec.Twice = zone, p.gap == "skip" || p.everyHour, p.repeat == "twice" || p.everyHour
+		d.spec.Zone, d.spec.SkipGap, d.spec.Twice = zone, p.gap == "skip" || p.everyHour, p.repeat == "twice" ||
+			p.everyHour
 		all[p.name] = d
 	}
 	return all

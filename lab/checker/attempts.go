@@ -19,7 +19,8 @@ func (c *check) attempted() {
 		for _, r := range runs {
 			known := slices.ContainsFunc(row.Attempts, func(a firjob.Attempt) bool { return a.Token == r.Token })
 			if !known {
-				c.fail("I7 legal history", id, c.wall(r.begin), "a handler began with token %d, which is no attempt of its record", r.Token)
+				c.fail("I7 legal history", id, c.wall(r.begin),
+					"a handler began with token %d, which is no attempt of its record", r.Token)
 			}
 		}
 	}
@@ -29,7 +30,8 @@ func (c *check) attempted() {
 		}
 		p := c.plans[id.Job()]
 		if n := lost(row); n < firjob.MaxLost && !p.at(id.ScheduledAt()).AtMostOnce && !p.at(row.FinishedAt).Deleted {
-			c.fail("I7 legal history", id, row.FinishedAt, "it is lost for good, though only %d of its attempts were (%s)", n, row.Reason)
+			c.fail("I7 legal history", id, row.FinishedAt,
+				"it is lost for good, though only %d of its attempts were (%s)", n, row.Reason)
 		}
 	}
 }
@@ -67,12 +69,15 @@ func (c *check) answered() {
 		}
 	}
 	for _, e := range c.events {
-		if !listened || e.Kind != KindEnd || e.Phase != PhaseOK || lastOf[e.PID]-e.Mono < spooling || c.wall(e.Mono).After(c.cutoff()) {
+		if !listened || e.Kind != KindEnd || e.Phase != PhaseOK || lastOf[e.PID]-e.Mono < spooling ||
+			c.wall(e.Mono).After(c.cutoff()) {
 			continue
 		}
 		if !receipts[firjob.AttemptRef{ID: e.Execution, Token: e.Token}] {
 			c.report.LostAcknowledgements++
-			c.fail("I6 acknowledged", e.Execution, c.wall(e.Mono), "the handler with token %d ended well and its process lived on, but no server ever answered for the result", e.Token)
+			c.fail("I6 acknowledged", e.Execution, c.wall(e.Mono),
+				"the handler with token %d ended well and its process lived on, but no server ever answered for "+
+					"the result", e.Token)
 		}
 	}
 }

@@ -31,7 +31,8 @@ type Options struct {
 
 // Defaults returns the tolerances of the standard run.
 func Defaults() Options {
-	return Options{Lead: 250 * time.Millisecond, Recovery: 15 * time.Second, OnTime: time.Second, MaxAttempts: 100, Growth: 0.1}
+	return Options{Lead: 250 * time.Millisecond, Recovery: 15 * time.Second, OnTime: time.Second, MaxAttempts: 100,
+		Growth: 0.1}
 }
 
 // Violation is one thing that must not be.
@@ -103,7 +104,8 @@ func newCheck(events []Event, d Dump, o Options) (*check, error) {
 	c := &check{Options: o, dump: d, events: events, origin: events[at], end: d.At,
 		rows: map[firjob.ExecutionID]Row{}, byJob: map[firjob.JobID][]Row{}, runs: map[firjob.ExecutionID][]run{},
 		received: map[firjob.ExecutionID][]Event{}}
-	c.report = &Report{check: c, Options: o, Began: c.origin.Wall, Ended: d.At, Faults: map[string]int{}, NotDone: map[string]int{}}
+	c.report = &Report{check: c, Options: o, Began: c.origin.Wall, Ended: d.At, Faults: map[string]int{},
+		NotDone: map[string]int{}}
 	c.plans = plans(events, c.wall)
 	for _, r := range d.Executions {
 		if _, twice := c.rows[r.ID]; twice {
@@ -139,7 +141,8 @@ func (c *check) gather() {
 			key := e.Fault + " " + e.Target
 			if e.Phase == PhaseBegin {
 				faults[key] = len(c.faults)
-				c.faults = append(c.faults, window{class: e.Fault, target: e.Target, from: c.wall(e.Mono), until: c.end})
+				c.faults = append(c.faults,
+					window{class: e.Fault, target: e.Target, from: c.wall(e.Mono), until: c.end})
 			} else if i, ok := faults[key]; ok {
 				c.faults[i].until = c.wall(e.Mono)
 				if e.Phase == PhaseOK {

@@ -44,20 +44,24 @@ func (c *check) complete() {
 // that has ended, and was begun.
 func (c *check) triggered() {
 	for _, e := range c.events {
-		if e.Kind != KindWrite || e.Op != OpTrigger || e.Phase != PhaseOK || e.Execution.ScheduledAt().After(c.cutoff()) {
+		if e.Kind != KindWrite || e.Op != OpTrigger || e.Phase != PhaseOK ||
+			e.Execution.ScheduledAt().After(c.cutoff()) {
 			continue
 		}
 		c.report.Triggered++
 		switch row, ok := c.rows[e.Execution]; {
 		case !ok:
 			c.report.Missed++
-			c.fail("I1 complete", e.Execution, c.wall(e.Mono), "it was promised by the answer to a trigger, but there is no record")
+			c.fail("I1 complete", e.Execution, c.wall(e.Mono),
+				"it was promised by the answer to a trigger, but there is no record")
 		case !row.State.Final():
 			c.report.Stuck++
-			c.fail("I1 complete", e.Execution, c.wall(e.Mono), "it was triggered and is still %s (%s)", row.State, row.Reason)
+			c.fail("I1 complete", e.Execution, c.wall(e.Mono), "it was triggered and is still %s (%s)", row.State,
+				row.Reason)
 		case len(c.runs[e.Execution]) == 0:
 			c.report.Missed++
-			c.fail("I1 complete", e.Execution, c.wall(e.Mono), "it was triggered, but no executor began it; its record says %s (%s)", row.State, row.Reason)
+			c.fail("I1 complete", e.Execution, c.wall(e.Mono),
+				"it was triggered, but no executor began it; its record says %s (%s)", row.State, row.Reason)
 		}
 	}
 }
@@ -105,7 +109,8 @@ func (c *check) excused(p plan, row Row, at time.Time) bool {
 	case firjob.StateSuperseded:
 		// A fire that a fault held up may meet a change that came after it, while it
 		// may still be late.
-		return row.Reason != "" && p.changedAround(row.FinishedAt, c.Lead+c.OnTime) && (spec.MaxRunning > 0 || !c.overdue(at, row.FinishedAt))
+		return row.Reason != "" && p.changedAround(row.FinishedAt, c.Lead+c.OnTime) &&
+			(spec.MaxRunning > 0 || !c.overdue(at, row.FinishedAt))
 	}
 	return false
 }
@@ -126,7 +131,8 @@ func (c *check) phantoms() {
 			}
 			if asked[r.ID.ScheduledAt()] == forbidden {
 				c.report.Phantoms++
-				c.fail("I2 no phantom", r.ID, r.ID.ScheduledAt(), "no version of the job fires then; its record says %s (%s)", r.State, r.Reason)
+				c.fail("I2 no phantom", r.ID, r.ID.ScheduledAt(),
+					"no version of the job fires then; its record says %s (%s)", r.State, r.Reason)
 			}
 		}
 	}
@@ -166,11 +172,13 @@ func (c *check) tokens() {
 		for _, r := range runs {
 			if r.Token < highest {
 				c.report.Zombies++
-				c.fail("I4 tokens", id, c.wall(r.begin), "a handler began with token %d after one with %d had", r.Token, highest)
+				c.fail("I4 tokens", id, c.wall(r.begin), "a handler began with token %d after one with %d had", r.Token,
+					highest)
 			}
 			highest = max(highest, r.Token)
 			if have, ok := attempts[r.Token]; ok && have != r.Attempt {
-				c.fail("I4 tokens", id, c.wall(r.begin), "token %d stands for the attempts %d and %d", r.Token, have, r.Attempt)
+				c.fail("I4 tokens", id, c.wall(r.begin), "token %d stands for the attempts %d and %d", r.Token, have,
+					r.Attempt)
 			}
 			attempts[r.Token] = r.Attempt
 		}
@@ -193,7 +201,8 @@ func (c *check) overlaps() {
 				continue // it ended before, or with its process
 			}
 			if _, disturbed := c.disturbed(c.wall(after.begin)); !disturbed {
-				c.fail("I5 one active", id, c.wall(after.begin), "a handler with token %d began while that of token %d was active", after.Token, before.Token)
+				c.fail("I5 one active", id, c.wall(after.begin),
+					"a handler with token %d began while that of token %d was active", after.Token, before.Token)
 			}
 			c.report.Overlapped++
 		}
@@ -215,7 +224,8 @@ func (c *check) acknowledged() {
 		reported[ref][e.Outcome] = true
 		if e.Status == 200 && e.Receipt == firjob.ReceiptRecorded && !c.recorded(ref, e.Outcome) {
 			c.report.LostAcknowledgements++
-			c.fail("I6 acknowledged", e.Execution, c.wall(e.Mono), "token %d was acknowledged as %s; the record says %s", e.Token, e.Outcome, c.describe(ref))
+			c.fail("I6 acknowledged", e.Execution, c.wall(e.Mono),
+				"token %d was acknowledged as %s; the record says %s", e.Token, e.Outcome, c.describe(ref))
 		}
 	}
 	if len(reported) == 0 {
@@ -224,13 +234,15 @@ func (c *check) acknowledged() {
 	for id, r := range c.rows {
 		ref := firjob.AttemptRef{ID: id, Token: r.Token}
 		if r.State == firjob.StateSucceeded && len(c.runs[id]) > 0 && !reported[ref][firjob.OutcomeSucceeded] {
-			c.fail("I6 acknowledged", id, r.FinishedAt, "it is recorded as succeeded, but no executor said so with token %d", r.Token)
+			c.fail("I6 acknowledged", id, r.FinishedAt,
+				"it is recorded as succeeded, but no executor said so with token %d", r.Token)
 		}
 	}
 }
 
 func (c *check) recorded(ref firjob.AttemptRef, outcome firjob.Outcome) bool {
-	return slices.ContainsFunc(c.rows[ref.ID].Attempts, func(a firjob.Attempt) bool { return a.Token == ref.Token && a.Outcome == outcome })
+	return slices.ContainsFunc(c.rows[ref.ID].Attempts,
+		func(a firjob.Attempt) bool { return a.Token == ref.Token && a.Outcome == outcome })
 }
 
 func (c *check) describe(ref firjob.AttemptRef) string {
@@ -257,7 +269,8 @@ func (c *check) legal() {
 		}
 		for i := 1; i < len(r.Attempts); i++ {
 			if r.Attempts[i].Token <= r.Attempts[i-1].Token {
-				c.fail("I7 legal history", id, id.ScheduledAt(), "attempt %d has token %d after %d", r.Attempts[i].Attempt, r.Attempts[i].Token, r.Attempts[i-1].Token)
+				c.fail("I7 legal history", id, id.ScheduledAt(), "attempt %d has token %d after %d",
+					r.Attempts[i].Attempt, r.Attempts[i].Token, r.Attempts[i-1].Token)
 			}
 		}
 	}
@@ -275,7 +288,8 @@ func (c *check) effects() {
 			took[firjob.AttemptRef{ID: id, Token: e.Token}] = !e.Refused
 		}
 		if e.Token < highest[e.Key] && !e.Refused {
-			c.fail("I8 effects", firjob.ExecutionID{}, c.end, "%s was written with token %d after %d", e.Key, e.Token, highest[e.Key])
+			c.fail("I8 effects", firjob.ExecutionID{}, c.end, "%s was written with token %d after %d", e.Key, e.Token,
+				highest[e.Key])
 		}
 		if e.Refused {
 			c.report.FencedOff++
@@ -284,7 +298,8 @@ func (c *check) effects() {
 	}
 	for id, r := range c.rows {
 		if r.State == firjob.StateSucceeded && writers[id.Job()] && !took[firjob.AttemptRef{ID: id, Token: r.Token}] {
-			c.fail("I8 effects", id, r.FinishedAt, "it is recorded as succeeded with token %d, whose last write the resource did not take", r.Token)
+			c.fail("I8 effects", id, r.FinishedAt,
+				"it is recorded as succeeded with token %d, whose last write the resource did not take", r.Token)
 		}
 	}
 }
@@ -318,7 +333,8 @@ func (c *check) bounded() {
 	for _, name := range slices.Sorted(maps.Keys(c.dump.After)) {
 		before, after := c.dump.Before[name], c.dump.After[name]
 		if after > before*(1+c.Growth)+1 {
-			c.fail("I11 bounded", firjob.ExecutionID{}, c.end, "%s: %s", name, fmt.Sprintf("%.0f in the end, %.0f before", after, before))
+			c.fail("I11 bounded", firjob.ExecutionID{}, c.end, "%s: %s", name,
+				fmt.Sprintf("%.0f in the end, %.0f before", after, before))
 		}
 	}
 }

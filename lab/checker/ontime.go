@@ -29,7 +29,9 @@ func (c *check) onTime() {
 		switch calm := c.calm(due.Add(c.OnTime)); {
 		case disturbed && (c.free(due, at) > c.Recovery || at.After(calm)):
 			c.report.Late++
-			c.fail("I3 on time", id, at, "it began %v after its time and %v after the fault was undone, %v of them without another", late, at.Sub(healed), c.free(due, at))
+			c.fail("I3 on time", id, at,
+				"it began %v after its time and %v after the fault was undone, %v of them without another", late,
+				at.Sub(healed), c.free(due, at))
 		case at.After(calm):
 			c.report.Late++
 			c.fail("I3 on time", id, at, "it began %v after its time, with no fault at work", late)

@@ -17,7 +17,8 @@ func (c *check) policies() {
 		active[id.Job()] = append(active[id.Job()], runs...)
 		switch r := c.rows[id]; r.State {
 		case firjob.StateSkipped, firjob.StateMissed, firjob.StateSuperseded:
-			c.fail("I10 policy", id, c.wall(runs[0].begin), "a handler began, but the record says %s (%s)", r.State, r.Reason)
+			c.fail("I10 policy", id, c.wall(runs[0].begin), "a handler began, but the record says %s (%s)", r.State,
+				r.Reason)
 		}
 	}
 	for job, p := range c.plans {

@@ -84,8 +84,10 @@ func (r *Report) Write(w io.Writer) error {
 	if !r.Held() {
 		verdict = fmt.Sprintf("VIOLATED, %d times", len(r.Violations))
 	}
-	fmt.Fprintf(t, "%s\tin %v, from %s\n\n", verdict, r.Ended.Sub(r.Began).Round(time.Second), r.Began.UTC().Format(time.RFC3339))
-	fmt.Fprintf(t, "fires that had to be\t%d\t(none of what is zero below is above 1 in %.0f, with 95 %% confidence)\n", r.Targets, 1/r.Bound())
+	fmt.Fprintf(t, "%s\tin %v, from %s\n\n", verdict, r.Ended.Sub(r.Began).Round(time.Second),
+		r.Began.UTC().Format(time.RFC3339))
+	fmt.Fprintf(t, "fires that had to be\t%d\t(none of what is zero below is above 1 in %.0f, with 95 %% confidence)\n",
+		r.Targets, 1/r.Bound())
 	for _, line := range []struct {
 		name string
 		n    int
@@ -96,7 +98,8 @@ func (r *Report) Write(w io.Writer) error {
 		{"doubled", r.Doubled, ""},
 		{"recorded without reason", r.Phantoms, ""},
 		{"early", r.Early, ""},
-		{"late", r.Late, fmt.Sprintf("(over %v; under faults, %v after the end of the fault)", r.Options.OnTime, r.Options.Recovery)},
+		{"late", r.Late, fmt.Sprintf("(over %v; under faults, %v after the end of the fault)", r.Options.OnTime,
+			r.Options.Recovery)},
 		{"zombie starts", r.Zombies, ""},
 		{"lost acknowledgements", r.LostAcknowledgements, ""},
 		{"stuck", r.Stuck, ""},
@@ -111,7 +114,8 @@ func (r *Report) Write(w io.Writer) error {
 		name string
 		of   Lateness
 	}{{"quiet", r.Quiet}, {"under faults", r.Disturbed}} {
-		fmt.Fprintf(t, "%s\t%v\t%v\t%v\t%d\n", l.name, round(l.of.Quantile(0.5)), round(l.of.Quantile(0.99)), round(l.of.Quantile(1)), len(l.of))
+		fmt.Fprintf(t, "%s\t%v\t%v\t%v\t%d\n", l.name, round(l.of.Quantile(0.5)), round(l.of.Quantile(0.99)),
+			round(l.of.Quantile(1)), len(l.of))
 	}
 	fmt.Fprintf(t, "\nfaults\t%s\n", counted(r.Faults))
 	if len(r.NotDone) > 0 {

@@ -24,7 +24,8 @@ func (c *check) begun() {
 				continue
 			}
 			if early := id.ScheduledAt().Sub(*a.StartedAt); early > c.Early && id.Kind() == firjob.KindSchedule {
-				c.fail("I7 legal history", id, *a.StartedAt, "attempt %d is recorded as begun %v before its time", a.Attempt, early)
+				c.fail("I7 legal history", id, *a.StartedAt, "attempt %d is recorded as begun %v before its time",
+					a.Attempt, early)
 			}
 			at, ok := seen[a.Token]
 			if !ok || a.Outcome != firjob.OutcomeSucceeded && a.Outcome != firjob.OutcomeFailed {
@@ -35,7 +36,8 @@ func (c *check) begun() {
 				ahead, bound = ahead.Abs(), c.OnTime
 			}
 			if ahead > bound {
-				c.fail("I7 legal history", id, at, "attempt %d is recorded as begun at %s, which is off by %v", a.Attempt, a.StartedAt.UTC().Format("15:04:05.000"), ahead)
+				c.fail("I7 legal history", id, at, "attempt %d is recorded as begun at %s, which is off by %v",
+					a.Attempt, a.StartedAt.UTC().Format("15:04:05.000"), ahead)
 			}
 		}
 	}

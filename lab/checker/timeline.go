@@ -64,21 +64,28 @@ func (p *picture) x(at time.Time) float64 {
 
 func (p *picture) open(lanes int) {
 	width, height := p.x(p.end)+20, headerSpace+lanes*laneHeight+20
-	p.print(`<svg xmlns="http://www.w3.org/2000/svg" width="%.0f" height="%d" viewBox="0 0 %.0f %d" font-family="monospace" font-size="10">`,
+	p.print(`<svg xmlns="http://www.w3.org/2000/svg" width="%.0f" height="%d" viewBox="0 0 %.0f %d" `+
+		`font-family="monospace" font-size="10">`,
 		width, height, width, height)
 	p.print(`<rect width="100%%" height="100%%" fill="#fff"/>`)
-	for at := p.origin.Wall.Truncate(10 * time.Second).Add(10 * time.Second); at.Before(p.end); at = at.Add(10 * time.Second) {
+	for at := p.origin.Wall.Truncate(10 * time.Second).Add(10 * time.Second); at.Before(p.end); at = at.Add(
+		10 * time.Second) {
 		p.print(`<path d="M%.1f %d V%d" stroke="#ddd"/><text x="%.1f" y="%d" fill="#666">%s</text>`,
 			p.x(at), headerSpace-8, height, p.x(at)+2, headerSpace-10, at.UTC().Format("15:04:05"))
 	}
 }
 
 func (p *picture) shade(lanes int) {
-	slices.SortFunc(p.faults, func(a, b window) int { return cmp.Or(a.from.Compare(b.from), cmp.Compare(a.class, b.class)) })
+	slices.SortFunc(p.faults, func(a,
+		b window) int {
+		return cmp.Or(a.from.Compare(b.from), cmp.Compare(a.class, b.class))
+	})
 	for i, f := range p.faults {
 		name := html.EscapeString(f.class + " " + f.target)
-		p.print(`<rect x="%.1f" y="%d" width="%.1f" height="%d" fill="#f5a623" fill-opacity="0.25"><title>%s, %v</title></rect>`,
-			p.x(f.from), headerSpace, max(1, p.x(f.until)-p.x(f.from)), lanes*laneHeight, name, f.until.Sub(f.from).Round(time.Millisecond))
+		p.print(`<rect x="%.1f" y="%d" width="%.1f" height="%d" fill="#f5a623" fill-opacity="0.25">`+
+			`<title>%s, %v</title></rect>`,
+			p.x(f.from), headerSpace, max(1, p.x(f.until)-p.x(f.from)), lanes*laneHeight, name,
+			f.until.Sub(f.from).Round(time.Millisecond))
 		p.print(`<text x="%.1f" y="%d" fill="#8a5a00">%s</text>`, p.x(f.from), 10+i%2*10, name)
 	}
 }

@@ -97,7 +97,9 @@ func edited(root string) (map[string]string, error) {
 				files[e.file] = string(text)
 			}
 			if n := strings.Count(files[e.file], e.old); n != 1 {
-				lost = append(lost, fmt.Errorf("the mutant %s has lost its place: %s contains %d times %q, want once", m, e.file, n, e.old))
+				lost = append(lost,
+					fmt.Errorf("the mutant %s has lost its place: %s contains %d times %q, want once", m, e.file, n,
+						e.old))
 				continue
 			}
 			files[e.file] = strings.Replace(files[e.file], e.old, e.new, 1)

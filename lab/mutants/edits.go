@@ -41,7 +41,8 @@ func edits() map[Mutant][]edit {
 		},
 		SupersedeSkipped: {
 			{file: "storage/final.go",
-				old: "func supersede(ctx context.Context, tx pgx.Tx, job firjob.JobID, reason string) (ports.Followed, error) {\n",
+				old: "func supersede(ctx context.Context, tx pgx.Tx, job firjob.JobID, reason string) " +
+					"(ports.Followed, error) {\n",
 				new: `func supersede(ctx context.Context, tx pgx.Tx, job firjob.JobID, reason string) (ports.Followed, error) {
 	if withoutGuard("supersede-skipped") {
 		return ports.Followed{}, nil

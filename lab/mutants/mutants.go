@@ -14,7 +14,8 @@ type Mutant string
 
 // The mutants of a server.
 const (
-	FireForgotten       Mutant = "fire-forgotten"       // the planner goes past the last fire of each plan without recording it
+	// the planner goes past the last fire of each plan without recording it.
+	FireForgotten       Mutant = "fire-forgotten"
 	NeverAnnounced      Mutant = "never-announced"      // what is planned is not put into the queue in Redis
 	LateFiresDropped    Mutant = "late-fires-dropped"   // fires beyond the grace are neither run nor recorded as missed
 	SupersedeSkipped    Mutant = "supersede-skipped"    // a change of a job leaves the fires that it had planned
@@ -30,9 +31,10 @@ const (
 	LostIsFinal         Mutant = "lost-is-final"        // an attempt without an answer is the last one
 	ResultOfAnyToken    Mutant = "result-of-any-token"  // a result counts whatever attempt it is of
 	AnsweredUncommitted Mutant = "answered-uncommitted" // results are answered for before they are committed
-	ChildApart          Mutant = "child-apart"          // the child is recorded in a transaction of its own, after the parent's
-	SlotNotTaken        Mutant = "slot-not-taken"       // an execution runs though every place of its job is taken
-	SlotNotReleased     Mutant = "slot-not-released"    // an execution that ends keeps the place of its job
+	// the child is recorded in a transaction of its own, after the parent's.
+	ChildApart      Mutant = "child-apart"
+	SlotNotTaken    Mutant = "slot-not-taken"    // an execution runs though every place of its job is taken
+	SlotNotReleased Mutant = "slot-not-released" // an execution that ends keeps the place of its job
 )
 
 // The mutants of an executor.
@@ -44,7 +46,8 @@ const (
 // All returns all of them.
 func All() []Mutant {
 	return []Mutant{
-		FireForgotten, NeverAnnounced, LateFiresDropped, SupersedeSkipped, VersionIgnored, StateIgnored, TokenKept, NotHeld,
+		FireForgotten, NeverAnnounced, LateFiresDropped, SupersedeSkipped, VersionIgnored, StateIgnored, TokenKept,
+		NotHeld,
 		SentUnchecked, UnknownIsRefused, EpochIgnored, NoSweep, LeasesNeverEnd, LostIsFinal, ResultOfAnyToken,
 		AnsweredUncommitted, ChildApart, SlotNotTaken, SlotNotReleased, TokenIgnored, SpoolSkipped,
 	}

@@ -72,20 +72,22 @@ func (b *breakers) get(key firjob.ExecutorKey) breaker {
 	if b.of == nil {
 		b.of = make(map[string]breaker)
 	}
-	made := breaker{key.Incarnation, new(speech), new(atomic.Pointer[failure]), gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
-		Name:        name,
-		MaxRequests: 1,
-		Timeout:     retryAfter,
-		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= tripAfter },
-		// An executor that could not read a request is well; the request is not.
-		IsExcluded: func(err error) bool {
-			refused := new(ports.Refused)
-			return errors.As(err, &refused) && refused.Unreadable()
-		},
-		OnStateChange: func(_ string, from, to gobreaker.State) {
-			b.log.Info("breaker changed", "app", key.App, "executor", key.Address, "from", from.String(), "to", to.String())
-		},
-	})}
+	made := breaker{key.Incarnation, new(speech), new(atomic.Pointer[failure]),
+		gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
+			Name:        name,
+			MaxRequests: 1,
+			Timeout:     retryAfter,
+			ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= tripAfter },
+			// An executor that could not read a request is well; the request is not.
+			IsExcluded: func(err error) bool {
+				refused := new(ports.Refused)
+				return errors.As(err, &refused) && refused.Unreadable()
+			},
+			OnStateChange: func(_ string, from, to gobreaker.State) {
+				b.log.Info("breaker changed", "app", key.App, "executor", key.Address, "from", from.String(), "to",
+					to.String())
+			},
+		})}
 	b.of[name] = made
 	return made
 }
@@ -106,7 +108,8 @@ func (b *breakers) do(key firjob.ExecutorKey, at time.Time, f func(*speech) erro
 		return struct{}{}, err
 	})
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
-		reason := fmt.Sprintf("the breaker of executor %s is open; the last error: %s", key.Address, process.lastError())
+		reason := fmt.Sprintf("the breaker of executor %s is open; the last error: %s", key.Address,
+			process.lastError())
 		return &ports.Refused{Reason: reason}
 	}
 	return err

@@ -86,7 +86,8 @@ func (s *Sender) Ready(to firjob.Executor) bool { return s.breakers.ready(to.Key
 // are in the order of triggers. An error is either a *firjob.Refused, which
 // means that none of them has run or will, or leaves that unknown. Sending the
 // same triggers to the same incarnation again is harmless: it answers as before.
-func (s *Sender) Send(ctx context.Context, to firjob.Executor, key []byte, sentAt time.Time, triggers []firjob.Trigger) ([]firjob.Acceptance, error) {
+func (s *Sender) Send(ctx context.Context, to firjob.Executor, key []byte, sentAt time.Time,
+	triggers []firjob.Trigger) ([]firjob.Acceptance, error) {
 	batch := firjob.TriggerBatch{App: to.App, SentAt: sentAt, Triggers: triggers}
 	var reply firjob.TriggerReply
 	err := s.breakers.do(to.Key(), sentAt, func(speech *speech) error {
@@ -106,7 +107,8 @@ func (s *Sender) Send(ctx context.Context, to firjob.Executor, key []byte, sentA
 }
 
 // sendIn sends a batch in the given encoding.
-func (s *Sender) sendIn(ctx context.Context, in codec.Encoding, speech *speech, to firjob.Executor, key []byte, batch *firjob.TriggerBatch, reply *firjob.TriggerReply) error {
+func (s *Sender) sendIn(ctx context.Context, in codec.Encoding, speech *speech, to firjob.Executor, key []byte,
+	batch *firjob.TriggerBatch, reply *firjob.TriggerReply) error {
 	body, err := codec.Encode(in, batch)
 	if err != nil {
 		return &ports.Refused{Reason: fmt.Sprintf("the triggers cannot be written as %s", in), Cause: err}
@@ -123,7 +125,8 @@ func sound(reply firjob.TriggerReply, to firjob.Executor, triggers int) error {
 		return fmt.Errorf("executor %s answered %d of %d triggers", to.Address, len(reply.Results), triggers)
 	}
 	if reply.Incarnation != to.Incarnation {
-		return fmt.Errorf("executor %s answered as incarnation %q, not %q", to.Address, reply.Incarnation, to.Incarnation)
+		return fmt.Errorf("executor %s answered as incarnation %q, not %q", to.Address, reply.Incarnation,
+			to.Incarnation)
 	}
 	for _, a := range reply.Results {
 		if !a.Known() {
@@ -135,7 +138,8 @@ func sound(reply firjob.TriggerReply, to firjob.Executor, triggers int) error {
 
 // Cancel asks an executor to cancel attempts; it ignores those that it does
 // not run.
-func (s *Sender) Cancel(ctx context.Context, to firjob.Executor, key []byte, now time.Time, attempts []firjob.AttemptRef) error {
+func (s *Sender) Cancel(ctx context.Context, to firjob.Executor, key []byte, now time.Time,
+	attempts []firjob.AttemptRef) error {
 	body, err := json.Marshal(firjob.CancelBatch{Attempts: attempts})
 	if err != nil {
 		return fmt.Errorf("write cancel batch: %w", err)
@@ -153,7 +157,8 @@ func (s *Sender) Probe(ctx context.Context, to firjob.Executor, key []byte, now 
 
 // Holding asks an executor which attempts it holds. A *firjob.Refused is as that
 // of Probe; any other error says that it did not tell.
-func (s *Sender) Holding(ctx context.Context, to firjob.Executor, key []byte, now time.Time) ([]firjob.AttemptRef, error) {
+func (s *Sender) Holding(ctx context.Context, to firjob.Executor, key []byte,
+	now time.Time) ([]firjob.AttemptRef, error) {
 	ping, err := s.ping(ctx, to, firjob.PathHolding, key, now)
 	if err == nil && ping.Holding == nil {
 		err = fmt.Errorf("executor %s does not say what it holds", to.Address)
@@ -165,7 +170,8 @@ func (s *Sender) Holding(ctx context.Context, to firjob.Executor, key []byte, no
 // thousand attempts, which is what a beat may name.
 const maxPing = 16 << 20
 
-func (s *Sender) ping(ctx context.Context, to firjob.Executor, path string, key []byte, now time.Time) (ping firjob.Ping, err error) {
+func (s *Sender) ping(ctx context.Context, to firjob.Executor, path string, key []byte,
+	now time.Time) (ping firjob.Ping, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+to.Address+path, nil)
@@ -183,7 +189,8 @@ func (s *Sender) ping(ctx context.Context, to firjob.Executor, path string, key 
 		return ping, fmt.Errorf("probe %s: %w", to.Address, err)
 	}
 	defer resp.Body.Close()
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxPing)).Decode(&ping); err != nil || resp.StatusCode != http.StatusOK {
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxPing)).Decode(&ping); err != nil ||
+		resp.StatusCode != http.StatusOK {
 		return ping, fmt.Errorf("probe %s: status %d", to.Address, resp.StatusCode)
 	}
 	if ping.Incarnation != to.Incarnation {
@@ -195,7 +202,8 @@ func (s *Sender) ping(ctx context.Context, to firjob.Executor, path string, key 
 // reader reads the body of an answer; nil: there is nothing to read.
 type reader func(answer []byte, h http.Header) error
 
-func (s *Sender) post(ctx context.Context, to firjob.Executor, path string, key []byte, at time.Time, in codec.Encoding, body []byte, read reader) error {
+func (s *Sender) post(ctx context.Context, to firjob.Executor, path string, key []byte, at time.Time, in codec.Encoding,
+	body []byte, read reader) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+to.Address+path, bytes.NewReader(body))

@@ -33,7 +33,8 @@ func ParseAllow(entries []string) (Allow, error) {
 		case addressErr == nil && address.Zone() == "":
 			a.Prefixes = append(a.Prefixes, netip.PrefixFrom(address, address.BitLen()))
 		case strings.ContainsAny(entry, "/:@*%") || addressErr == nil:
-			faults = append(faults, fmt.Errorf("%q is not an address, a prefix such as 10.1.0.0/16 or a host name", entry))
+			faults = append(faults,
+				fmt.Errorf("%q is not an address, a prefix such as 10.1.0.0/16 or a host name", entry))
 		default:
 			a.Hosts = append(a.Hosts, hostKey(entry))
 		}

@@ -117,7 +117,8 @@ func (c *Caller) Do(ctx context.Context, r Request) (Response, error) {
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(c.maxBody)+1))
 	if err != nil {
-		return Response{}, fmt.Errorf("%s %s answered %d, and broke off: %w", req.Method, req.URL.Host, resp.StatusCode, err)
+		return Response{}, fmt.Errorf("%s %s answered %d, and broke off: %w", req.Method, req.URL.Host, resp.StatusCode,
+			err)
 	}
 	cut := len(body) > c.maxBody
 	return Response{Status: resp.StatusCode, Header: resp.Header, Body: body[:min(len(body), c.maxBody)], Cut: cut}, nil

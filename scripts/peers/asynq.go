@@ -18,9 +18,11 @@ func asynqContenders() []contender {
 		Module: "github.com/hibiken/asynq",
 		Redis:  true,
 		Settings: []string{
-			"one Scheduler, started again after it has ended, as the manual asks; Servers with Concurrency 10, as in its examples",
+			"one Scheduler, started again after it has ended, as the manual asks; Servers with Concurrency 10, as in " +
+				"its examples",
 		},
-		Promise: "Promises at-least-once for a task that is in Redis. Its manual says that only one scheduler may run, " +
+		Promise: "Promises at-least-once for a task that is in Redis. Its manual says that only one scheduler " +
+			"may run, " +
 			"and nothing of fires while it is down; Redis holds the only copy.",
 		schedulers: 1,
 		make:       func(s size) system { return &asynqSystem{size: s} },
@@ -29,7 +31,8 @@ func asynqContenders() []contender {
 	several.Name = "asynq, TaskID"
 	several.schedulers = 0
 	several.Settings = []string{
-		"several Schedulers; each periodic task with a TaskID of its own and Retention 20s, as its author advises; Servers as above",
+		"several Schedulers; each periodic task with a TaskID of its own and Retention 20s, as its author advises; " +
+			"Servers as above",
 	}
 	several.Promise = "Advice in a discussion, not in the manual; else as asynq."
 	several.make = func(s size) system { return &asynqSystem{size: s, retain: 20 * time.Second} }

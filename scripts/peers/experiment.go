@@ -65,10 +65,13 @@ func each(n int) func(settings, time.Time) []tick {
 // experiments are all of them, in order.
 func experiments() []experiment {
 	return []experiment{
-		{Name: "E1", Title: "the scheduler killed in the second before a fire", size: fixed(2, 1), ticks: each(5), run: killScheduler},
-		{Name: "E2", Title: "Postgres stalled", size: fixed(2, 1), ticks: each(1), run: stallPostgres, apt: needsPostgres},
+		{Name: "E1", Title: "the scheduler killed in the second before a fire", size: fixed(2, 1), ticks: each(5),
+			run: killScheduler},
+		{Name: "E2", Title: "Postgres stalled", size: fixed(2, 1), ticks: each(1), run: stallPostgres,
+			apt: needsPostgres},
 		{Name: "E2r", Title: "Redis stalled", size: fixed(2, 1), ticks: each(1), run: stallRedis, apt: needsRedis},
-		{Name: "E3", Title: "many jobs at one instant", size: func(s settings) size { return size{schedulers: s.several, workers: 1} },
+		{Name: "E3", Title: "many jobs at one instant",
+			size:  func(s settings) size { return size{schedulers: s.several, workers: 1} },
 			ticks: burstTicks, run: oneInstant},
 		{Name: "E4", Title: "FLUSHALL", size: fixed(2, 1), ticks: each(5), run: flushAll, apt: needsRedis},
 		{Name: "E5", Title: "a worker stopped past its lease, then resumed", size: fixed(2, 2), run: stopWorker},

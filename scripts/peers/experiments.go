@@ -204,7 +204,8 @@ func stopWorker(ctx context.Context, t *trial) (o outcome, err error) {
 	if err := victim.Pause(); err != nil {
 		return o, err
 	}
-	err = await(ctx, t.patience, "what the stopped worker ran begins again", func() (bool, error) { return t.begunAgain(held) })
+	err = await(ctx, t.patience, "what the stopped worker ran begins again",
+		func() (bool, error) { return t.begunAgain(held) })
 	note := fmt.Sprintf("%d tasks held, stopped for %.0f s", len(held), time.Since(fault).Seconds())
 	if err := errors.Join(victim.Resume(), ctx.Err()); err != nil {
 		return o, err
@@ -352,7 +353,8 @@ func restartWorker(ctx context.Context, t *trial) (o outcome, err error) {
 	for _, one := range list {
 		held = append(held, one.Key)
 	}
-	waited := await(ctx, t.patience, "what the killed worker ran begins again", func() (bool, error) { return t.begunAgain(held) })
+	waited := await(ctx, t.patience, "what the killed worker ran begins again",
+		func() (bool, error) { return t.begunAgain(held) })
 	if !passed(ctx, 2*inFlightWork) {
 		return o, context.Cause(ctx)
 	}

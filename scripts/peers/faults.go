@@ -158,7 +158,8 @@ func named(list, name string) bool {
 	if list == "" {
 		return true
 	}
-	return slices.ContainsFunc(strings.Split(list, ","), func(s string) bool { return strings.EqualFold(strings.TrimSpace(s), name) })
+	return slices.ContainsFunc(strings.Split(list, ","),
+		func(s string) bool { return strings.EqualFold(strings.TrimSpace(s), name) })
 }
 
 // described are the settings in words.
@@ -170,7 +171,8 @@ func (o *faultOptions) described() []string {
 		fmt.Sprintf("E4: %d delayed tasks, a fire each 5s", o.flushed),
 		fmt.Sprintf("E5, E7: %d tasks of %v at work, patience %v", o.inFlight, inFlightWork, o.patience),
 		fmt.Sprintf("E6: %d results", o.rounds),
-		fmt.Sprintf("Redis with its append-only file (appendfsync %s) and noeviction; Postgres with fsync and synchronous commit", o.appendfsync),
+		fmt.Sprintf("Redis with its append-only file (appendfsync %s) and noeviction; Postgres with fsync and "+
+			"synchronous commit", o.appendfsync),
 	}
 }
 

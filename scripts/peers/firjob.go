@@ -26,8 +26,9 @@ func firjobContender() contender {
 			"servers and executors with their defaults, any number of each",
 			"jobs: misfire fire_all, at_least_once, retry of 5 attempts from 1s",
 		},
-		Promise: "Promises each fire recorded once and sent at least once, at most one current token, and that Redis may be lost.",
-		make:    func(s size) system { return &firjobSystem{size: s} },
+		Promise: "Promises each fire recorded once and sent at least once, at most one current token, and that Redis " +
+			"may be lost.",
+		make: func(s size) system { return &firjobSystem{size: s} },
 	}
 }
 
@@ -95,7 +96,8 @@ func (s *firjobSystem) submit(ctx context.Context, list []task) (ids []string, e
 		var e struct {
 			ID string `json:"id"`
 		}
-		if err := s.call(ctx, http.MethodPost, fmt.Sprintf("/api/v1/jobs/%d/trigger", s.tasks), trigger, &e); err != nil {
+		if err := s.call(ctx, http.MethodPost, fmt.Sprintf("/api/v1/jobs/%d/trigger", s.tasks), trigger,
+			&e); err != nil {
 			return ids, err
 		}
 		ids = append(ids, e.ID)

@@ -38,7 +38,8 @@ func newRig(ctx context.Context, c contender, firjob, appendfsync string, out io
 		return nil, err
 	}
 	if c.Postgres {
-		r.postgres, err = localstack.StartPostgres(ctx, localstack.PostgresOptions{Dir: filepath.Join(r.dir, "postgres")})
+		r.postgres, err = localstack.StartPostgres(ctx,
+			localstack.PostgresOptions{Dir: filepath.Join(r.dir, "postgres")})
 		if err != nil {
 			return nil, err
 		}
@@ -92,7 +93,8 @@ func (r *rig) processes(kind, command string, n int, part role) ([]*proc, error)
 		if err != nil {
 			return nil, err
 		}
-		p := &proc{name: part.Name, args: []string{command}, env: []string{env, linesEnv + "=" + r.linesFile()}, out: r.out}
+		p := &proc{name: part.Name, args: []string{command}, env: []string{env, linesEnv + "=" + r.linesFile()},
+			out: r.out}
 		if err := p.Start(); err != nil {
 			return list, err
 		}

@@ -28,10 +28,13 @@ func riverContender() contender {
 		Module:   "github.com/riverqueue/river",
 		Postgres: true,
 		Settings: []string{
-			"riverpgxv5; several clients that may lead, each with all periodic jobs; workers with LeaderElectionDisabled",
-			"JobTimeout 20s and RescueStuckJobsAfter 30s in place of 1m and 1h, else a re-run would begin after an hour",
+			"riverpgxv5; several clients that may lead, each with all periodic jobs; workers with " +
+				"LeaderElectionDisabled",
+			"JobTimeout 20s and RescueStuckJobsAfter 30s in place of 1m and 1h, else a re-run would begin " +
+				"after an hour",
 		},
-		Promise: "Promises at-least-once for a job that is in Postgres. Periodic jobs of the open edition are in the leader's " +
+		Promise: "Promises at-least-once for a job that is in Postgres. Periodic jobs of the open edition are in the " +
+			"leader's " +
 			"memory, and what is due while none leads is not promised; durable ones are in its paid edition.",
 		make: func(s size) system { return &riverSystem{size: s} },
 	}
@@ -64,7 +67,8 @@ func (s *riverSystem) start(ctx context.Context, r *rig, ticks []tick) (err erro
 	if s.work, err = r.processes("worker", "river-worker", s.size.workers, role{Tuned: s.size.tuned}); err != nil {
 		return err
 	}
-	s.sched, err = r.processes("scheduler", "river-scheduler", s.size.schedulers, role{Ticks: ticks, Tuned: s.size.tuned})
+	s.sched, err = r.processes("scheduler", "river-scheduler", s.size.schedulers,
+		role{Ticks: ticks, Tuned: s.size.tuned})
 	return err
 }
 
@@ -82,7 +86,8 @@ func (s *riverSystem) stop(ctx context.Context) error {
 func (s *riverSystem) submit(ctx context.Context, list []task) (ids []string, err error) {
 	params := make([]river.InsertManyParams, len(list))
 	for i, t := range list {
-		params[i] = river.InsertManyParams{Args: riverWork{workOf(t)}, InsertOpts: &river.InsertOpts{ScheduledAt: t.Due}}
+		params[i] = river.InsertManyParams{Args: riverWork{workOf(t)},
+			InsertOpts: &river.InsertOpts{ScheduledAt: t.Due}}
 	}
 	inserted, err := s.client.InsertMany(ctx, params)
 	for _, row := range inserted {
@@ -105,7 +110,8 @@ func (s *riverSystem) done(ctx context.Context, id string) (bool, error) {
 
 func (s *riverSystem) open(ctx context.Context) (int, error) {
 	list, err := s.client.JobList(ctx, river.NewJobListParams().First(10_000).States(
-		rivertype.JobStateAvailable, rivertype.JobStateRunning, rivertype.JobStateRetryable, rivertype.JobStateScheduled))
+		rivertype.JobStateAvailable, rivertype.JobStateRunning, rivertype.JobStateRetryable,
+		rivertype.JobStateScheduled))
 	if err != nil {
 		return 0, err
 	}

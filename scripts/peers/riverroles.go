@@ -43,7 +43,8 @@ func riverScheduler(ctx context.Context, _ []string) error {
 	}
 	config := &river.Config{Queues: map[string]river.QueueConfig{"schedulers": {MaxWorkers: 1}}}
 	for _, t := range part.Ticks {
-		schedule, err := cron.NewParser(cron.Second | cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow).Parse("TZ=UTC " + t.cronSeconds())
+		schedule, err := cron.NewParser(cron.Second | cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow).Parse(
+			"TZ=UTC " + t.cronSeconds())
 		if err != nil {
 			return err
 		}
@@ -77,7 +78,8 @@ func runRiver(ctx context.Context, part role, config *river.Config) error {
 	}
 	config.Workers = river.NewWorkers()
 	river.AddWorker(config.Workers, &riverHandler{handle: handle})
-	config.ID = fmt.Sprintf("%s@%d-%d", part.Name, os.Getpid(), time.Now().UnixNano()) // unique to each start, as River asks
+	// unique to each start, as River asks
+	config.ID = fmt.Sprintf("%s@%d-%d", part.Name, os.Getpid(), time.Now().UnixNano())
 	config.JobTimeout, config.RescueStuckJobsAfter = riverJobTimeout, riverRescueAfter
 	pool, err := pgxpool.New(ctx, part.Database)
 	if err != nil {

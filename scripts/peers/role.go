@@ -26,7 +26,8 @@ type role struct {
 	Ticks    []tick        `json:"ticks,omitempty"`    // of a scheduler
 	Retain   time.Duration `json:"retain,omitempty"`   // asynq: give each tick one task id, kept this long
 	Tuned    bool          `json:"tuned,omitempty"`    // for throughput
-	Count    string        `json:"count,omitempty"`    // the file to keep the number of executions in, in place of lines
+	// the file to keep the number of executions in, in place of lines
+	Count string `json:"count,omitempty"`
 }
 
 // save writes the role into dir and returns the environment that leads to it.

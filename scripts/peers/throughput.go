@@ -135,7 +135,8 @@ func measureFirjob(ctx context.Context, o *throughputOptions) (s speed, err erro
 	}
 	s.PerSecond, s.MicrosCPU = m.PerSecond, m.MicrosCPU
 	if m.Lost > 0 {
-		s.Note = fmt.Sprintf("%d of those offered were not done a minute later: -rate %d is above what this machine bears now", m.Lost, o.offered)
+		s.Note = fmt.Sprintf("%d of those offered were not done a minute later: -rate %d is above what this machine "+
+			"bears now", m.Lost, o.offered)
 	}
 	if m, err = o.firjobBench(ctx, "lateness", o.delayed); err != nil {
 		return s, err
@@ -200,7 +201,8 @@ func onRig(ctx context.Context, c contender, o *throughputOptions, do func(*rig,
 
 // burn replaces the worker by one that counts, starts the producer, and reads the
 // count and the processors twice.
-func burn(ctx context.Context, o *throughputOptions, r *rig, producer string, system system) (perSecond, micros float64, err error) {
+func burn(ctx context.Context, o *throughputOptions, r *rig, producer string,
+	system system) (perSecond, micros float64, err error) {
 	for _, w := range system.workers() {
 		if err := w.Kill(); err != nil {
 			return 0, 0, err
@@ -268,7 +270,8 @@ func (s *speed) lateness(ctx context.Context, o *throughputOptions, r *rig, syst
 	first := time.Now().Add(o.warmup)
 	due := make(map[string]time.Time, len(list))
 	for i := range list {
-		list[i] = task{Key: fmt.Sprintf("delayed-%06d", i), Due: first.Add(time.Duration(i) * time.Second / time.Duration(o.delayed))}
+		list[i] = task{Key: fmt.Sprintf("delayed-%06d", i),
+			Due: first.Add(time.Duration(i) * time.Second / time.Duration(o.delayed))}
 		due[list[i].Key] = list[i].Due
 	}
 	if _, err := system.submit(ctx, list); err != nil {
@@ -300,20 +303,24 @@ func (s *speed) lateness(ctx context.Context, o *throughputOptions, r *rig, syst
 // printSpeeds prints each run, and each system beside fir-job in the same repeat.
 func printSpeeds(out io.Writer, all []speed) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "run\tsystem\texecutions/s\tCPU µs each\tlate p50 ms\tlate p99 ms\tearly\tto fir-job\tCPU to fir-job\t\t")
+	fmt.Fprintln(table, "run\tsystem\texecutions/s\tCPU µs each\tlate p50 ms\tlate p99 ms\tearly\tto fir-job\tCPU to "+
+		"fir-job\t\t")
 	base := make(map[int]speed)
 	for _, s := range all {
 		if s.System == "fir-job" {
 			base[s.Repeat] = s
 		}
 		b := base[s.Repeat]
-		fmt.Fprintf(table, "%d\t%s\t%.0f\t%.1f\t%.2f\t%.2f\t%d\t×%.2f\t×%.2f\t\t%s\n", s.Repeat, s.System, s.PerSecond, s.MicrosCPU,
+		fmt.Fprintf(table, "%d\t%s\t%.0f\t%.1f\t%.2f\t%.2f\t%d\t×%.2f\t×%.2f\t\t%s\n", s.Repeat, s.System, s.PerSecond,
+			s.MicrosCPU,
 			s.LateP50, s.LateP99, s.Early, s.PerSecond/b.PerSecond, s.MicrosCPU/b.MicrosCPU, s.Note)
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "fir-job: what it was offered, the whole way from plan to result; peers: inserts and executions as fast as they go\n%d CPUs\n",
+	_, err := fmt.Fprintf(out,
+		"fir-job: what it was offered, the whole way from plan to result; peers: inserts and executions as fast as "+
+			"they go\n%d CPUs\n",
 		runtime.GOMAXPROCS(0))
 	return err
 }

@@ -22,8 +22,10 @@ var benches = []struct {
 	name string
 	args []string
 }{
-	{"throughput", []string{"bench", "throughput", "--rate", "4000", "--horizon", "2s", "--warmup", "1s", "--duration", "3s", "-o", "json"}},
-	{"lateness", []string{"bench", "lateness", "--rate", "500", "--horizon", "2s", "--warmup", "1s", "--duration", "2s", "-o", "json"}},
+	{"throughput", []string{"bench", "throughput", "--rate", "4000", "--horizon", "2s", "--warmup", "1s", "--duration",
+		"3s", "-o", "json"}},
+	{"lateness", []string{"bench", "lateness", "--rate", "500", "--horizon", "2s", "--warmup", "1s", "--duration", "2s",
+		"-o", "json"}},
 }
 
 // figures are what is read of a program's report.
@@ -80,7 +82,9 @@ func compare(ctx context.Context, w io.Writer, before, now string, measure measu
 			return errors.Join(append(worse, err)...)
 		}
 		for _, name := range suspects {
-			worse = append(worse, fmt.Errorf("%w: %s: %s is below %.1f of the earlier program's in each of %d pairs of runs", errDrop, b.name, name, drop, pairs))
+			worse = append(worse,
+				fmt.Errorf("%w: %s: %s is below %.1f of the earlier program's in each of %d pairs of runs", errDrop,
+					b.name, name, drop, pairs))
 		}
 	}
 	return errors.Join(worse...)
@@ -88,7 +92,8 @@ func compare(ctx context.Context, w io.Writer, before, now string, measure measu
 
 // pair runs one benchmark with the earlier program and then with this one, prints
 // the ratios, and returns the names of what is worse.
-func pair(ctx context.Context, w io.Writer, name string, args []string, before, now string, measure measurer) (worse []string, err error) {
+func pair(ctx context.Context, w io.Writer, name string, args []string, before, now string,
+	measure measurer) (worse []string, err error) {
 	old, err := measure(ctx, before, args)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s of the earlier program: %w", errNothing, name, err)

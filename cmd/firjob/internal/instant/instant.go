@@ -82,7 +82,8 @@ func at(text string, date time.Time, ofDay string, zone *time.Location) (time.Ti
 	if err != nil {
 		return time.Time{}, notUnderstood(text)
 	}
-	found := time.Date(date.Year(), date.Month(), date.Day(), hours.Hour(), hours.Minute(), hours.Second(), hours.Nanosecond(), zone)
+	found := time.Date(date.Year(), date.Month(), date.Day(), hours.Hour(), hours.Minute(), hours.Second(),
+		hours.Nanosecond(), zone)
 	if found.Hour() != hours.Hour() || found.Minute() != hours.Minute() {
 		return time.Time{}, fmt.Errorf("%q does not exist in %s: daylight saving time begins then", text, zone)
 	}
