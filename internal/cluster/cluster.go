@@ -141,7 +141,7 @@ func Start(ctx context.Context, o Options) (_ *Cluster, err error) {
 func (c *Cluster) URL() string { return "http://" + c.balancer.addr() }
 
 func (c *Cluster) startServers(ctx context.Context, o Options, listener net.Listener) error {
-	addrs, err := freeAddrs(o.Servers)
+	addrs, err := localstack.FreeAddrs(o.Servers)
 	if err != nil {
 		return err
 	}
@@ -192,7 +192,7 @@ func startAll(ctx context.Context, servers []*Process) error {
 }
 
 func (c *Cluster) startWorkers(o Options) error {
-	addrs, err := freeAddrs(o.Workers)
+	addrs, err := localstack.FreeAddrs(o.Workers)
 	if err != nil {
 		return err
 	}
@@ -296,20 +296,6 @@ func awaitReady(ctx context.Context, p *Process) error {
 
 // AwaitReady waits until a server that was started again is ready.
 func (c *Cluster) AwaitReady(ctx context.Context, p *Process) error { return awaitReady(ctx, p) }
-
-// freeAddrs returns n different addresses of 127.0.0.1 that are free now.
-func freeAddrs(n int) ([]string, error) {
-	addrs := make([]string, n)
-	for i := range addrs {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
-		}
-		defer l.Close() // held until all are found, so that they differ
-		addrs[i] = l.Addr().String()
-	}
-	return addrs, nil
-}
 
 // Secret returns a new secret of 256 random bits.
 func Secret() string {
