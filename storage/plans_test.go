@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"go/ast"
 	"go/constant"
-	"go/importer"
 	"go/parser"
 	"go/token"
 	"go/types"
@@ -20,15 +19,48 @@ import (
 	"github.com/firjob/firjob/storage"
 )
 
-// statements returns every SQL statement of the package by its name: they are
-// the constants whose names end in SQL, so that none can be forgotten here.
+// rooms are the packages that hold statements, each after those that it imports.
+var rooms = []string{"pg", "scan", "flow", "records", "inspect", "."}
+
+// statements returns every SQL statement of the rooms by its name: they are the
+// constants whose names end in SQL, so that none can be forgotten here.
 func statements(t *testing.T) map[string]string {
 	t.Helper()
-	set := token.NewFileSet()
-	paths, err := filepath.Glob("*.go")
+	found, checked := map[string]string{}, checkedRooms{}
+	for _, room := range rooms {
+		pkg := checked.add(t, room)
+		for _, name := range pkg.Scope().Names() {
+			if c, ok := pkg.Scope().Lookup(name).(*types.Const); ok && strings.HasSuffix(name, "SQL") {
+				name = strings.ToLower(name[:1]) + name[1:]
+				if found[name] != "" {
+					t.Errorf("two rooms have a statement %s", name)
+				}
+				found[name] = constant.StringVal(c.Val())
+			}
+		}
+	}
+	return found
+}
+
+// checkedRooms are rooms with their constants, by import path.
+type checkedRooms map[string]*types.Package
+
+// Import returns a room. Constants need no other imports, and what else cannot be
+// resolved does not matter.
+func (c checkedRooms) Import(path string) (*types.Package, error) {
+	if pkg := c[path]; pkg != nil {
+		return pkg, nil
+	}
+	return nil, fmt.Errorf("%s holds no statement", path)
+}
+
+func (c checkedRooms) add(t *testing.T, room string) *types.Package {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(room, "*.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	set := token.NewFileSet()
 	var files []*ast.File
 	for _, path := range paths {
 		if strings.HasSuffix(path, "_test.go") {
@@ -40,16 +72,11 @@ func statements(t *testing.T) map[string]string {
 		}
 		files = append(files, f)
 	}
-	// Constants need no imports; what else cannot be resolved does not matter.
-	config := types.Config{Importer: importer.Default(), Error: func(error) {}}
-	pkg, _ := config.Check("storage", set, files, nil)
-	found := map[string]string{}
-	for _, name := range pkg.Scope().Names() {
-		if c, ok := pkg.Scope().Lookup(name).(*types.Const); ok && strings.HasSuffix(name, "SQL") {
-			found[name] = constant.StringVal(c.Val())
-		}
-	}
-	return found
+	config := types.Config{Importer: c, Error: func(error) {}}
+	path := "github.com/firjob/firjob/storage/" + room
+	pkg, _ := config.Check(path, set, files, nil)
+	c[path] = pkg
+	return pkg
 }
 
 // session opens a connection with the settings of the hot pool.

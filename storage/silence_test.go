@@ -8,10 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/storage"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/storage"
 )
 
 // silentAfter is how long a caller of the hot path may be kept by a host that

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob/redisq"
-	"github.com/firjob/firjob/storage"
+	"github.com/firjob/firjob/storage/inspect"
 )
 
 // What no server of the tests can be brought to say.
@@ -17,10 +17,10 @@ func TestRareFindings(t *testing.T) {
 		judge func(*exam)
 		want  Verdict
 	}{
-		"Postgres 13":               {func(x *exam) { x.postgresVersion(storage.Facts{Version: "13.9", VersionNum: 130009}) }, Broken},
-		"Postgres 14":               {func(x *exam) { x.postgresVersion(storage.Facts{Version: "14.0", VersionNum: 140000}) }, Fine},
-		"a transaction of an hour":  {func(x *exam) { x.transactions(storage.Facts{OldestTx: time.Hour, OldestBy: "psql"}) }, Doubtful},
-		"a transaction of a minute": {func(x *exam) { x.transactions(storage.Facts{OldestTx: time.Minute}) }, Fine},
+		"Postgres 13":               {func(x *exam) { x.postgresVersion(inspect.Facts{Version: "13.9", VersionNum: 130009}) }, Broken},
+		"Postgres 14":               {func(x *exam) { x.postgresVersion(inspect.Facts{Version: "14.0", VersionNum: 140000}) }, Fine},
+		"a transaction of an hour":  {func(x *exam) { x.transactions(inspect.Facts{OldestTx: time.Hour, OldestBy: "psql"}) }, Doubtful},
+		"a transaction of a minute": {func(x *exam) { x.transactions(inspect.Facts{OldestTx: time.Minute}) }, Fine},
 		"track_counts is off":       {func(x *exam) { x.postgresSettings(map[string]string{"track_counts": "off"}) }, Doubtful},
 		"Redis 6": {func(x *exam) {
 			x.redisServer(redisq.Server{Software: "redis", Version: "6.2.7", Eviction: "noeviction"})

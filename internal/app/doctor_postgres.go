@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob/storage"
+	"github.com/firjob/firjob/storage/inspect"
 )
 
 // The bounds of Postgres.
@@ -55,7 +56,7 @@ func (x *exam) postgres(ctx context.Context, db *storage.DB) (sound bool) {
 	return true
 }
 
-func (x *exam) postgresVersion(f storage.Facts) {
+func (x *exam) postgresVersion(f inspect.Facts) {
 	if f.VersionNum < oldestPostgres {
 		x.fail("postgres version", f.Version+" is too old",
 			fmt.Sprintf("use Postgres %d or newer", oldestPostgres/10000))
@@ -95,7 +96,7 @@ func (x *exam) postgresSettings(have map[string]string) {
 }
 
 // connections sees that another server finds room, as in a rolling upgrade.
-func (x *exam) connections(f storage.Facts) {
+func (x *exam) connections(f inspect.Facts) {
 	text := fmt.Sprintf("%d of %d connections are in use", f.Connections, f.MaxConns)
 	if f.MaxConns-f.Connections < x.MaxConns {
 		x.warn("postgres connections", fmt.Sprintf("%s: one more server, as in an upgrade, needs %d", text, x.MaxConns),
@@ -105,7 +106,7 @@ func (x *exam) connections(f storage.Facts) {
 	x.ok("postgres connections", "%s; a server needs %d", text, x.MaxConns)
 }
 
-func (x *exam) transactions(f storage.Facts) {
+func (x *exam) transactions(f inspect.Facts) {
 	if f.OldestTx < oldTransaction {
 		x.ok("postgres transactions", "none that this role may see is older than %v", oldTransaction)
 		return

@@ -278,22 +278,3 @@ type Stats struct {
 	ByState    map[firjob.State]int64
 	LatenessMS map[string]float64 // "p50", "p99", "max"
 }
-
-// Audit is what the records say of the executions that were scheduled within a
-// span, and of those that ended within it.
-type Audit struct {
-	Recorded  int64 // scheduled within the span
-	Succeeded int64 // of these
-	Open      int64 // of these: not final yet
-	Repeated  int64 // attempts of these beyond the first of each
-	Early     int64 // of these: started before their time
-	Finished  int64 // ended within the span, whenever they were scheduled
-	// LatenessMS are quantiles of the start after the scheduled time: of what
-	// the handler returned, in microseconds, if it returned a number, else of
-	// the recorded start. In the order of AuditQuantiles; nil if nothing started.
-	LatenessMS []float64
-}
-
-// AuditQuantiles are the quantiles of Audit.LatenessMS; 1 is the maximum, 0 the
-// minimum.
-func AuditQuantiles() []float64 { return []float64{0.5, 0.99, 0.999, 1, 0} }

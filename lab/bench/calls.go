@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/storage"
+	"github.com/firjob/firjob/lab/labdb"
 )
 
 // API is what callers ask of the HTTP API.
@@ -90,7 +90,7 @@ func (s *stage) callAPI(ctx context.Context, c API) (run Run, err error) {
 func (k *caller) judge(ctx context.Context, m span) (run Run, err error) {
 	k.o.say("waiting until all that was triggered has ended")
 	accepted := k.triggers.Load()
-	a, err := k.settled(ctx, storage.AuditScope{From: m.from.Add(-time.Second), Until: m.until.Add(time.Second),
+	a, err := k.settled(ctx, labdb.AuditScope{From: m.from.Add(-time.Second), Until: m.until.Add(time.Second),
 		Kind: firjob.KindManual}, accepted)
 	if err != nil {
 		return run, err

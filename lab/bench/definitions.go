@@ -9,7 +9,7 @@ import (
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/ports"
-	"github.com/firjob/firjob/storage"
+	"github.com/firjob/firjob/lab/labdb"
 )
 
 // Definitions is a load beside jobs that are stored and seldom fire.
@@ -93,7 +93,7 @@ func (s *stage) amongJobs(ctx context.Context, c Definitions, n int) (run Run, e
 		return run, err
 	}
 	expected := expectedOf(due, m)
-	a, err := s.settled(ctx, storage.AuditScope{From: m.from, Until: m.until}, expected)
+	a, err := s.settled(ctx, labdb.AuditScope{From: m.from, Until: m.until}, expected)
 	if err != nil {
 		return run, err
 	}
@@ -129,15 +129,15 @@ func (s *stage) seed(ctx context.Context, n int) error {
 // schedule makes some of the jobs due at the rate, from a moment from now on until
 // after the measurement: each once where there are enough, else in turn. Others
 // become due in an hour, to time the planning with.
-func (s *stage) schedule(ctx context.Context, c Definitions, n int) (storage.Firing, error) {
+func (s *stage) schedule(ctx context.Context, c Definitions, n int) (labdb.Firing, error) {
 	lag := time.Second + 2*s.o.ScanInterval + time.Duration(n/50_000)*time.Second // in which they are written
-	planned := storage.Firing{Count: min(plannedAtMost, n/2), Start: time.Now().Add(time.Hour), Step: time.Millisecond,
+	planned := labdb.Firing{Count: min(plannedAtMost, n/2), Start: time.Now().Add(time.Hour), Step: time.Millisecond,
 		Interval: 24 * time.Hour}
 	if err := s.db.Reschedule(ctx, planned, 1, 2); err != nil {
-		return storage.Firing{}, err
+		return labdb.Firing{}, err
 	}
 	span := s.o.Warmup + s.o.Duration + s.o.Horizon + 2*time.Second
-	due := storage.Firing{Count: int(float64(c.Rate) * span.Seconds()),
+	due := labdb.Firing{Count: int(float64(c.Rate) * span.Seconds()),
 		Start: time.Now().Add(lag).Truncate(time.Millisecond),
 		Step:  (time.Second / time.Duration(c.Rate)).Truncate(time.Microsecond), Interval: 24 * time.Hour}
 	if most := n / 2; due.Count > most {
@@ -155,7 +155,7 @@ func (s *stage) schedule(ctx context.Context, c Definitions, n int) (storage.Fir
 }
 
 // expectedOf counts the fires of a span by arithmetic alone.
-func expectedOf(f storage.Firing, m span) (n int64) {
+func expectedOf(f labdb.Firing, m span) (n int64) {
 	for k := range f.Count {
 		first := f.At(k).Truncate(time.Millisecond) // as fires are
 		n += firesBefore(first, m.until, f.Interval) - firesBefore(first, m.from, f.Interval)

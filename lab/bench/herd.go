@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/ports"
+	"github.com/firjob/firjob/lab/labdb"
 )
 
 // Herd is many jobs that are due at one instant, beside others that go on.
@@ -120,7 +120,7 @@ func (s *stage) gather(ctx context.Context, c Herd) (*load, error) {
 
 // judgeHerd puts the figures of the herd and of the others together. The quantiles
 // of lateness are the herd's.
-func (s *stage) judgeHerd(ctx context.Context, herd, others *load, m span, a ports.Audit) (Run, error) {
+func (s *stage) judgeHerd(ctx context.Context, herd, others *load, m span, a labdb.Audit) (Run, error) {
 	run := runOf(a, int64(len(herd.jobs)), m)
 	quiet, err := s.measured(ctx, others, m)
 	if err != nil {

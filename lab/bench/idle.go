@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob/internal/localstack"
-	"github.com/firjob/firjob/storage"
+	"github.com/firjob/firjob/lab/labdb"
 )
 
 // Idle is a cluster that has jobs and nothing to do.
@@ -69,7 +69,7 @@ func (s *stage) idle(ctx context.Context, c Idle) (run Run, err error) {
 	if err != nil {
 		return run, err
 	}
-	a, err := s.db.Audit(ctx, storage.AuditScope{From: began, Until: time.Now().Add(s.o.Horizon)})
+	a, err := s.db.Audit(ctx, labdb.AuditScope{From: began, Until: time.Now().Add(s.o.Horizon)})
 	if err != nil {
 		return run, err
 	}
@@ -78,7 +78,7 @@ func (s *stage) idle(ctx context.Context, c Idle) (run Run, err error) {
 	return run, nil
 }
 
-func (s *stage) idleFigures(run Run, before, after storage.Activity) map[string]float64 {
+func (s *stage) idleFigures(run Run, before, after labdb.Activity) map[string]float64 {
 	figures := map[string]float64{
 		"transactions_per_second": float64(after.Transactions-before.Transactions) / run.Seconds}
 	if after.Statements >= 0 {

@@ -5,8 +5,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/ports"
-	"github.com/firjob/firjob/storage"
+	"github.com/firjob/firjob/lab/labdb"
 )
 
 // span is what was measured between two instants.
@@ -30,7 +29,7 @@ const settle = 2 * time.Minute
 
 // settled audits a scope once as many executions as are expected are recorded, and
 // all have ended, or when that has taken too long: then they count as lost.
-func (s *stage) settled(ctx context.Context, scope storage.AuditScope, expected int64) (a ports.Audit, err error) {
+func (s *stage) settled(ctx context.Context, scope labdb.AuditScope, expected int64) (a labdb.Audit, err error) {
 	deadline := time.Now().Add(settle)
 	told := s.o.ticker()
 	for {
@@ -46,8 +45,8 @@ func (s *stage) settled(ctx context.Context, scope storage.AuditScope, expected 
 }
 
 // scope is the part of an audit that belongs to a load.
-func (l *load) scope(m span) storage.AuditScope {
-	return storage.AuditScope{From: m.from, Until: l.within(m.until), FirstJob: l.firstJob(), LastJob: l.lastJob()}
+func (l *load) scope(m span) labdb.AuditScope {
+	return labdb.AuditScope{From: m.from, Until: l.within(m.until), FirstJob: l.firstJob(), LastJob: l.lastJob()}
 }
 
 // measured compares the records of a load with what had to be.
@@ -82,19 +81,19 @@ func (s *stage) beyond(ctx context.Context, l *load) (int64, error) {
 	if l.end.IsZero() {
 		return 0, nil
 	}
-	scope := storage.AuditScope{From: l.end, Until: l.end.Add(24 * time.Hour), FirstJob: l.firstJob(),
+	scope := labdb.AuditScope{From: l.end, Until: l.end.Add(24 * time.Hour), FirstJob: l.firstJob(),
 		LastJob: l.lastJob()}
 	return s.db.Strays(ctx, scope, nil, l.interval) // of no job was anything due
 }
 
 // setAside makes sure that a fire which was not due does not stand in for one that
 // was: the one is doubled and the other lost.
-func (r *Run) setAside(strays int64, a ports.Audit, expected int64) {
+func (r *Run) setAside(strays int64, a labdb.Audit, expected int64) {
 	r.Doubled = max(r.Doubled, strays)
 	r.Lost = max(0, expected-max(0, a.Succeeded-strays))
 }
 
-func runOf(a ports.Audit, expected int64, m span) Run {
+func runOf(a labdb.Audit, expected int64, m span) Run {
 	seconds := m.until.Sub(m.from).Seconds()
 	run := Run{
 		ExecutionsPerSecond: float64(a.Finished) / seconds,
@@ -115,7 +114,7 @@ func runOf(a ports.Audit, expected int64, m span) Run {
 	return run
 }
 
-func latenessOf(a ports.Audit) map[string]float64 {
+func latenessOf(a labdb.Audit) map[string]float64 {
 	ms := make(map[string]float64)
 	for i, name := range []string{"p50", "p99", "p999", "max"} {
 		if i < len(a.LatenessMS) {

@@ -9,8 +9,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/ports"
 	"github.com/firjob/firjob/lab/checker"
+	"github.com/firjob/firjob/lab/labdb"
 )
 
 func TestFiresBeforeCountsOneByOne(t *testing.T) {
@@ -69,7 +69,7 @@ func TestStraysHideNothing(t *testing.T) {
 	for _, tt := range []struct{ strays, recorded, succeeded, lost, doubled int64 }{
 		{0, 10, 10, 0, 0}, {1, 10, 10, 1, 1}, {1, 11, 11, 0, 1}, {0, 9, 9, 1, 0}, {0, 10, 8, 2, 0},
 	} {
-		a := ports.Audit{Recorded: tt.recorded, Succeeded: tt.succeeded}
+		a := labdb.Audit{Recorded: tt.recorded, Succeeded: tt.succeeded}
 		run := runOf(a, 10, span{until: time.Now()})
 		run.setAside(tt.strays, a, 10)
 		if run.Lost != tt.lost || run.Doubled != tt.doubled {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/cluster"
+	"github.com/firjob/firjob/lab/labdb"
 	"github.com/firjob/firjob/redisq"
 	"github.com/firjob/firjob/storage"
 )
@@ -19,7 +20,7 @@ import (
 type stage struct {
 	*cluster.Cluster
 	o     Options
-	db    *storage.DB
+	db    *labdb.DB
 	api   *client
 	dir   string
 	words lastWords
@@ -47,7 +48,7 @@ func (o Options) onStage(ctx context.Context, do func(*stage) error) (err error)
 		defer cancel()
 		err = errors.Join(err, s.Stop(ctx))
 	}()
-	if s.db, err = storage.Open(ctx, storage.Options{URL: s.DatabaseURL, MaxConns: 4}); err != nil {
+	if s.db, err = labdb.Open(ctx, storage.Options{URL: s.DatabaseURL, MaxConns: 4}); err != nil {
 		return err
 	}
 	defer s.db.Close()
@@ -106,7 +107,7 @@ func (s *stage) reserve(ctx context.Context) error {
 	var noted string
 	if s.o.DatabaseURL != "" {
 		var err error
-		if noted, err = storage.Reserve(ctx, s.o.DatabaseURL, cluster.App); err != nil {
+		if noted, err = labdb.Reserve(ctx, s.o.DatabaseURL, cluster.App); err != nil {
 			return err
 		}
 	}
@@ -130,7 +131,7 @@ func (s *stage) noteEpoch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return storage.NoteEpoch(ctx, s.o.DatabaseURL, epoch)
+	return labdb.NoteEpoch(ctx, s.o.DatabaseURL, epoch)
 }
 
 func redisEpoch(ctx context.Context, url string) (epoch string, err error) {

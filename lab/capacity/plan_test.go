@@ -7,8 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/firjob/firjob/lab/capacity"
 	"pgregory.net/rapid"
+
+	"github.com/firjob/firjob/lab/capacity"
 )
 
 // aLoad is a load whose numbers are easy to follow by hand.

@@ -10,7 +10,7 @@ import (
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/localstack"
 	"github.com/firjob/firjob/lab/checker"
-	"github.com/firjob/firjob/storage"
+	"github.com/firjob/firjob/lab/labdb"
 )
 
 // drainPatience bounds the wait for the executions that are open when the load
@@ -18,7 +18,7 @@ import (
 const drainPatience = 45 * time.Second
 
 // drain waits until every execution is final.
-func (s *stage) drain(ctx context.Context, db *storage.DB) error {
+func (s *stage) drain(ctx context.Context, db *labdb.DB) error {
 	for deadline := time.Now().Add(s.options.timers().drain); ; {
 		open, err := db.CountOpen(ctx)
 		if err == nil && open == 0 || time.Now().After(deadline) {
@@ -32,7 +32,7 @@ func (s *stage) drain(ctx context.Context, db *storage.DB) error {
 
 // dump reads what the stores hold. before is what was used before the load; nil
 // if that is not to be compared.
-func (s *stage) dump(ctx context.Context, db *storage.DB, before map[string]float64) (d checker.Dump, err error) {
+func (s *stage) dump(ctx context.Context, db *labdb.DB, before map[string]float64) (d checker.Dump, err error) {
 	if before != nil {
 		if d.After, err = s.settle(ctx, before); err != nil {
 			return d, err

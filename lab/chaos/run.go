@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/firjob/firjob/lab/checker"
+	"github.com/firjob/firjob/lab/labdb"
 	"github.com/firjob/firjob/storage"
 )
 
@@ -68,7 +69,7 @@ func (r *run) perform(ctx context.Context) (d checker.Dump, err error) {
 		return d, err
 	}
 	defer stopping(ctx, &err, r.stage.stop)
-	db, err := storage.Open(ctx, storage.Options{URL: stores.databaseURL, MaxConns: 4})
+	db, err := labdb.Open(ctx, storage.Options{URL: stores.databaseURL, MaxConns: 4})
 	if err != nil {
 		return d, err
 	}
@@ -118,7 +119,7 @@ func (p progressWriter) Write(text []byte) (int, error) {
 }
 
 // loadAndHarm is the run between the start of the cluster and its end.
-func (r *run) loadAndHarm(ctx context.Context, db *storage.DB) (d checker.Dump, err error) {
+func (r *run) loadAndHarm(ctx context.Context, db *labdb.DB) (d checker.Dump, err error) {
 	s := r.stage
 	s.recorder.Record(checker.Event{Kind: checker.KindRun})
 	before, err := r.before(ctx, db)
@@ -151,7 +152,7 @@ func (r *run) loadAndHarm(ctx context.Context, db *storage.DB) (d checker.Dump, 
 }
 
 // before measures what is used before the load, once every part has been used.
-func (r *run) before(ctx context.Context, db *storage.DB) (map[string]float64, error) {
+func (r *run) before(ctx context.Context, db *labdb.DB) (map[string]float64, error) {
 	if err := r.stage.warmUp(ctx); err != nil {
 		return nil, err
 	}

@@ -48,3 +48,15 @@ func TestAnEditWithoutItsPlaceIsAnError(t *testing.T) {
 		}
 	}
 }
+
+// A change of the product that an edit no longer fits fails here, and not only where
+// the mutants run.
+func TestTheMutantsBuild(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("builds a program")
+	}
+	if err := Build(t.Context(), "../..", filepath.Join(t.TempDir(), "firjob-lab")); err != nil {
+		t.Error(err)
+	}
+}

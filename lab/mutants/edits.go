@@ -13,9 +13,9 @@ type edit struct {
 func edits() map[Mutant][]edit {
 	return map[Mutant][]edit{
 		FireForgotten: {
-			{file: "storage/plan.go",
-				old: "func (p *planning) add(j jobRow, plan ports.Plan) {\n",
-				new: `func (p *planning) add(j jobRow, plan ports.Plan) {
+			{file: "storage/flow/plan.go",
+				old: "func (p *planning) add(j scan.JobRow, plan ports.Plan) {\n",
+				new: `func (p *planning) add(j scan.JobRow, plan ports.Plan) {
 	if withoutGuard("fire-forgotten") && len(plan.Fires) > 0 {
 		plan.Fires = plan.Fires[:len(plan.Fires)-1]
 	}
@@ -40,29 +40,29 @@ func edits() map[Mutant][]edit {
 `},
 		},
 		SupersedeSkipped: {
-			{file: "storage/final.go",
-				old: "func supersede(ctx context.Context, tx pgx.Tx, job firjob.JobID, reason string) " +
+			{file: "storage/flow/final.go",
+				old: "func Supersede(ctx context.Context, tx pgx.Tx, job firjob.JobID, reason string) " +
 					"(ports.Followed, error) {\n",
-				new: `func supersede(ctx context.Context, tx pgx.Tx, job firjob.JobID, reason string) (ports.Followed, error) {
+				new: `func Supersede(ctx context.Context, tx pgx.Tx, job firjob.JobID, reason string) (ports.Followed, error) {
 	if withoutGuard("supersede-skipped") {
 		return ports.Followed{}, nil
 	}
 `},
 		},
 		VersionIgnored: {
-			{file: "storage/claim.go",
-				old: "tx.Query(ctx, claimSQL, uuids(ids)",
-				new: "tx.Query(ctx, claimStatement(), uuids(ids)"},
+			{file: "storage/flow/claim.go",
+				old: "tx.Query(ctx, claimSQL, pg.UUIDs(ids)",
+				new: "tx.Query(ctx, claimStatement(), pg.UUIDs(ids)"},
 		},
 		StateIgnored: {
-			{file: "storage/claim.go",
-				old: "tx.Query(ctx, claimSQL, uuids(ids)",
-				new: "tx.Query(ctx, claimStatement(), uuids(ids)"},
+			{file: "storage/flow/claim.go",
+				old: "tx.Query(ctx, claimSQL, pg.UUIDs(ids)",
+				new: "tx.Query(ctx, claimStatement(), pg.UUIDs(ids)"},
 		},
 		TokenKept: {
-			{file: "storage/claim.go",
-				old: "tx.Query(ctx, claimSQL, uuids(ids)",
-				new: "tx.Query(ctx, claimStatement(), uuids(ids)"},
+			{file: "storage/flow/claim.go",
+				old: "tx.Query(ctx, claimSQL, pg.UUIDs(ids)",
+				new: "tx.Query(ctx, claimStatement(), pg.UUIDs(ids)"},
 		},
 		NotHeld: {
 			{file: "scheduler/hold.go",
@@ -116,7 +116,7 @@ func edits() map[Mutant][]edit {
 `},
 		},
 		LostIsFinal: {
-			{file: "storage/finish_rules.go",
+			{file: "storage/flow/finish_rules.go",
 				old: "\t}.After(random)\n",
 				new: `	}.After(random)
 	if withoutGuard("lost-is-final") && outcome == firjob.OutcomeLost {
@@ -125,9 +125,9 @@ func edits() map[Mutant][]edit {
 `},
 		},
 		ResultOfAnyToken: {
-			{file: "storage/finish.go",
-				old: "tx.Query(ctx, succeedSQL, uuids(s.ids)",
-				new: "tx.Query(ctx, succeedStatement(), uuids(s.ids)"},
+			{file: "storage/flow/finish.go",
+				old: "tx.Query(ctx, succeedSQL, pg.UUIDs(s.ids)",
+				new: "tx.Query(ctx, succeedStatement(), pg.UUIDs(s.ids)"},
 		},
 		AnsweredUncommitted: {
 			{file: "scheduler/finish.go",
@@ -140,7 +140,7 @@ func edits() map[Mutant][]edit {
 `},
 		},
 		ChildApart: {
-			{file: "storage/finish.go",
+			{file: "storage/flow/finish.go",
 				old: "\tfailpoint.Crash(failpoint.BeforeAnswer, len(out.Followed.Ended))\n",
 				new: `	failpoint.Crash(failpoint.BeforeAnswer, len(out.Followed.Ended))
 	if withoutGuard("child-apart") {
@@ -149,17 +149,17 @@ func edits() map[Mutant][]edit {
 		}
 	}
 `},
-			{file: "storage/final.go",
+			{file: "storage/flow/final.go",
 				old: "\t\ttriggerChildren, ",
 				new: "\t\tbearChildren, "},
 		},
 		SlotNotTaken: {
-			{file: "storage/claim_rules.go",
+			{file: "storage/flow/claim_rules.go",
 				old: "case s.holds(c.id) || s.take(c.id):",
 				new: `case s.holds(c.id) || s.take(c.id) || withoutGuard("slot-not-taken"):`},
 		},
 		SlotNotReleased: {
-			{file: "storage/slots.go",
+			{file: "storage/flow/slots.go",
 				old: "func handOver(ctx context.Context, tx pgx.Tx, list []ended, followed *ports.Followed) error {\n",
 				new: `func handOver(ctx context.Context, tx pgx.Tx, list []ended, followed *ports.Followed) error {
 	if withoutGuard("slot-not-released") {
