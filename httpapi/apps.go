@@ -30,6 +30,10 @@ func (s *server) routeApps() {
 			"goes on; " +
 			"from then on nothing starts beyond the limits. If-Match is required.",
 		body: reflect.TypeFor[limitsInput]()}, s.editApp)
+	register(s, operation{id: "delete-app", method: http.MethodDelete, path: "/apps/{app}", tag: "Apps",
+		summary: "Delete an app",
+		description: "Refused while it has jobs, or executors that are alive. Its secret is void from then on; the " +
+			"history of its jobs stays, and its name is free. If-Match is required."}, s.deleteApp)
 	s.routeQueue()
 	s.routeAppExecutors()
 }
@@ -163,6 +167,36 @@ func (s *server) editApp(ctx context.Context, in *appRequest) (*tagged[appBody],
 		return nil, fmt.Errorf("change app %q: %w", in.App, err)
 	}
 	return &tagged[appBody]{ETag: entityTag(app.Version), Body: bodyOfApp(app)}, nil
+}
+
+type appDelete struct {
+	App     string `path:"app" doc:"The app's name" example:"billing"`
+	IfMatch string `header:"If-Match" doc:"The ETag of what is to be changed, or *" example:"\"3\""`
+}
+
+func (s *server) deleteApp(ctx context.Context, in *appDelete) (*struct{}, error) {
+	if _, err := s.Store.App(ctx, in.App); err != nil {
+		return nil, fmt.Errorf("read app %q: %w", in.App, err)
+	}
+	executors, err := s.Scheduler.Executors(ctx, in.App, ports.ExecutorFilter{})
+	if err != nil {
+		return nil, fmt.Errorf("look for executors of app %q: %w", in.App, err)
+	}
+	live := 0
+	for _, e := range executors {
+		if e.Live {
+			live++
+		}
+	}
+	if live > 0 {
+		return nil, firjob.Errorf(firjob.CodeConflict, "app %q has %d executors that are alive: stop them first",
+			in.App, live)
+	}
+	err = s.Store.DeleteApp(ctx, in.App, func(a firjob.App) error { return checkMatch(in.IfMatch, a.Version) })
+	if err != nil {
+		return nil, fmt.Errorf("delete app %q: %w", in.App, err)
+	}
+	return nil, nil
 }
 
 // patchLimits applies a merge patch.

@@ -54,6 +54,16 @@ func (m *memory) CreateApp(_ context.Context, name string, authHash, _ []byte) (
 	return firjob.App{Name: name, CreatedAt: someday}, m.down
 }
 
+func (m *memory) DeleteApp(_ context.Context, name string, check func(firjob.App) error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := check(firjob.App{Name: name, CreatedAt: someday}); err != nil {
+		return err
+	}
+	delete(m.apps, name)
+	return m.down
+}
+
 func (m *memory) Apps(context.Context, ports.AppFilter) ([]firjob.App, string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

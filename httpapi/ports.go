@@ -22,6 +22,9 @@ type Store interface {
 	// the next version. An error from change is returned as it is and nothing is
 	// stored. CodeNotFound as for App.
 	UpdateApp(ctx context.Context, name string, change func(app *firjob.App) error) (firjob.App, error)
+	// DeleteApp deletes the app, unless check finds fault with it. CodeConflict
+	// while it has jobs.
+	DeleteApp(ctx context.Context, name string, check func(firjob.App) error) error
 	// Queue returns what is past its scheduled time and neither runs nor has
 	// ended, the first to go first, and how many wait for what reason.
 	// CodeNotFound as for App.

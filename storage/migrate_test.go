@@ -41,7 +41,8 @@ func TestReplicasMigrateTogether(t *testing.T) {
 func TestMigrateReplacesWhatAnInterruptedBuildLeft(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	s.exec(`DELETE FROM goose_db_version WHERE version_id = 3`)
+	s.exec(`DELETE FROM goose_db_version WHERE version_id >= 3`) // and what came after
+	s.exec(`ALTER TABLE apps DROP COLUMN deleted_at`)
 	s.exec(`DROP INDEX jobs_deleted`)
 	s.exec(`CREATE INDEX jobs_deleted ON jobs (app, id) WHERE deleted_at IS NOT NULL`)
 	s.exec(`UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'jobs_deleted'::regclass`)

@@ -25,6 +25,7 @@ type appCmd struct {
 	List      appListCmd      `cmd:"" help:"List apps."`
 	Get       appGetCmd       `cmd:"" help:"Show an app and its limits."`
 	Edit      appEditCmd      `cmd:"" help:"Change the limits of an app."`
+	Delete    appDeleteCmd    `cmd:"" help:"Delete an app without jobs; the history of its jobs stays."`
 	Queue     appQueueCmd     `cmd:"" help:"List what waits in an app, and for what."`
 	Executors appExecutorsCmd `cmd:"" help:"List the live executors of an app."`
 }
@@ -72,6 +73,27 @@ func (c *appCreateCmd) Run(ctx context.Context, p *process, api *client, out *ou
 		out.line("App %s was made. Its secret is shown only here:", made.Name)
 		out.line("%s", made.Secret)
 	})
+}
+
+type appDeleteCmd struct {
+	severalFlags
+	Name appName `arg:"" help:"Name of the app."`
+}
+
+func (appDeleteCmd) Help() string {
+	return "Refused while the app has jobs, or executors that are alive. Its secret is void from then on.\n\n" +
+		"Example:\n\n    firjob app delete billing"
+}
+
+func (c *appDeleteCmd) Run(ctx context.Context, p *process, api *client, out *output) error {
+	name := string(c.Name)
+	deletion := change{verb: "delete", done: "deleted", one: "app", more: "apps", always: true, single: true,
+		each: func(ctx context.Context, at target) ([]byte, error) {
+			return api.change(ctx, call{method: http.MethodDelete, path: at.path})
+		},
+		show: func(out *output, answer []byte) error { return out.done(answer, "App %s was deleted.", name) },
+	}
+	return deletion.run(ctx, p, out, c.Yes, []target{{path: "api/v1/apps/" + url.PathEscape(name), name: name}})
 }
 
 // withoutSecret takes the secret out of an answer: whoever brought it in a file

@@ -113,6 +113,8 @@ var commandTests = []struct {
 		want: asked{Method: "GET", URI: "/api/v1/calendars/holidays"}},
 	{name: "calendar-edit", shows: "calendar-get", args: []string{"calendar", "edit", "holidays", "--mode", "include"}, answer: "calendar",
 		want: asked{Method: "PATCH", URI: "/api/v1/calendars/holidays", Body: `{"mode":"include"}`}},
+	{name: "app-delete", args: []string{"app", "delete", "billing", "--yes"}, status: http.StatusNoContent,
+		want: asked{Method: "DELETE", URI: "/api/v1/apps/billing"}},
 	{name: "calendar-delete", args: []string{"calendar", "delete", "holidays", "--yes"}, status: http.StatusNoContent,
 		want: asked{Method: "DELETE", URI: "/api/v1/calendars/holidays"}},
 

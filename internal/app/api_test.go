@@ -161,6 +161,7 @@ func (a *api) fail(id firjob.JobID) firjob.ExecutionID {
 // each operation of the API that changes something.
 func (a *api) scene() map[string][2]string {
 	a.t.Helper()
+	a.must(http.StatusCreated, "POST", "/apps", `{"name":"idle"}`, nil)
 	a.must(http.StatusCreated, "POST", "/jobs", job("due", `{"kind":"every","interval":"1s"}`), nil)
 	a.must(http.StatusCreated, "POST", "/jobs", job("paused", `{"kind":"manual"}`), nil)
 	a.must(http.StatusOK, "POST", "/jobs/2/pause", "", nil)
@@ -179,8 +180,9 @@ func (a *api) scene() map[string][2]string {
 	}
 	ids := func(id firjob.ExecutionID) string { return fmt.Sprintf(`{"ids":[%q]}`, id) }
 	return map[string][2]string{
-		"POST /apps":        {"/apps", `{"name":"mail"}`},
-		"PATCH /apps/{app}": {"/apps/billing", `{"max_running":3}`},
+		"POST /apps":         {"/apps", `{"name":"mail"}`},
+		"PATCH /apps/{app}":  {"/apps/billing", `{"max_running":3}`},
+		"DELETE /apps/{app}": {"/apps/idle", ``},
 		"PUT /apps/{app}/executors/{address}/state": {"/apps/billing/executors/10.0.0.7:9999/state", `{"state":"cordoned"}`},
 		"POST /jobs":                    {"/jobs", job("new", `{"kind":"every","interval":"1s"}`)},
 		"POST /jobs:batch":              {"/jobs:batch", `{"jobs":[` + job("b1", `{"kind":"every","interval":"1s"}`) + `,` + job("b2", `{"kind":"never"}`) + `]}`},

@@ -129,4 +129,4 @@ func (db *Inspector) AppNames(ctx context.Context) ([]string, error) {
 	return names, pg.Classify("list the apps", err)
 }
 
-const appNamesSQL = `SELECT name FROM apps ORDER BY name`
+const appNamesSQL = `SELECT name FROM apps WHERE deleted_at IS NULL ORDER BY name`

@@ -12,17 +12,25 @@ import (
 	"github.com/firjob/firjob/storage/pg"
 )
 
-// CreateApp stores an app without limits. CodeConflict if the name is taken.
+// CreateApp stores an app without limits. CodeConflict if the name is taken; that of
+// an app that was deleted is free.
 func (db *Records) CreateApp(ctx context.Context, name string, authHash, signKey []byte) (app firjob.App, err error) {
 	err = db.Write(ctx, "create the app", func(ctx context.Context, tx pgx.Tx) error {
 		rows, _ := tx.Query(ctx, createAppSQL, name, authHash, signKey)
 		app, err = pgx.CollectExactlyOneRow(rows, scanApp)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return firjob.Errorf(firjob.CodeConflict, "create the app: %s", pg.ConflictText("apps_pkey"))
+		}
 		return err
 	})
 	return app, err
 }
 
-const createAppSQL = `INSERT INTO apps (name, auth_hash, sign_key) VALUES ($1, $2, $3) RETURNING ` + appColumns
+const createAppSQL = `INSERT INTO apps AS a (name, auth_hash, sign_key) VALUES ($1, $2, $3)
+	ON CONFLICT (name) DO UPDATE SET auth_hash = excluded.auth_hash, sign_key = excluded.sign_key,
+		created_at = now(), version = a.version + 1, deleted_at = NULL
+		WHERE a.deleted_at IS NOT NULL
+	RETURNING ` + appColumns
 
 // appColumns are the columns that scanApp reads, in its order.
 const appColumns = `name, created_at, version, max_running, max_per_second`
@@ -46,7 +54,7 @@ func (db *Records) Apps(ctx context.Context, f ports.AppFilter) (list []firjob.A
 }
 
 const appsSQL = `SELECT ` + appColumns + ` FROM apps
-	WHERE name > $1 AND ($2::text IS NULL OR strpos(name, lower($2)) > 0) ORDER BY name LIMIT $3`
+	WHERE name > $1 AND deleted_at IS NULL AND ($2::text IS NULL OR strpos(name, lower($2)) > 0) ORDER BY name LIMIT $3`
 
 // App returns an app. CodeNotFound if there is none.
 func (db *Records) App(ctx context.Context, name string) (firjob.App, error) {
@@ -55,7 +63,7 @@ func (db *Records) App(ctx context.Context, name string) (firjob.App, error) {
 	return app, appError("read the app", name, err)
 }
 
-const appSQL = `SELECT ` + appColumns + ` FROM apps WHERE name = $1`
+const appSQL = `SELECT ` + appColumns + ` FROM apps WHERE name = $1 AND deleted_at IS NULL`
 
 func appError(verb, name string, err error) error {
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -127,7 +135,7 @@ func (db *Records) AppAuthHash(ctx context.Context, app string) ([]byte, error) 
 	return hash, appError("read the app", app, err)
 }
 
-const appAuthHashSQL = `SELECT auth_hash FROM apps WHERE name = $1`
+const appAuthHashSQL = `SELECT auth_hash FROM apps WHERE name = $1 AND deleted_at IS NULL`
 
 // SigningKeys returns the key of each app.
 func (db *Records) SigningKeys(ctx context.Context) (map[string][]byte, error) {
@@ -145,4 +153,4 @@ func (db *Records) SigningKeys(ctx context.Context) (map[string][]byte, error) {
 	return keys, pg.Classify("read the signing keys", err)
 }
 
-const signingKeysSQL = `SELECT name, sign_key FROM apps`
+const signingKeysSQL = `SELECT name, sign_key FROM apps WHERE deleted_at IS NULL`

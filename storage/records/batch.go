@@ -289,7 +289,7 @@ func (n *newJobs) lookAround(ctx context.Context, tx pgx.Tx, apps []string) erro
 // Postgres checks the app of each new row by a statement of its own making, which
 // this pool's setting would have planned again for every row.
 const lookAroundSQL = `SELECT date_trunc('milliseconds', now()),
-	ARRAY(SELECT name FROM apps WHERE name = ANY($1::text[])),
+	ARRAY(SELECT name FROM apps WHERE name = ANY($1::text[]) AND deleted_at IS NULL FOR KEY SHARE),
 	set_config('plan_cache_mode', 'auto', true)`
 
 // setOf reads rows of one column.

@@ -32,7 +32,7 @@ func (db *Records) MarkExecutor(ctx context.Context, mark firjob.Mark) (firjob.M
 }
 
 const (
-	nowOfAppSQL = `SELECT now() FROM apps WHERE name = $1`
+	nowOfAppSQL = `SELECT now() FROM apps WHERE name = $1 AND deleted_at IS NULL`
 	unmarkSQL   = `DELETE FROM executor_marks WHERE app = $1 AND address = $2`
 	markSQL     = `INSERT INTO executor_marks (app, address, state, reason, created_at) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (app, address) DO UPDATE SET state = EXCLUDED.state, reason = EXCLUDED.reason,
