@@ -352,3 +352,67 @@ func TestInputsAreNotEscaped(t *testing.T) {
 		t.Errorf("the child is told %d bytes of result, note %q; want the parent's %d", len(end.Result), end.Note, len(result))
 	}
 }
+
+// A job that gets its first child while it runs triggers it by that end, too: the
+// child is there by then.
+func TestAChildOfARunningJob(t *testing.T) {
+	t.Parallel()
+	for name, adopt := range map[string]func(s *store, parent firjob.Job) firjob.Job{
+		"made": func(s *store, parent firjob.Job) firjob.Job {
+			return s.child(firjob.JoinAll, firjob.OnSuccess, parent)
+		},
+		"edited": func(s *store, parent firjob.Job) firjob.Job {
+			child := s.job(func(j *firjob.Job) { j.Schedule = firjob.Schedule{Kind: firjob.ScheduleManual} })
+			_, _, err := s.UpdateJob(s.t.Context(), child.ID, func(_ time.Time, j *firjob.Job) error {
+				parents(firjob.JoinAll, firjob.OnSuccess, parent)(j)
+				return nil
+			})
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			return child
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStore(t)
+			parent := s.job(nil)
+			running := s.run(parent)
+			child := adopt(s, parent)
+			s.wantReceipt(running, firjob.OutcomeSucceeded, firjob.ReceiptRecorded)
+			if e := s.only(child); e.Parent == nil || *e.Parent != running.ID {
+				t.Errorf("the child's parent is %v, want %s", e.Parent, running.ID)
+			}
+		})
+	}
+}
+
+// The same for an execution that is claimed at the moment.
+func TestAChildMadeDuringAClaim(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	other := s.open()
+	for range 20 {
+		parent := s.job(nil)
+		e, _ := s.trigger(ports.TriggerRequest{Job: parent.ID})
+		var child firjob.Job
+		var ref firjob.AttemptRef
+		together(2, func(i int) {
+			if i == 0 {
+				child = s.child(firjob.JoinAll, firjob.OnSuccess, parent)
+				return
+			}
+			got, err := other.Claim(t.Context(), []firjob.ExecutionID{e.ID}, ports.ClaimBy{Replica: "r", Call: "c", Lease: time.Minute})
+			if err != nil || len(got.Claimed) != 1 {
+				t.Errorf("claim: %+v, %v", got, err)
+				return
+			}
+			ref = firjob.AttemptRef{ID: e.ID, Token: got.Claimed[0].Trigger.Token}
+		})
+		if t.Failed() {
+			return
+		}
+		s.wantReceipt(ref, firjob.OutcomeSucceeded, firjob.ReceiptRecorded)
+		s.only(child)
+	}
+}

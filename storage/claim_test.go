@@ -298,3 +298,41 @@ func TestLeaseCountsFromTheDueInstant(t *testing.T) {
 		t.Errorf("due at %v: got the lease until %v and the deadline %v; want 30s and 65s later", at, lease, deadline)
 	}
 }
+
+// A fire that was claimed before a change of its job, and given back unsent after it,
+// was due before the change: it runs, as it had run if nothing had held it up.
+func TestAChangeLeavesWhatWasClaimed(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*firjob.Job){
+		"another schedule": func(j *firjob.Job) { j.Schedule.Interval *= 2 },
+		"pause":            func(j *firjob.Job) { j.Enabled = false },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStore(t)
+			job, id := s.fire(nil)
+			first := s.mustClaim(id)
+			s.edit(job.ID, change)
+			if _, err := s.Release(t.Context(), []firjob.AttemptRef{first}, 0, "the lease was short"); err != nil {
+				t.Fatal(err)
+			}
+			if again := s.mustClaim(id); again.Token <= first.Token {
+				t.Errorf("claimed again under token %d, want one above %d", again.Token, first.Token)
+			}
+		})
+	}
+}
+
+// What waits for an executor when its job is paused does not run long after the pause.
+func TestAPauseEndsWhatWaitsForAnExecutor(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	job, id := s.fire(func(j *firjob.Job) { j.Misfire.Grace = 0 })
+	first := s.mustClaim(id)
+	s.edit(job.ID, func(j *firjob.Job) { j.Enabled = false })
+	if _, err := s.Release(t.Context(), []firjob.AttemptRef{first}, 0, "no executor is alive"); err != nil {
+		t.Fatal(err)
+	}
+	s.claim(id)
+	s.wantState(id, firjob.StateSuperseded)
+}

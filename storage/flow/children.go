@@ -54,6 +54,22 @@ func triggerChildren(ctx context.Context, tx pgx.Tx, list []ended, followed *por
 	return saveJoins(ctx, tx, joins)
 }
 
+// FollowOpen lets something follow from the ends of executions that are open now, of
+// jobs that the transaction has made parents. A claim writes whether anything follows
+// from what the job is at that moment, so those that run may say no. Those that are
+// planned and due soon are locked, too: a claim of one that has read the old job waits
+// here, and then finds the row changed.
+func FollowOpen(ctx context.Context, tx pgx.Tx, jobs []firjob.JobID) error {
+	rows, _ := tx.Query(ctx, openOfJobsSQL, pg.Numbers(jobs))
+	_, err := Adopt(ctx, tx, rows)
+	return err
+}
+
+const openOfJobsSQL = `SELECT id FROM executions
+	WHERE finished_at IS NULL AND NOT waiting AND id < ` + FirstIDSoon + `
+		AND job_id = ANY($1::int[]) AND ` + isNoShard + `
+	ORDER BY id FOR UPDATE`
+
 // parentEnd is an execution that ended, and to which tree it belongs.
 type parentEnd struct {
 	firjob.ParentEnd

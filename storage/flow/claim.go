@@ -231,7 +231,7 @@ func lockCandidates(ctx context.Context, tx pgx.Tx, ids []firjob.ExecutionID) ([
 }
 
 const (
-	lockCandidatesSQL = `SELECT id, job_version, attempt, cancel, due_at, now() FROM executions
+	lockCandidatesSQL = `SELECT id, job_version, attempt, token > 0, cancel, due_at, now() FROM executions
 		WHERE id = ANY($1::uuid[]) AND id BETWEEN $2::uuid AND $3::uuid AND state = 'planned' AND NOT waiting
 		ORDER BY id FOR UPDATE`
 	heldPlacesSQL = `SELECT execution_id, true FROM app_slots WHERE execution_id = ANY($1::uuid[])
@@ -241,7 +241,7 @@ const (
 
 func scanCandidate(row pgx.CollectableRow) (candidate, error) {
 	var c candidate
-	err := row.Scan((*[16]byte)(&c.id), &c.version, &c.attempt, &c.cancel, &c.dueAt, &c.now)
+	err := row.Scan((*[16]byte)(&c.id), &c.version, &c.attempt, &c.givenBack, &c.cancel, &c.dueAt, &c.now)
 	return c, err
 }
 

@@ -14,18 +14,21 @@ import (
 // candidate is a planned execution that the plain rules of the claim did not
 // let through, locked and with all that decides about it.
 type candidate struct {
-	id       firjob.ExecutionID
-	version  int // of the job that planned it; 0: any
-	attempt  int
-	cancel   bool
-	dueAt    time.Time
-	now      time.Time
-	holdsJob bool // has its place among its job's running ones
-	holdsApp bool // and among its app's
-	limited  bool // its app has limits
-	job      scan.JobRow
-	newer    firjob.ExecutionID // the latest fire of the job that is due and runs, or ran; zero: none is later
-	surplus  bool               // as many later fires as max_catch_up are late, too
+	id      firjob.ExecutionID
+	version int // of the job that planned it; 0: any
+	attempt int
+	// givenBack: it was claimed before, and given back unsent. If its job was changed
+	// meanwhile, it was due before that, for else the change had superseded it.
+	givenBack bool
+	cancel    bool
+	dueAt     time.Time
+	now       time.Time
+	holdsJob  bool // has its place among its job's running ones
+	holdsApp  bool // and among its app's
+	limited   bool // its app has limits
+	job       scan.JobRow
+	newer     firjob.ExecutionID // the latest fire of the job that is due and runs, or ran; zero: none is later
+	surplus   bool               // as many later fires as max_catch_up are late, too
 }
 
 // needsJob reports whether the number of the job's running executions is bound.
@@ -149,9 +152,9 @@ func (c candidate) obstacle() (firjob.State, string) {
 		return firjob.StateCancelled, "cancelled on request"
 	case c.job.ID == 0 || c.job.Deleted:
 		return firjob.StateSuperseded, "the job was deleted"
-	case c.fresh() && !c.job.Enabled:
+	case c.fresh() && !c.job.Enabled && (!c.givenBack || c.late()):
 		return firjob.StateSuperseded, "the job is paused"
-	case c.fresh() && c.version < c.job.Since:
+	case c.fresh() && !c.givenBack && c.version < c.job.Since:
 		return firjob.StateSuperseded,
 			fmt.Sprintf("the job was changed: version %d planned it, %d is current", c.version, c.job.Version)
 	case tooLate(c.id, c.attempt, c.job.StartDeadline, c.now):

@@ -249,8 +249,7 @@ func (n *newJobs) adopt(ctx context.Context, tx pgx.Tx) error {
 	if _, err := tx.Exec(ctx, adoptSQL, pg.Numbers(children), pg.Numbers(parents), on); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, markParentsSQL, pg.Numbers(distinct(parents)))
-	return err
+	return markParents(ctx, tx, distinct(parents))
 }
 
 const adoptSQL = `INSERT INTO job_parents (child, parent, on_end) SELECT *

@@ -10,6 +10,7 @@ import (
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/internal/validate"
+	"github.com/firjob/firjob/storage/flow"
 	"github.com/firjob/firjob/storage/pg"
 )
 
@@ -45,13 +46,20 @@ func setParents(ctx context.Context, tx pgx.Tx, child firjob.JobID, old, parents
 			return err
 		}
 	}
-	changed := make([]int32, 0, len(before)+len(after))
+	changed := make([]firjob.JobID, 0, len(before)+len(after))
 	for _, p := range slices.Concat(before, after) {
-		changed = append(changed, int32(p.Job))
+		changed = append(changed, p.Job)
 	}
-	slices.Sort(changed)
-	_, err = tx.Exec(ctx, markParentsSQL, slices.Compact(changed))
-	return err
+	return markParents(ctx, tx, distinct(changed))
+}
+
+// markParents notes which of the jobs have children. What runs of them now was
+// claimed when they may have had none, and is told that something follows.
+func markParents(ctx context.Context, tx pgx.Tx, jobs []firjob.JobID) error {
+	if _, err := tx.Exec(ctx, markParentsSQL, pg.Numbers(jobs)); err != nil {
+		return err
+	}
+	return flow.FollowOpen(ctx, tx, jobs)
 }
 
 // writeFamily is write for what may change the parents of a job. Where another
