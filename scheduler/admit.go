@@ -13,30 +13,25 @@ const (
 	admitPause = 50 * time.Millisecond // the least between two looks
 )
 
-// admission lets those in that wait for what time alone brings: tokens of a
-// limited app, or the moment at which a replaced execution has had its time. Who
-// waits for another one's end is let in by that end, and not by this.
+// admission lets in executions that wait for time to pass: for tokens of a limited
+// app, or for the moment at which a replaced execution has had its time. An execution
+// that waits for the end of another is let in by that end, not here.
 //
-// Each replica does it. The store lets one at a time see to each job and app, so
-// the death of a replica costs a second at the most.
+// Each server does it. The store lets one server at a time look at a job or an app, so
+// the death of a server costs a second at most.
 type admission struct {
 	store    Store
 	follow   func(context.Context, ports.Followed)
 	troubles *troubles
-	waits    chan struct{} // somebody began to wait
+	waits    wake // an execution began to wait
 }
 
 func newAdmission(store Store, follow func(context.Context, ports.Followed), troubles *troubles) *admission {
-	return &admission{store: store, follow: follow, troubles: troubles, waits: make(chan struct{}, 1)}
+	return &admission{store: store, follow: follow, troubles: troubles, waits: newWake()}
 }
 
-// nudge tells that somebody waits whom the next pass may let in.
-func (a *admission) nudge() {
-	select {
-	case a.waits <- struct{}{}:
-	default:
-	}
-}
+// nudge says that an execution waits which the next pass may let in.
+func (a *admission) nudge() { a.waits.up() }
 
 // run lets in until ctx ends.
 func (a *admission) run(ctx context.Context) {

@@ -9,21 +9,21 @@ import (
 	"github.com/firjob/firjob/internal/ports"
 )
 
-// backfills carries backfills on: those that this replica has made room in, at
-// once; all that are open, every sweep, since whoever made room in one may have
-// died. One loop does it, so that a burst of ends continues each backfill once.
+// backfills continues backfills: at once those in which this server has made room,
+// and every sweep all that are open, since the server that made room in one may have
+// died. One loop does it, so that many ends at a time continue each backfill once.
 type backfills struct {
 	store    Store
 	follow   func(context.Context, ports.Followed)
 	troubles *troubles
-	wake     chan struct{} // holds one
+	wake     wake
 
 	mu     sync.Mutex
 	nudged map[ports.BackfillID]bool
 }
 
 func newBackfills(store Store, follow func(context.Context, ports.Followed), troubles *troubles) *backfills {
-	return &backfills{store: store, follow: follow, troubles: troubles, wake: make(chan struct{}, 1),
+	return &backfills{store: store, follow: follow, troubles: troubles, wake: newWake(),
 		nudged: map[ports.BackfillID]bool{}}
 }
 
@@ -37,10 +37,7 @@ func (b *backfills) nudge(ids []ports.BackfillID) {
 		b.nudged[id] = true
 	}
 	b.mu.Unlock()
-	select {
-	case b.wake <- struct{}{}:
-	default:
-	}
+	b.wake.up()
 }
 
 // run continues what was nudged until ctx ends.

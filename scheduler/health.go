@@ -83,7 +83,6 @@ func newHealth(o Options, degraded func() bool, troubles *troubles) *health {
 
 // watch makes what tells whether the loops do their work, and registers it.
 func (s *Scheduler) watch(o Options) {
-	s.sweep.completedAll()
 	collectors := []prometheus.Collector{prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "firjob_sweep_age_seconds",
 		Help: "Since all parts of a sweep of this server last went well. It sweeps each 2 s."},

@@ -11,19 +11,19 @@ import (
 	"github.com/firjob/firjob"
 )
 
-// hold keeps claimed flights until their exact instant by the store's clock.
-// The claim and its commit, some milliseconds of Postgres, lie before it, and so
-// off the punctuality path.
+// hold keeps claimed flights until their exact instant by the store's clock. The claim
+// and its commit, some milliseconds of Postgres, come before that instant, so they make
+// no fire late.
 type hold struct {
 	clock *storeClock
-	wake  chan struct{} // a new head
+	wake  wake // the flight that is due first has changed
 
 	mu      sync.Mutex
 	waiting departures
 }
 
 func newHold(clock *storeClock) *hold {
-	return &hold{clock: clock, wake: make(chan struct{}, 1)}
+	return &hold{clock: clock, wake: newWake()}
 }
 
 // add puts flights in.
@@ -37,10 +37,7 @@ func (h *hold) add(flights []*flight) {
 	newHead := h.waiting[0].flight == list[0].flight
 	h.mu.Unlock()
 	if newHead {
-		select {
-		case h.wake <- struct{}{}:
-		default:
-		}
+		h.wake.up()
 	}
 }
 

@@ -73,8 +73,8 @@ func TestOverdueExecutionsAreCounted(t *testing.T) {
 			o.overdue = append(o.overdue, firjob.Due{ID: firjob.Fire(job+1, time.Now()), At: time.Now()})
 		}
 		time.Sleep(2 * overdueSlack)
-		w := &sweep{scheduler: &Scheduler{store: orphanStore{o}, queue: f.queue, clock: f.clock, peers: f.peers, fire: f,
-			metrics: f.metrics, repairs: f.repairs}}
+		w := newSweep(sweepParts{store: orphanStore{o}, queue: f.queue, clock: f.clock, peers: f.peers, fire: f,
+			metrics: f.metrics, repairs: f.repairs})
 		f.flights.Store(maxFlights)
 		if err := w.overdue(t.Context()); err != nil {
 			t.Error(err)

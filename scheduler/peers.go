@@ -43,7 +43,7 @@ type peers struct {
 
 	local func() time.Time
 
-	gained     chan struct{}      // shards have become this replica's
+	gained     wake               // shards have become this server's
 	background *background        // for what must not hold up the beats
 	burying    atomic.Bool        // whether that is under way
 	missing    map[string]absence // replicas that are gone; only the loop uses it
@@ -153,10 +153,7 @@ func (p *peers) share(live []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.own != nil && slices.ContainsFunc(own, func(shard int) bool { return !slices.Contains(p.own, shard) }) {
-		select {
-		case p.gained <- struct{}{}:
-		default:
-		}
+		p.gained.up()
 	}
 	p.live, p.own, p.rest = live, own, rest
 }

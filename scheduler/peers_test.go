@@ -163,7 +163,7 @@ func TestBeatenSince(t *testing.T) {
 func TestGainedShardsAreTold(t *testing.T) {
 	t.Parallel()
 	p := newPeers("a", 16, "a", "b")
-	p.gained = make(chan struct{}, 1)
+	p.gained = newWake()
 	told := func() bool {
 		select {
 		case <-p.gained:

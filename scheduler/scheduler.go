@@ -144,41 +144,74 @@ func New(o Options) (*Scheduler, error) {
 	}
 	s.repairs = newRepairs(s.metrics.repairs, log, o.Local)
 	s.queue = &guardedQueue{Queue: o.Queue, metrics: s.metrics, log: log}
-	s.planner = &planner{store: o.Store, queue: s.queue, clock: s.clock, horizon: o.Horizon, metrics: s.metrics,
-		troubles: s.troubles, repairs: s.repairs}
-	s.index = &index{store: o.Store, queue: s.queue, horizon: o.Horizon, metrics: s.metrics, log: log}
-	s.sweep = &sweep{scheduler: s, lease: o.LeaseTTL}
-	s.watch(o)
-	s.backfills = newBackfills(o.Store, s.follow, s.troubles)
-	s.hold = newHold(s.clock)
-	s.peers = &peers{registry: o.Registry, store: o.Store, queue: s.queue, replica: o.Replica, total: o.Shards,
-		gone: s.replicaGone, ask: s.askExecutors, clock: s.clock,
-		background: &s.background, log: log, local: o.Local, gained: make(chan struct{}, 1)}
+	s.makePlanning()
+	s.makePeers()
+	s.makeSending()
+	s.makeClaiming()
+	s.makeSweep()
+	s.makeCommits()
+	return s, nil
+}
+
+// makePlanning makes the parts that record fires and announce them.
+func (s *Scheduler) makePlanning() {
+	s.planner = &planner{store: s.store, queue: s.queue, clock: s.clock, horizon: s.options.Horizon,
+		metrics: s.metrics, troubles: s.troubles, repairs: s.repairs}
+	s.index = &index{store: s.store, queue: s.queue, horizon: s.options.Horizon, metrics: s.metrics, log: s.log}
+	s.backfills = newBackfills(s.store, s.follow, s.troubles)
+}
+
+// makePeers makes the parts that know the other servers and the executors.
+func (s *Scheduler) makePeers() {
+	s.executors = newExecutors(executorsOptions{Store: s.store, Registry: s.registry, Sender: s.sender,
+		Queue: s.queue, Clock: s.clock, Gone: s.executorGone, Troubles: s.troubles, Log: s.log})
+	s.peers = &peers{registry: s.registry, store: s.store, queue: s.queue, replica: s.options.Replica,
+		total: s.options.Shards, gone: s.replicaGone, ask: s.askExecutors, clock: s.clock,
+		named: s.executors.beatenSince, background: &s.background, log: s.log, local: s.options.Local,
+		gained: newWake()}
 	s.peers.share(nil)
-	s.peers.named = func(since time.Time) bool { return s.executors.beatenSince(since) }
-	s.executors = newExecutors(
-		executorsOptions{Store: o.Store, Registry: o.Registry, Sender: o.Sender, Queue: s.queue, Clock: s.clock,
-			Gone: s.executorGone, Troubles: s.troubles, Log: log})
-	s.admission = newAdmission(o.Store, s.follow, s.troubles)
-	ahead := &ahead{registry: o.Registry, queue: s.queue, executors: s.executors, hold: s.hold,
+}
+
+// makeSending makes the parts that keep flights until they are due and send them.
+func (s *Scheduler) makeSending() {
+	s.hold = newHold(s.clock)
+	s.sending = &sending{store: s.store, queue: s.queue, sender: s.sender, executors: s.executors, clock: s.clock,
+		hold: s.hold, sent: s.sent, lose: s.lose, provenAlive: s.peers.provenAlive,
+		handed: func(n int) { s.fire.flights.Add(-int64(n)) },
+		follow: s.follow, metrics: s.metrics, log: s.log, spreads: make(chan struct{}, spreadsAtATime)}
+	s.sending.calls = &calls{caller: s.options.Caller, slots: newCallSlots(callsAtATime, callsPerHost),
+		replica: s.options.Replica, lease: s.options.LeaseTTL, clock: s.clock, hold: s.holdConfirmed,
+		finish: s.Finish, lose: s.lose, log: s.log}
+}
+
+// makeClaiming makes the parts that claim what is due and let in what waits.
+func (s *Scheduler) makeClaiming() {
+	ahead := &ahead{registry: s.registry, queue: s.queue, executors: s.executors, hold: s.hold,
 		background: &s.background}
-	s.fire = &fire{store: o.Store, queue: s.queue, clock: s.clock, peers: s.peers, replica: o.Replica,
-		lease: o.LeaseTTL, enter: ahead.enter, follow: s.follow, metrics: s.metrics, troubles: s.troubles,
-		repairs: s.repairs, slots: make(chan struct{}, committers)}
-	s.sending = &sending{store: o.Store, queue: s.queue, sender: o.Sender, executors: s.executors, clock: s.clock,
-		hold: s.hold, sent: s.sent,
-		lose: s.lose, provenAlive: s.peers.provenAlive, handed: func(n int) { s.fire.flights.Add(-int64(n)) },
-		follow: s.follow, metrics: s.metrics, log: log,
-		spreads: make(chan struct{}, spreadsAtATime)}
-	s.sending.calls = &calls{caller: o.Caller, slots: newCallSlots(callsAtATime, callsPerHost), replica: o.Replica,
-		lease: o.LeaseTTL,
-		clock: s.clock, hold: s.holdConfirmed, finish: s.Finish, lose: s.lose, log: log}
+	s.fire = &fire{store: s.store, queue: s.queue, clock: s.clock, peers: s.peers, replica: s.options.Replica,
+		lease: s.options.LeaseTTL, enter: ahead.enter, follow: s.follow, metrics: s.metrics,
+		troubles: s.troubles, repairs: s.repairs, slots: make(chan struct{}, committers)}
+	s.admission = newAdmission(s.store, s.follow, s.troubles)
+}
+
+// makeSweep makes the parts that look for what is stuck.
+func (s *Scheduler) makeSweep() {
+	parts := sweepParts{store: s.store, queue: s.queue, clock: s.clock, peers: s.peers, fire: s.fire, lost: s.lost,
+		lease: s.options.LeaseTTL, metrics: s.metrics, repairs: s.repairs, troubles: s.troubles}
+	if s.options.HealthQueue != nil {
+		parts.removed = s.options.HealthQueue.Removed
+	}
+	s.sweep = newSweep(parts)
+	s.watch(s.options)
+}
+
+// makeCommits makes the groups that put many small changes into few transactions.
+func (s *Scheduler) makeCommits() {
 	s.finishes = groupcommit.New(
 		groupcommit.Sizes{Limit: finishBatch, Calls: finishers, Enough: finishEnough, Gap: finishGap}, s.finish)
 	s.holds = groupcommit.New(groupcommit.Sizes{Limit: holdBatch, Calls: 1}, s.renew)
 	s.changes = groupcommit.New(groupcommit.Sizes{Limit: firjob.MaxBatch, Calls: planners}, s.planChanged)
 	s.announcements = groupcommit.New(groupcommit.Sizes{Limit: firjob.MaxBatch, Calls: announcers}, s.announce)
-	return s, nil
 }
 
 // Run schedules until ctx ends, then stops in order: it claims nothing more,

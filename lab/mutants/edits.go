@@ -111,8 +111,8 @@ func edits() map[Mutant][]edit {
 		},
 		LeasesNeverEnd: {
 			{file: "scheduler/sweep.go",
-				old: "\tif s.clock.local().Before(w.trustFrom) {\n",
-				new: `	if s.clock.local().Before(w.trustFrom) || withoutGuard("leases-never-end") {
+				old: "\tif w.clock.local().Before(w.trustFrom) {\n",
+				new: `	if w.clock.local().Before(w.trustFrom) || withoutGuard("leases-never-end") {
 `},
 		},
 		LostIsFinal: {
