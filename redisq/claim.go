@@ -24,7 +24,7 @@ func (c *Client) Claim(ctx context.Context, shards []int, n int, lead, lease tim
 		return batch, err
 	}
 	err = c.run(ctx, calls)
-	var strange []strangers
+	var strange []unknownIDs
 	for _, k := range calls {
 		if s := c.collect(&batch, k); len(s.members) > 0 {
 			strange = append(strange, s)
@@ -36,8 +36,8 @@ func (c *Client) Claim(ctx context.Context, shards []int, n int, lead, lease tim
 
 // collect adds one shard's reply to the batch and returns the members that are
 // no executions of that shard.
-func (c *Client) collect(batch *ports.Batch, k call) strangers {
-	strange := strangers{key: c.keys.lease(k.shard)}
+func (c *Client) collect(batch *ports.Batch, k call) unknownIDs {
+	strange := unknownIDs{key: c.keys.lease(k.shard)}
 	r := k.reply()
 	if len(r) < 3 {
 		return strange

@@ -125,14 +125,14 @@ func (c *Client) beats(ctx context.Context, apps []string, maxAge time.Duration)
 func (c *Client) readExecutors(ctx context.Context, beats []ports.Alive,
 	hashes []*redis.MapStringStringCmd) []ports.Alive {
 	whole := beats[:0]
-	var strange []strangers
+	var strange []unknownIDs
 	for i, b := range beats {
 		fields := hashes[i].Val()
 		if len(fields) == 0 {
 			continue
 		}
 		if err := readFields(&b.Executor, fields); err != nil {
-			strange = append(strange, strangers{key: c.keys.beats(b.App), members: []any{b.Address},
+			strange = append(strange, unknownIDs{key: c.keys.beats(b.App), members: []any{b.Address},
 				with: c.keys.executor(b.App, b.Address), why: err})
 			continue
 		}

@@ -28,7 +28,7 @@ type call struct {
 // error is the first of them, with their number.
 func (c *Client) run(ctx context.Context, calls []call) error {
 	c.runOnce(ctx, refs(calls, func(call) bool { return true }))
-	if wrong := refs(calls, obstructed); len(wrong) > 0 && c.evict(ctx, keysOf(wrong)) {
+	if wrong := refs(calls, blocked); len(wrong) > 0 && c.evict(ctx, keysOf(wrong)) {
 		c.runOnce(ctx, wrong)
 	}
 	return firstError(calls)

@@ -59,14 +59,14 @@ func (s *straySearch) scan(ctx context.Context, node redis.Cmdable, limit int) e
 		if err != nil {
 			return err
 		}
-		if more := s.judge(page, limit); !more || next == 0 {
+		if more := s.decide(page, limit); !more || next == 0 {
 			return nil
 		}
 		cursor = next
 	}
 }
 
-func (s *straySearch) judge(page []string, limit int) (more bool) {
+func (s *straySearch) decide(page []string, limit int) (more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, key := range page {

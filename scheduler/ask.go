@@ -12,17 +12,16 @@ import (
 	"github.com/firjob/firjob/internal/ports"
 )
 
-// askTimeout bounds one round of asking, of askAtATime executors at a time.
-// Executors that say nothing are waited for by other means.
+// askTimeout bounds one round of questions, to askAtATime executors at a time. What an
+// executor holds that does not answer is learned from its beats.
 const (
 	askTimeout = 500 * time.Millisecond
 	askAtATime = 64
 )
 
-// askExecutors asks every live executor of the apps in person what it holds and
-// notes that in the store, and reports whether it now knows that of all of them.
-// It reads the registry first: one that came a moment ago may have beaten to
-// other replicas only.
+// askExecutors asks every live executor of the apps what it holds, notes the answers
+// in the store, and reports whether all have answered. It reads the registry first: an
+// executor that registered a moment ago may be known to other servers only.
 func (s *Scheduler) askExecutors(ctx context.Context, apps []string) bool {
 	if len(apps) == 0 {
 		return true

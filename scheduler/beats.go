@@ -9,11 +9,11 @@ import (
 	"github.com/firjob/firjob/internal/ports"
 )
 
-// beatTimeout bounds the Redis part of a beat; without it a Redis that hangs
-// would make every executor look dead.
+// beatTimeout bounds the Redis part of a beat. Without it every executor would look
+// dead when Redis hangs.
 const beatTimeout = 300 * time.Millisecond
 
-// Beat takes an executor's beat: it lives, and so do the attempts it names.
+// Beat takes an executor's beat: the executor lives, and it holds the attempts named.
 func (s *Scheduler) Beat(ctx context.Context, beat firjob.Beat) (firjob.BeatReply, error) {
 	executor := beat.Executor
 	executor.LastBeat = s.clock.Now()
@@ -59,21 +59,21 @@ func (s *Scheduler) Beat(ctx context.Context, beat firjob.Beat) (firjob.BeatRepl
 	return reply, nil
 }
 
-// storeTimeout bounds the Postgres part of a beat; the executor does not wait
-// much longer for its answer.
+// storeTimeout bounds the Postgres part of a beat. The executor waits hardly longer
+// for its answer.
 const storeTimeout = time.Second
 
 // storeAway is how long Postgres must have been silent to be taken to be away.
 const storeAway = 3 * clockInterval
 
-// holdOrTrust renews the leases of held attempts. While Postgres is away nobody
-// can take an attempt from its executor, and no lease is believed to have ended
-// until one lease after it is back (sweep.trustFrom); so work goes on, as if
-// every lease had been renewed. Postgres is away when it does not even tell the
-// time; while it is only busy, a lease that was not renewed counts as such. A
-// replica that alone is cut off from Postgres says so in vain: the next beat
-// goes to another one, which knows better. It also says that nothing is
-// confirmed, by which exclusive attempts are not renewed.
+// holdOrTrust renews the leases of held attempts. While Postgres is away, no server
+// can take an attempt from its executor, and no lease is believed to have ended until
+// one lease after Postgres is back (sweep.trustFrom). So the answer is as if every
+// lease had been renewed, and work goes on. Postgres counts as away when it does not
+// even tell the time. While it is only busy, a lease that was not renewed is not
+// renewed. If this server alone is cut off from Postgres, its answer is wrong for one
+// beat: the next beat goes to another server. confirmed is false then, and exclusive
+// attempts are not renewed.
 func (s *Scheduler) holdOrTrust(ctx context.Context,
 	held []ports.Held) (answers []heldAnswer, confirmed bool, err error) {
 	bounded, cancel := context.WithTimeout(ctx, storeTimeout)
@@ -86,9 +86,9 @@ func (s *Scheduler) holdOrTrust(ctx context.Context,
 	return answers, err == nil, err
 }
 
-// holdConfirmed renews the leases of attempts, as of calls that this replica makes.
-// It trusts nothing: a replica that is cut off from Postgres is the last to hear
-// that another one has given its calls up.
+// holdConfirmed renews the leases of attempts that nobody else reports, such as calls
+// that this server makes. It believes nothing that Postgres has not confirmed: a server
+// that is cut off would not learn that another has given its calls up.
 func (s *Scheduler) holdConfirmed(ctx context.Context, held []ports.Held) ([]heldAnswer, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()

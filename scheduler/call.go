@@ -113,7 +113,7 @@ func (c *calls) ask(ctx context.Context, f *flight, key []byte) (firjob.Result, 
 	result.FinishedAt = c.clock.Now()
 	switch cause := context.Cause(ctx); {
 	case err == nil:
-		judge(&result, *f.Dispatch.HTTP, response, result.FinishedAt)
+		setOutcome(&result, *f.Dispatch.HTTP, response, result.FinishedAt)
 	case errors.Is(cause, errCancelled):
 		result.Outcome, result.Error = firjob.OutcomeCancelled, errCancelled.Error()
 	case errors.Is(cause, errTimeout):

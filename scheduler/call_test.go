@@ -164,11 +164,11 @@ func TestRetryAfter(t *testing.T) {
 		}
 	}
 	var result firjob.Result
-	judge(&result, firjob.HTTPCall{}, outbound.Response{Status: 503, Header: http.Header{"Retry-After": {"9"}}}, now)
+	setOutcome(&result, firjob.HTTPCall{}, outbound.Response{Status: 503, Header: http.Header{"Retry-After": {"9"}}}, now)
 	if result.RetryAfter != firjob.Duration(9*time.Second) {
 		t.Errorf("a 503: got %v, want 9s", result.RetryAfter)
 	}
-	judge(&result, firjob.HTTPCall{}, outbound.Response{Status: 500, Body: []byte(strings.Repeat("[", 1000) + strings.Repeat("]", 1000)),
+	setOutcome(&result, firjob.HTTPCall{}, outbound.Response{Status: 500, Body: []byte(strings.Repeat("[", 1000) + strings.Repeat("]", 1000)),
 		Header: http.Header{"Content-Type": {"application/json"}}}, now)
 	if err := jsontext.Check(result.Result, firjob.MaxResult); err != nil {
 		t.Errorf("a body that is nested deeply makes a result that %v", err)

@@ -23,10 +23,10 @@ type callResult struct {
 	Cut     bool              `json:"cut,omitempty"`     // the body was longer
 }
 
-// judge makes the result of an answer. Whether a status is a success is the
+// setOutcome makes the result of an answer. Whether a status is a success is the
 // job's to say; no status makes a failure permanent, since a 404 may be a
 // deployment that is under way.
-func judge(result *firjob.Result, call firjob.HTTPCall, r outbound.Response, now time.Time) {
+func setOutcome(result *firjob.Result, call firjob.HTTPCall, r outbound.Response, now time.Time) {
 	result.Result = resultOf(r)
 	if expected(call, r.Status) {
 		result.Outcome = firjob.OutcomeSucceeded

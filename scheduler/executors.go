@@ -155,7 +155,7 @@ func (x *executors) refresh(ctx context.Context) {
 	began := x.Clock.local()
 	if _, degraded, ok := x.reread(ctx, x.appNames()); ok {
 		x.listen(ctx, began, degraded)
-		x.bury(ctx, x.doubtful(), degraded)
+		x.resolveDoubts(ctx, x.doubtful(), degraded)
 	}
 }
 
@@ -241,9 +241,9 @@ func (x *executors) merge(list []ports.Alive, degraded bool) {
 	}
 }
 
-// bury asks executors that are in doubt whether they live and takes out those
-// that are gone.
-func (x *executors) bury(ctx context.Context, doubtful []doubt, degraded bool) {
+// resolveDoubts asks executors that are in doubt whether they live, and removes the dead
+// ones.
+func (x *executors) resolveDoubts(ctx context.Context, doubtful []doubt, degraded bool) {
 	deadAfter := firjob.DeadAfter
 	if degraded {
 		deadAfter = degradedDeadAfter
@@ -282,7 +282,7 @@ func (x *executors) doubtful() []doubt {
 	return list
 }
 
-// verdict says why the executor is gone, or "" if it lives or that is unknown.
+// verdict says why the executor counts as dead, "" if it lives or that is unknown.
 func (x *executors) verdict(ctx context.Context, e doubt, deadAfter time.Duration) string {
 	key, known := x.key(e.App)
 	if !known {
@@ -308,7 +308,7 @@ func (x *executors) verdict(ctx context.Context, e doubt, deadAfter time.Duratio
 	return "the executor has not beaten for " + e.silent.Round(100*time.Millisecond).String()
 }
 
-// remove takes an executor out of the view; what it ran is lost.
+// remove forgets an executor; the attempts that it held are lost.
 func (x *executors) remove(ctx context.Context, key firjob.ExecutorKey, reason string) {
 	x.mu.Lock()
 	_, known := x.live[key]

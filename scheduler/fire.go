@@ -14,26 +14,26 @@ import (
 
 // Numbers of the claim.
 const (
-	// lead is how long before their instant executions are claimed. It must
-	// cover the claim, its commit and the way to the hold.
+	// lead is how long before their instant executions are claimed. The claim and
+	// its commit must fit into it.
 	lead = 250 * time.Millisecond
-	// breath is the pause between claims, for batches to fill up. The lead
-	// keeps it off the punctuality path.
+	// breath is the pause between claims, in which batches fill up. It is shorter
+	// than the lead, so it makes no fire late.
 	breath = 40 * time.Millisecond
-	// wakeBreath is the pause when somebody is due at once.
+	// wakeBreath is the pause when an execution is due at once.
 	wakeBreath = 2 * time.Millisecond
-	// idle is the longest pause: lost wakes cost no more than this.
+	// idle is the longest pause. A lost wake costs no more than this.
 	idle = time.Second
-	// helpAfter is how long a head of another replica's shard must be overdue
-	// before this one helps out, and helpEvery how often it looks.
+	// helpAfter is how long the head of another server's shard must be overdue
+	// before this server claims from it. It looks each helpEvery.
 	helpAfter = 500 * time.Millisecond
 	helpEvery = 500 * time.Millisecond
 	// claimBatch is how many executions one commit claims, and one shard gives.
 	claimBatch = firjob.MaxBatch
 	// committers is how many claims are committed at a time.
 	committers = 2
-	// maxFlights bounds what this replica has claimed and not handed over. It
-	// stops claiming there: what it cannot send, another replica might.
+	// maxFlights bounds what this server has claimed and not handed over. Beyond it
+	// the server claims nothing, so that other servers may.
 	maxFlights = 16 * firjob.MaxBatch
 )
 
@@ -71,9 +71,9 @@ func (f *fire) run(ctx context.Context) {
 	}
 }
 
-// pause waits until the next claim is worth while: for d, or less when a shard
-// of ours has a new earlier head. A wake may bring the end of the pause forward
-// and never puts it off.
+// pause waits for d before the next claim, or less when a shard of this server has a
+// new earlier head. A wake may bring the end of the pause forward; it never puts the
+// end off.
 func (f *fire) pause(ctx context.Context, d time.Duration, wakes <-chan ports.Wake) <-chan ports.Wake {
 	end := f.clock.local().Add(d)
 	timer := time.NewTimer(d)
@@ -128,8 +128,8 @@ func (f *fire) pass(ctx context.Context) time.Duration {
 	return min(max(batch.Next-lead, breath), next)
 }
 
-// help claims what is overdue in the shards of other replicas: one of them may
-// have died a moment ago. It returns after how long it wants to look again.
+// help claims what is overdue in the shards of other servers: one of them may have
+// died a moment ago. It returns after how long to look again.
 func (f *fire) help(ctx context.Context) (next time.Duration) {
 	others := f.peers.others()
 	if len(others) == 0 {
@@ -147,10 +147,10 @@ func (f *fire) help(ctx context.Context) (next time.Duration) {
 	return helpEvery
 }
 
-// inherit claims what is overdue in shards that have become this replica's: what
-// one that died had taken from the queue and not committed is no more there. It is
-// called a while after the others missed that one, when all of that is overdue, and
-// returns after how long it wants to be called again.
+// inherit claims what is overdue in the shards that this server has just gained. Ids
+// that a dead server popped but never committed are missing from Redis, so it asks
+// Postgres. It runs a while after the shards were gained, when all of these are
+// overdue. It returns after how long to call it again.
 func (f *fire) inherit(ctx context.Context) (next time.Duration) {
 	if f.inheritAt.IsZero() {
 		return idle
@@ -164,7 +164,7 @@ func (f *fire) inherit(ctx context.Context) (next time.Duration) {
 	}
 	f.inheritAt = time.Time{}
 	due, err := f.store.Overdue(ctx, helpAfter, min(room, sweepLimit))
-	if !f.troubles.report(ctx, "look for what other replicas have left; the sweep will", err) {
+	if !f.troubles.report(ctx, "look for what dead servers have left; the sweep will", err) {
 		return idle
 	}
 	var ids []firjob.ExecutionID
@@ -179,8 +179,8 @@ func (f *fire) inherit(ctx context.Context) (next time.Duration) {
 	return idle
 }
 
-// passDegraded finds what is due in Postgres. Replicas share it by shard as far
-// as they still know of each other; what is overdue anybody takes.
+// passDegraded claims what is due according to Postgres. Each server takes its own
+// shards, as far as the servers still know of each other, and what is overdue in any.
 func (f *fire) passDegraded(ctx context.Context) time.Duration {
 	due, err := f.store.DuePlanned(ctx, lead, 2*claimBatch)
 	if !f.troubles.report(ctx, "ask postgres what is due, without which nothing is claimed", err) {
@@ -200,9 +200,9 @@ func (f *fire) passDegraded(ctx context.Context) time.Duration {
 	return pollInterval
 }
 
-// commit commits the claim of ids, in batches, each on a goroutine of its own,
-// for which the caller may wait. It blocks while all committers are busy, so
-// that nothing more is popped when Postgres is slow.
+// commit commits the claim of ids in batches, each on its own goroutine. The caller may
+// wait for them. It blocks while all committers are busy, so that no more ids are popped
+// while Postgres is slow.
 func (f *fire) commit(ctx context.Context, ids []firjob.ExecutionID) *sync.WaitGroup {
 	under := new(sync.WaitGroup)
 	for len(ids) > 0 && ctx.Err() == nil { // what is left out comes back by the queue's lease
@@ -214,8 +214,8 @@ func (f *fire) commit(ctx context.Context, ids []firjob.ExecutionID) *sync.WaitG
 		under.Go(func() {
 			defer f.commits.Done()
 			defer func() { <-f.slots }()
-			// The claim goes through even if the replica is told to stop now:
-			// what it yields is given back by the drain.
+			// The claim is made even if the server is about to stop: the drain gives
+			// back what it brings.
 			f.commitBatch(context.WithoutCancel(ctx), batch)
 		})
 	}

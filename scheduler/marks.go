@@ -129,7 +129,7 @@ func (x *executors) obey(ctx context.Context) {
 			continue
 		}
 		// Whoever has left is asked in person: an emptied registry kills nobody.
-		doubts.Go(func() { x.bury(ctx, x.missing(apps, list), false) })
+		doubts.Go(func() { x.resolveDoubts(ctx, x.missing(apps, list), false) })
 	}
 }
 

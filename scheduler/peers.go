@@ -14,21 +14,20 @@ import (
 	"github.com/firjob/firjob"
 )
 
-// Timing of the replicas' beats.
+// Timing of the servers' beats.
 const (
 	replicaBeat      = step
 	replicaDeadAfter = 3 * time.Second
-	// replicaEndedAfter is the same for a replica whose line to Redis has ended and
-	// that has no session with the store any more: a process that is killed takes
-	// both along, one that is slow neither, one that is cut off from Redis one.
+	// replicaEndedAfter is the same for a server whose connection to Redis has ended
+	// and that has no session with the store any more. A process that is killed loses
+	// both, a slow one neither, one that is cut off from Redis the first only.
 	replicaEndedAfter = 750 * time.Millisecond
 )
 
-// peers is what this replica knows of the others. The shards of the queue are
-// shared by rendezvous hashing over those that live: each shard goes to the
-// replica with the highest hash of both, so that a replica that comes or goes
-// moves only the shards that it gains or loses. Nothing but speed depends on
-// two replicas agreeing.
+// peers is what this server knows of the others. The shards of the delay queue are
+// divided among the live servers by rendezvous hashing: a shard belongs to the server
+// for which the hash of both is highest. So a server that comes or goes moves only the
+// shards that it gains or loses. If two servers disagree, only speed suffers.
 type peers struct {
 	registry Registry
 	store    Store
@@ -43,23 +42,23 @@ type peers struct {
 
 	local func() time.Time
 
-	gained     wake               // shards have become this server's
-	background *background        // for what must not hold up the beats
-	burying    atomic.Bool        // whether that is under way
-	missing    map[string]absence // replicas that are gone; only the loop uses it
+	gained     wake                     // shards have become this server's
+	background *background              // for what must not hold up the beats
+	givingUp   atomic.Bool              // whether that is under way
+	missing    map[string]missingServer // replicas that are gone; only the loop uses it
 
 	mu     sync.Mutex
 	live   []string
 	own    []int
 	rest   []int
-	beat   time.Time // local: when the latest beat that was answered was sent
-	proven time.Time // local: since when no other replica can have taken this one to be gone
-	steady time.Time // local: since when beats have gone well enough to judge others by their silence
-	brisk  time.Time // local: the same, by a short silence and the end of their line
+	beat   time.Time // local: when the latest beat was sent that was answered
+	proven time.Time // local: since when no other server can have taken this one to be dead
+	steady time.Time // local: since when beats have gone well enough to trust the silence of others
+	brisk  time.Time // local: the same for a short silence and the end of a connection
 }
 
-// pass beats and learns who else lives. What a replica that is gone had claimed
-// and not sent is lost before it is forgotten; so somebody always does it.
+// pass beats and learns which servers live. The claims of a dead server are given up
+// before the server is forgotten, so one of the live servers always does it.
 func (p *peers) pass(ctx context.Context) {
 	if p.queue.degraded.Load() {
 		p.noted(time.Time{})
@@ -78,24 +77,24 @@ func (p *peers) pass(ctx context.Context) {
 		ended = nil
 	}
 	if !steady {
-		// Redis was away, or this replica paused, a moment ago: that the others
-		// have not beaten since says nothing yet.
+		// A moment ago Redis was away, or this server paused. That the others have not
+		// beaten since then proves nothing yet.
 		p.missing = nil
 		return
 	}
-	if dead := p.judged(gone, ended); len(dead) > 0 && p.burying.CompareAndSwap(false, true) {
+	if dead := p.confirmedDead(gone, ended); len(dead) > 0 && p.givingUp.CompareAndSwap(false, true) {
 		p.background.Go(func() {
-			defer p.burying.Store(false)
+			defer p.givingUp.Store(false)
 			for _, a := range dead {
-				p.bury(ctx, a)
+				p.giveUpClaims(ctx, a)
 			}
 		})
 	}
 }
 
-// noted takes the instant of a beat, zero for one that failed, and reports whether
-// beats have gone well for long enough to judge others by theirs: steady, those
-// that have been silent for long; brisk, those whose line has ended, too.
+// noted takes the instant of a beat, zero for one that failed. It reports whether this
+// server's beats have gone well for long enough to draw conclusions from others'
+// beats: steady, from a long silence; brisk, also from the end of a connection.
 func (p *peers) noted(sent time.Time) (steady, brisk bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -104,7 +103,7 @@ func (p *peers) noted(sent time.Time) (steady, brisk bool) {
 	if sent.IsZero() || gap > proofOfLife {
 		p.proven = now
 	}
-	// What ails this one may ail the others.
+	// What disturbs this server may disturb the others, too.
 	if sent.IsZero() || gap > replicaEndedAfter {
 		p.brisk = now
 	}
@@ -119,23 +118,22 @@ func (p *peers) noted(sent time.Time) (steady, brisk bool) {
 	return sent.Sub(p.steady) > since, sent.Sub(p.brisk) > since
 }
 
-// proofOfLife is how old the latest beat may be for a claim to be sent without
-// asking the store. A replica that is cut off from all is missed replicaEndedAfter
-// after its beat at the earliest, and executors are asked settlingTime after that
-// what they hold. What it sends by then less namingTime has arrived: 0.75 + 0.45 -
-// 0.5 = 0.7 s. One that keeps its line, or its session with the store, is missed
-// after replicaDeadAfter.
+// proofOfLife is how old the latest beat may be when a claim is sent without asking
+// the store. A server that is cut off from everything is missed replicaEndedAfter after
+// its beat at the earliest. Executors are asked settlingTime after that what they hold.
+// What the server has sent namingTime before that has arrived: 0.75 + 0.45 - 0.5 =
+// 0.7 s. A server that keeps one of its connections is missed after replicaDeadAfter.
 const proofOfLife = replicaEndedAfter + settlingTime - namingTime
 
-// provenAlive reports whether no other replica can have given up what this one
-// claimed at the local instant: beats have gone well from then to now.
+// provenAlive reports whether no other server can have given up what this server
+// claimed at the local instant: its beats have gone well from then to now.
 func (p *peers) provenAlive(since time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.local().Sub(p.beat) < proofOfLife && since.After(p.proven)
 }
 
-// share divides the shards among the live replicas.
+// share divides the shards among the live servers.
 func (p *peers) share(live []string) {
 	live = slices.Clone(live)
 	if !slices.Contains(live, p.replica) {

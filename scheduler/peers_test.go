@@ -111,7 +111,7 @@ func TestClaimsAreGivenUpWhenExecutorsHaveSpoken(t *testing.T) {
 			local := func() time.Time { return now }
 			p := &peers{clock: newStoreClock(local), local: local, named: func(since time.Time) bool { return tt.beat(now).After(since) }}
 			for ; ; now = now.Add(half) {
-				dead := p.judged([]string{"b"}, nil)
+				dead := p.confirmedDead([]string{"b"}, nil)
 				if settled := now.Sub(start) >= settlingTime; settled != (len(dead) == 1) {
 					t.Fatalf("after %v the dead are %+v; want b once it has been missed for %v", now.Sub(start), dead, settlingTime)
 				}
@@ -125,9 +125,9 @@ func TestClaimsAreGivenUpWhenExecutorsHaveSpoken(t *testing.T) {
 			if after := now.Sub(start); after != tt.want {
 				t.Errorf("judged after %v, want %v", after, tt.want)
 			}
-			p.judged(nil, nil) // it came back
+			p.confirmedDead(nil, nil) // it came back
 			now = now.Add(half)
-			if dead := p.judged([]string{"b"}, nil); len(dead) > 0 {
+			if dead := p.confirmedDead([]string{"b"}, nil); len(dead) > 0 {
 				t.Error("a replica that came back and is missed again is judged at once")
 			}
 		})

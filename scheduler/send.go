@@ -197,7 +197,7 @@ func (s *sending) post(ctx context.Context, to firjob.Executor, batch []*flight)
 // postHalving sends a batch, and the halves of one that cannot be read, until
 // that has happened too often.
 func (s *sending) postHalving(ctx context.Context, to firjob.Executor, batch []*flight, unreadable *int) {
-	if batch = s.sendable(ctx, s.welcome(ctx, to, batch)); len(batch) == 0 {
+	if batch = s.sendable(ctx, s.stillTaken(ctx, to, batch)); len(batch) == 0 {
 		return
 	}
 	key, ok := s.executors.key(to.App)
@@ -234,10 +234,10 @@ func (s *sending) postHalving(ctx context.Context, to firjob.Executor, batch []*
 	}
 }
 
-// welcome returns those of a batch that may go to an executor still. If it takes
-// nothing any more since they were placed, that is only those that it may have
-// already; the others go elsewhere.
-func (s *sending) welcome(ctx context.Context, to firjob.Executor, batch []*flight) []*flight {
+// stillTaken returns the flights of a batch that may still go to the executor. If the
+// executor stopped accepting after placement, these are only the flights that it may
+// already hold; the others are placed again.
+func (s *sending) stillTaken(ctx context.Context, to firjob.Executor, batch []*flight) []*flight {
 	if s.executors.takes(to.Key()) {
 		return batch
 	}
@@ -246,9 +246,9 @@ func (s *sending) welcome(ctx context.Context, to firjob.Executor, batch []*flig
 	return bound
 }
 
-// requestRefused takes a batch that certainly did not arrive to other
-// executors. A flight whose earlier outcome at that very process is unknown
-// stays with it: the refusal speaks of this request only.
+// requestRefused places a batch again whose request certainly did not arrive. A
+// flight that the process may hold from an earlier request stays with it: the refusal
+// is about this request only.
 func (s *sending) requestRefused(ctx context.Context, by firjob.ExecutorKey, log *sentBatch, batch []*flight,
 	reason string) {
 	bound, free := apart(batch)
@@ -256,7 +256,7 @@ func (s *sending) requestRefused(ctx context.Context, by firjob.ExecutorKey, log
 	s.elsewhere(ctx, refusal{by: by}, log, free, reason)
 }
 
-// apart tells flights that a process may have already from the others.
+// apart separates flights that a process may already hold from the others.
 func apart(flights []*flight) (bound, free []*flight) {
 	for _, f := range flights {
 		if f.pinned != nil {
@@ -268,8 +268,8 @@ func apart(flights []*flight) (bound, free []*flight) {
 	return bound, free
 }
 
-// answered sorts a batch by the executor's answers, each of which is definite
-// whatever was unknown before.
+// answered sorts a batch by the executor's answers. Each answer is definite, whatever
+// was unknown before.
 func (s *sending) answered(ctx context.Context, to firjob.Executor, log *sentBatch, batch []*flight,
 	answers []firjob.Acceptance) {
 	refused := make(map[firjob.Acceptance][]*flight)
@@ -297,7 +297,7 @@ func (s *sending) answered(ctx context.Context, to firjob.Executor, log *sentBat
 	}
 }
 
-// elsewhere takes flights that an executor certainly does not have to others.
+// elsewhere places flights again that an executor certainly does not hold.
 func (s *sending) elsewhere(ctx context.Context, refused refusal, log *sentBatch, flights []*flight, reason string) {
 	s.sent.refused(log, flights)
 	for _, f := range flights {

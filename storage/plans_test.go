@@ -123,12 +123,12 @@ func TestEveryStatementPrepares(t *testing.T) {
 var hotStatements = map[string][]string{
 	"claimSQL":          {"executions_pkey", "jobs_pkey", "apps_limited"},
 	"lockCandidatesSQL": {"executions_pkey"},
-	"heldPlacesSQL":     {"app_slots_pkey", "job_slots_pkey"},
+	"heldSlotsSQL":      {"app_slots_pkey", "job_slots_pkey"},
 	"readJobsSQL":       {"jobs_pkey"},
 	"succeedSQL":        {"executions_pkey"},
 	"appsOfJobsSQL":     {"jobs_pkey"},
 	"lockAttemptsSQL":   {"executions_pkey"},
-	"settleSQL":         {"executions_pkey"},
+	"writeAttemptsSQL":  {"executions_pkey"},
 	"currentSQL":        {"executions_pkey"},
 	"doubtSQL":          {"executions_pkey"},
 	"holdersSQL":        {"executions_pkey"},
@@ -157,7 +157,7 @@ var hotStatements = map[string][]string{
 	"gateHeadSQL":       {"app_queue_pkey"},
 	"lockQueuedSQL":     {"executions_pkey", "jobs_pkey"},
 	"leaveQueueSQL":     {"app_queue_execution"},
-	"takePlacesSQL":     {},
+	"takeAppSlotsSQL":   {},
 	"writeGateSQL":      {"app_usage_pkey"},
 	"parkSQL":           {},
 	"queuedAppsSQL":     {"app_queue_pkey"},
@@ -326,7 +326,7 @@ func TestPurgesFindWhatIsOld(t *testing.T) {
 	s := newStore(t)
 	conn := s.session()
 	all := statements(t)
-	for _, name := range []string{"purgeKeysSQL", "purgeRequestsSQL", "purgePlacesSQL", "purgeJoinsSQL", "purgeBroadcastsSQL", "purgeDeadLettersSQL"} {
+	for _, name := range []string{"purgeKeysSQL", "purgeRequestsSQL", "purgeAppSlotsSQL", "purgeJoinsSQL", "purgeBroadcastsSQL", "purgeDeadLettersSQL"} {
 		if plan := s.explain(t, conn, name, all[name], "COSTS off"); strings.Contains(plan, "Seq Scan") {
 			t.Errorf("%s reads the whole table:\n%s", name, plan)
 		}

@@ -70,7 +70,7 @@ var crossing = map[string]string{
 	"dueReviewsSQL": lookout, "nextReviewSQL": lookout, "queuedAppsSQL": lookout, "openBackfillsSQL": lookout,
 	"jobsDueSQL": lookout, "overdueSuspectsSQL": lookout, "orphanedSuspectsSQL": lookout, "stuckSuspectsSQL": lookout,
 	"failedShardsSQL": sameJob, "freeShardsSQL": sameJob, "openShardsSQL": sameJob, "shardFailuresSQL": sameJob,
-	"heldPlacesSQL": twoGroups, "firstWaitingSQL": twoGroups, "countWaitingSQL": twoGroups,
+	"heldSlotsSQL": twoGroups, "firstWaitingSQL": twoGroups, "countWaitingSQL": twoGroups,
 	"lockBackfillSQL": byNumber, "saveBackfillSQL": byNumber, "openOfBackfillSQL": byNumber,
 	"leaveAppsSQL": idOfApp, "leaveQueueSQL": idOfApp,
 }

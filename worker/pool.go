@@ -59,7 +59,7 @@ func (p *pool) run(a *attempt) {
 		cause = p.table.begin(a, time.Now(), cancel)
 	}
 	if cause != nil {
-		p.conclude(a, started, cause, ended{err: fmt.Errorf("ended before it began: %w", cause)})
+		p.finish(a, started, cause, ended{err: fmt.Errorf("ended before it began: %w", cause)})
 		return
 	}
 	if a.timeout > 0 {
@@ -68,7 +68,7 @@ func (p *pool) run(a *attempt) {
 		defer stop()
 	}
 	end := ended{err: errExited}
-	defer func() { p.conclude(a, started, context.Cause(ctx), end) }()
+	defer func() { p.finish(a, started, context.Cause(ctx), end) }()
 	end = call(ctx, a)
 }
 
@@ -127,9 +127,9 @@ func call(ctx context.Context, a *attempt) (end ended) {
 	return ended{err, wishOf(err)}
 }
 
-// conclude reports how an attempt ended. cause is why its context ended, nil if
+// finish reports how an attempt ended. cause is why its context ended, nil if
 // it did not.
-func (p *pool) conclude(a *attempt, started time.Time, cause error, end ended) {
+func (p *pool) finish(a *attempt, started time.Time, cause error, end ended) {
 	if panicked := panicOf(end.err); panicked != nil {
 		a.task.Log().Error("the handler panicked", "panic", panicked.value, "stack", string(panicked.stack))
 	}

@@ -65,7 +65,7 @@ func (t *table) decide(a *attempt, now time.Time, jammed bool) firjob.Acceptance
 	if last, seen := t.memory.marks[a.task.ID]; seen && a.task.Token <= last.token {
 		return last.repeat(a.task.Token)
 	}
-	answer := t.judge(a, now, jammed)
+	answer := t.answerTo(a, now, jammed)
 	switch answer {
 	case firjob.Accepted:
 		t.take(a)
@@ -75,7 +75,7 @@ func (t *table) decide(a *attempt, now time.Time, jammed bool) firjob.Acceptance
 	return answer
 }
 
-func (t *table) judge(a *attempt, now time.Time, jammed bool) firjob.Acceptance {
+func (t *table) answerTo(a *attempt, now time.Time, jammed bool) firjob.Acceptance {
 	switch {
 	case !now.Before(a.fence):
 		return firjob.RefusedStale // it lay somewhere until its lease was over

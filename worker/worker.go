@@ -163,7 +163,7 @@ func (w *Worker) assemble(life context.Context) *running {
 	out := newOutbox(w.spool, w.left, w.log)
 	t := newTable(w.opt.Concurrency, w.opt.Queue, out.full)
 	out.acknowledge = t.acknowledge
-	sp := new(speech)
+	sp := new(preference)
 	out.post = func(ctx context.Context, batch []*item) ([]firjob.Receipt, error) {
 		return w.callback(ctx, cl, sp, batch)
 	}
@@ -212,7 +212,7 @@ func newServer(h http.Handler, log *slog.Logger) *http.Server {
 }
 
 // callback sends a batch of results and returns their receipts.
-func (w *Worker) callback(ctx context.Context, cl *client, sp *speech, batch []*item) ([]firjob.Receipt, error) {
+func (w *Worker) callback(ctx context.Context, cl *client, sp *preference, batch []*item) ([]firjob.Receipt, error) {
 	ctx, cancel := context.WithTimeout(ctx, callbackTime)
 	defer cancel()
 	var reply firjob.CallbackReply
@@ -221,7 +221,7 @@ func (w *Worker) callback(ctx context.Context, cl *client, sp *speech, batch []*
 		// What cannot be written so, an older spool's perhaps, is for the server to judge.
 		if body, cannot := compactBody(w.opt.App, *w.address.Load(), w.incarnation, batch); cannot == nil {
 			reply, err = postCallback(ctx, cl, sp, codec.CBOR, body)
-			err = sp.misheard(err, time.Now())
+			err = sp.fallBack(err, time.Now())
 		}
 	}
 	if errors.Is(err, errSpeech) {
@@ -240,13 +240,13 @@ func (w *Worker) callback(ctx context.Context, cl *client, sp *speech, batch []*
 	return reply.Results, nil
 }
 
-func postCallback(ctx context.Context, cl *client, sp *speech, in codec.Encoding,
+func postCallback(ctx context.Context, cl *client, sp *preference, in codec.Encoding,
 	body []byte) (reply firjob.CallbackReply, err error) {
 	header, answer, err := cl.exchange(ctx, firjob.PathCallback, in, body, http.StatusOK, http.StatusConflict)
 	if err != nil {
 		return reply, err
 	}
-	sp.heard(header)
+	sp.note(header)
 	if err := codec.Decode(codec.OfAnswer(header.Get("Content-Type")), answer, &reply); err != nil {
 		return reply, fmt.Errorf("understand the answer to a callback: %w", err)
 	}

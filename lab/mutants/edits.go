@@ -144,14 +144,14 @@ func edits() map[Mutant][]edit {
 				old: "\tfailpoint.Crash(failpoint.BeforeAnswer, len(out.Followed.Ended))\n",
 				new: `	failpoint.Crash(failpoint.BeforeAnswer, len(out.Followed.Ended))
 	if withoutGuard("child-apart") {
-		if err := db.bearApart(ctx, &out.Followed); err != nil {
+		if err := db.childrenApart(ctx, &out.Followed); err != nil {
 			return out, err
 		}
 	}
 `},
 			{file: "storage/flow/final.go",
 				old: "\t\ttriggerChildren, ",
-				new: "\t\tbearChildren, "},
+				new: "\t\tchildrenUnlessApart, "},
 		},
 		SlotNotTaken: {
 			{file: "storage/flow/claim_rules.go",
@@ -160,8 +160,8 @@ func edits() map[Mutant][]edit {
 		},
 		SlotNotReleased: {
 			{file: "storage/flow/slots.go",
-				old: "func handOver(ctx context.Context, tx pgx.Tx, list []ended, followed *ports.Followed) error {\n",
-				new: `func handOver(ctx context.Context, tx pgx.Tx, list []ended, followed *ports.Followed) error {
+				old: "func passSlotsOn(ctx context.Context, tx pgx.Tx, list []ended, followed *ports.Followed) error {\n",
+				new: `func passSlotsOn(ctx context.Context, tx pgx.Tx, list []ended, followed *ports.Followed) error {
 	if withoutGuard("slot-not-released") {
 		return nil
 	}

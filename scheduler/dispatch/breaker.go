@@ -33,7 +33,7 @@ type breakers struct {
 // breaker is what is kept about one executor process.
 type breaker struct {
 	incarnation string
-	speech      *speech
+	speech      *preference
 	failure     *atomic.Pointer[failure] // the latest; nil: there was none
 	*gobreaker.CircuitBreaker[struct{}]
 }
@@ -72,7 +72,7 @@ func (b *breakers) get(key firjob.ExecutorKey) breaker {
 	if b.of == nil {
 		b.of = make(map[string]breaker)
 	}
-	made := breaker{key.Incarnation, new(speech), new(atomic.Pointer[failure]),
+	made := breaker{key.Incarnation, new(preference), new(atomic.Pointer[failure]),
 		gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 			Name:        name,
 			MaxRequests: 1,
@@ -98,7 +98,7 @@ func (b *breakers) ready(key firjob.ExecutorKey) bool {
 
 // do runs f, a request made at the given instant, under the executor's breaker. An
 // open breaker is a refusal.
-func (b *breakers) do(key firjob.ExecutorKey, at time.Time, f func(*speech) error) error {
+func (b *breakers) do(key firjob.ExecutorKey, at time.Time, f func(*preference) error) error {
 	process := b.get(key)
 	_, err := process.Execute(func() (struct{}, error) {
 		err := f(process.speech)

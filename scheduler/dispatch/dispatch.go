@@ -90,12 +90,12 @@ func (s *Sender) Send(ctx context.Context, to firjob.Executor, key []byte, sentA
 	triggers []firjob.Trigger) ([]firjob.Acceptance, error) {
 	batch := firjob.TriggerBatch{App: to.App, SentAt: sentAt, Triggers: triggers}
 	var reply firjob.TriggerReply
-	err := s.breakers.do(to.Key(), sentAt, func(speech *speech) error {
+	err := s.breakers.do(to.Key(), sentAt, func(speech *preference) error {
 		in := speech.encoding()
 		err := s.sendIn(ctx, in, speech, to, key, &batch, &reply)
 		if misheard(in, err) {
 			if err = s.sendIn(ctx, codec.JSON, speech, to, key, &batch, &reply); err == nil {
-				speech.corrected()
+				speech.fallBack()
 			}
 		}
 		if err != nil {
@@ -107,14 +107,14 @@ func (s *Sender) Send(ctx context.Context, to firjob.Executor, key []byte, sentA
 }
 
 // sendIn sends a batch in the given encoding.
-func (s *Sender) sendIn(ctx context.Context, in codec.Encoding, speech *speech, to firjob.Executor, key []byte,
+func (s *Sender) sendIn(ctx context.Context, in codec.Encoding, speech *preference, to firjob.Executor, key []byte,
 	batch *firjob.TriggerBatch, reply *firjob.TriggerReply) error {
 	body, err := codec.Encode(in, batch)
 	if err != nil {
 		return &ports.Refused{Reason: fmt.Sprintf("the triggers cannot be written as %s", in), Cause: err}
 	}
 	return s.post(ctx, to, firjob.PathTrigger, key, batch.SentAt, in, body, func(answer []byte, h http.Header) error {
-		speech.heard(h)
+		speech.note(h)
 		return codec.Decode(codec.OfAnswer(h.Get("Content-Type")), answer, reply)
 	})
 }

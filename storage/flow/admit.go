@@ -27,33 +27,34 @@ func (db *Flow) Admit(ctx context.Context) (followed ports.Followed, next time.D
 		return ports.Followed{}, 0, err
 	}
 	entered, more, err := db.openGates(ctx)
-	// What was let in is told even if the apps cannot be seen to now.
+	// Return what the jobs have let in, also when the apps failed.
 	return join(places, entered), min(next, more), err
 }
 
 // reviewSlots sees to the jobs whose review is due.
 func (db *Flow) reviewSlots(ctx context.Context) (followed ports.Followed, next time.Duration, err error) {
-	err = db.InTx(ctx, db.Hot, "review who waits for places of jobs", func(ctx context.Context, tx pgx.Tx) error {
-		followed, next = ports.Followed{}, never
-		rows, _ := tx.Query(ctx, dueReviewsSQL, reviewBatch)
-		slots, err := pgx.CollectRows(rows, scanSlot)
-		if err != nil {
-			return err
-		}
-		if err := tx.QueryRow(ctx, nextReviewSQL).Scan(&next); err != nil || len(slots) == 0 {
-			return err
-		}
-		if err := readSlotJobs(ctx, tx, slots); err != nil {
-			return err
-		}
-		followed, err = reviewed(ctx, tx, slots)
-		for _, s := range slots {
-			if !s.reviewAt.IsZero() {
-				next = max(0, min(next, s.reviewAt.Sub(s.now)))
+	err = db.InTx(ctx, db.Hot, "let executions wait or enter by the slots of their jobs",
+		func(ctx context.Context, tx pgx.Tx) error {
+			followed, next = ports.Followed{}, never
+			rows, _ := tx.Query(ctx, dueReviewsSQL, reviewBatch)
+			slots, err := pgx.CollectRows(rows, scanSlot)
+			if err != nil {
+				return err
 			}
-		}
-		return err
-	})
+			if err := tx.QueryRow(ctx, nextReviewSQL).Scan(&next); err != nil || len(slots) == 0 {
+				return err
+			}
+			if err := readSlotJobs(ctx, tx, slots); err != nil {
+				return err
+			}
+			followed, err = reviewed(ctx, tx, slots)
+			for _, s := range slots {
+				if !s.reviewAt.IsZero() {
+					next = max(0, min(next, s.reviewAt.Sub(s.now)))
+				}
+			}
+			return err
+		})
 	return followed, next, err
 }
 
@@ -89,8 +90,8 @@ const (
 			'1 hour')::interval`
 )
 
-// openGates lets in who waits for a limited app, or for one that is not limited
-// any more.
+// openGates lets in executions that wait for a limited app, or for one whose limits
+// were lifted.
 func (db *Flow) openGates(ctx context.Context) (followed ports.Followed, next time.Duration, err error) {
 	err = db.InTx(ctx, db.Hot, "let executions into limited apps", func(ctx context.Context, tx pgx.Tx) error {
 		followed, next = ports.Followed{}, never
@@ -105,7 +106,7 @@ func (db *Flow) openGates(ctx context.Context) (followed ports.Followed, next ti
 			return err
 		}
 		if len(free) < len(apps) {
-			next = 0 // somebody is at it, and may not see what this call would
+			next = 0 // another transaction holds an app, and may not see what this call would
 		}
 		gates, err := readGates(ctx, tx, slices.Clone(free))
 		if err != nil {
@@ -133,9 +134,9 @@ const (
 	lockFreeGatesSQL = `SELECT app FROM app_usage WHERE app = ANY($1::text[]) ORDER BY app FOR UPDATE SKIP LOCKED`
 )
 
-// EditSlots does what an edit of a job means for its places. Who waits may have
-// its turn now: the next Admit sees to that. Where there were no places before,
-// those that run have them now.
+// EditSlots adapts the slots of a job to an edit. Executions that wait may have a slot
+// now: the next Admit looks at them. If the job was not limited before, the executions
+// that run take slots.
 func EditSlots(ctx context.Context, tx pgx.Tx, old, edited firjob.Job) error {
 	if old.Slots() == 0 && edited.Slots() > 0 {
 		if err := adoptHolders(ctx, tx, old.ID); err != nil {
@@ -151,8 +152,8 @@ func EditSlots(ctx context.Context, tx pgx.Tx, old, edited firjob.Job) error {
 
 const reviewJobSQL = `UPDATE job_slots SET review_at = now() WHERE job_id = $1`
 
-// adoptHolders gives places to the executions of a job that were claimed when it
-// had none.
+// adoptHolders gives slots to the executions of a job that were claimed while the job
+// was not limited.
 func adoptHolders(ctx context.Context, tx pgx.Tx, job firjob.JobID) error {
 	rows, _ := tx.Query(ctx, begunSQL, int32(job))
 	ids, err := Adopt(ctx, tx, rows)
@@ -163,8 +164,8 @@ func adoptHolders(ctx context.Context, tx pgx.Tx, job firjob.JobID) error {
 	return err
 }
 
-// Adopt makes rows of ids, which are locked, such that something follows from
-// their ends.
+// Adopt notes for locked executions, the ids in rows, that something follows from
+// their ends. It returns the ids.
 func Adopt(ctx context.Context, tx pgx.Tx, rows pgx.Rows) ([]firjob.ExecutionID, error) {
 	ids, err := pgx.CollectRows(rows, ScanID)
 	if err != nil || len(ids) == 0 {

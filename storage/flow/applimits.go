@@ -369,7 +369,7 @@ func (g *gate) write(ctx context.Context, tx pgx.Tx, places, gone []firjob.Execu
 	if len(places) == 0 {
 		return nil
 	}
-	if _, err := tx.Exec(ctx, TakePlacesSQL, pg.UUIDs(places), g.app); err != nil {
+	if _, err := tx.Exec(ctx, TakeAppSlotsSQL, pg.UUIDs(places), g.app); err != nil {
 		return err
 	}
 	_, err := tx.Exec(ctx, writeGateSQL, g.app, g.tokens, g.refilledAt)
@@ -377,9 +377,9 @@ func (g *gate) write(ctx context.Context, tx pgx.Tx, places, gone []firjob.Execu
 }
 
 const (
-	leaveQueueSQL = `DELETE FROM app_queue WHERE execution_id = ANY($1::uuid[])`
-	TakePlacesSQL = `INSERT INTO app_slots (execution_id, app) SELECT unnest($1::uuid[]), $2 ON CONFLICT DO NOTHING`
-	writeGateSQL  = `UPDATE app_usage SET tokens = $2, refilled_at = $3 WHERE app = $1`
+	leaveQueueSQL   = `DELETE FROM app_queue WHERE execution_id = ANY($1::uuid[])`
+	TakeAppSlotsSQL = `INSERT INTO app_slots (execution_id, app) SELECT unnest($1::uuid[]), $2 ON CONFLICT DO NOTHING`
+	writeGateSQL    = `UPDATE app_usage SET tokens = $2, refilled_at = $3 WHERE app = $1`
 )
 
 // park puts executions in line.

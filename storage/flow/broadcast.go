@@ -159,7 +159,7 @@ func endUnspread(ctx context.Context, tx pgx.Tx, e Ending) (ports.Followed, erro
 	if err != nil {
 		return ports.Followed{}, err
 	}
-	return conclude(ctx, tx, []finished{{ended: done, follow: true}}, nil)
+	return followEnds(ctx, tx, []finished{{ended: done, follow: true}}, nil)
 }
 
 const endUnspreadSQL = `UPDATE executions SET state = $2::text::execution_state, reason = $3, finished_at = now(),

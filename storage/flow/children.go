@@ -18,10 +18,10 @@ import (
 	"github.com/firjob/firjob/storage/scan"
 )
 
-// A job with parents is triggered by their ends, in the transaction that records
-// the end: both are there, or neither. An end is recorded once, so a child of one
-// parent is triggered once by it; where several parents are joined, the row of
-// child_joins sees to that.
+// The transaction that records the end of a parent also records the execution of its
+// child: both are there, or neither. An end is recorded once, so a child of one parent is
+// triggered once. A child of several parents is triggered once because its row of
+// child_joins says which parents have ended.
 
 // triggerChildren records the executions of jobs that these ends trigger.
 func triggerChildren(ctx context.Context, tx pgx.Tx, list []ended, followed *ports.Followed) error {
@@ -29,7 +29,7 @@ func triggerChildren(ctx context.Context, tx pgx.Tx, list []ended, followed *por
 	if err != nil || f == nil {
 		return err
 	}
-	var births []*birth
+	var childRuns []*childRun
 	joins := map[joinKey]*childJoin{}
 	for _, e := range f.ends {
 		for _, child := range f.children[e.id.Job()] {
@@ -39,7 +39,7 @@ func triggerChildren(ctx context.Context, tx pgx.Tx, list []ended, followed *por
 			case len(job.Parents.Of) > 1:
 				noteEnd(joins, e, job)
 			case job.Enabled && meets(*job.Parents, e.ParentEnd):
-				births = append(births, &birth{job: child, parent: e, inputs: []firjob.ParentEnd{e.ParentEnd}})
+				childRuns = append(childRuns, &childRun{job: child, parent: e, inputs: []firjob.ParentEnd{e.ParentEnd}})
 			}
 		}
 	}
@@ -47,18 +47,18 @@ func triggerChildren(ctx context.Context, tx pgx.Tx, list []ended, followed *por
 	if err != nil {
 		return err
 	}
-	births = append(births, met...)
-	if err := recordBirths(ctx, tx, births, followed); err != nil {
+	childRuns = append(childRuns, met...)
+	if err := recordChildRuns(ctx, tx, childRuns, followed); err != nil {
 		return err
 	}
 	return saveJoins(ctx, tx, joins)
 }
 
-// FollowOpen lets something follow from the ends of executions that are open now, of
-// jobs that the transaction has made parents. A claim writes whether anything follows
-// from what the job is at that moment, so those that run may say no. Those that are
-// planned and due soon are locked, too: a claim of one that has read the old job waits
-// here, and then finds the row changed.
+// FollowOpen notes for open executions that something follows from their ends. Their
+// jobs have become parents in this transaction. A claim writes whether anything follows,
+// by what the job is at that moment, so running executions may say no. Planned executions
+// that are due soon are changed, too: a claim that has read the old job waits for the row
+// and then finds it changed.
 func FollowOpen(ctx context.Context, tx pgx.Tx, jobs []firjob.JobID) error {
 	rows, _ := tx.Query(ctx, openOfJobsSQL, pg.Numbers(jobs))
 	_, err := Adopt(ctx, tx, rows)
@@ -100,9 +100,8 @@ type family struct {
 	jobs     map[firjob.JobID]scan.JobRow // parents and children
 }
 
-// readFamily returns nil if none of the executions has children. A shard has
-// none: its broadcast has. Nor has a fire that was superseded: planning it again
-// revives it.
+// readFamily returns nil if none of the executions has children. A shard has none; its
+// broadcast may have. A superseded fire has none, for it may be planned again.
 func readFamily(ctx context.Context, tx pgx.Tx, list []ended) (*family, error) {
 	list = slices.DeleteFunc(slices.Clone(list), func(e ended) bool {
 		return e.id.Ordinal() > 0 || e.state == firjob.StateSuperseded
@@ -158,7 +157,7 @@ func (f *family) readEnds(ctx context.Context, tx pgx.Tx, list []ended) ([]paren
 		}
 		e.ParentEnd = firjob.ParentEnd{Job: e.id.Job(), Name: f.jobs[e.id.Job()].Name, ExecutionID: e.id,
 			State: known[e.id].state, Result: result}
-		// What an executor says of its end is not to be trusted with the past.
+		// An executor's clock may be behind: the end is not before the scheduled time.
 		e.at = known[e.id].at
 		if scheduled := e.id.ScheduledAt(); e.at.Before(scheduled) {
 			e.at = scheduled
@@ -170,8 +169,8 @@ func (f *family) readEnds(ctx context.Context, tx pgx.Tx, list []ended) ([]paren
 const endsSQL = `SELECT id, root, result FROM executions
 	WHERE id = ANY($1::uuid[]) AND id BETWEEN $2::uuid AND $3::uuid ORDER BY id`
 
-// birth is an execution of a child that is to be recorded.
-type birth struct {
+// childRun is an execution of a child that is to be recorded.
+type childRun struct {
 	job    firjob.JobID
 	parent parentEnd // whose end triggers it
 	inputs []firjob.ParentEnd
@@ -180,14 +179,14 @@ type birth struct {
 }
 
 // scheduledAt is the parent's end, rounded up to the millisecond: nothing is early.
-func (b *birth) scheduledAt() time.Time {
+func (b *childRun) scheduledAt() time.Time {
 	return b.parent.at.Add(time.Millisecond - 1).Truncate(time.Millisecond)
 }
 
-// chooseID sets the next id that is not taken. The nonce is made of the run and
-// of the end that triggers; it has 24 bits, so that now and then two executions
-// of a job that are triggered in one millisecond want the same.
-func (b *birth) chooseID(taken map[firjob.ExecutionID]bool) {
+// chooseID sets the next id that is not taken. The nonce is a hash of the run and of the
+// end that triggers the child. It has 24 bits, so two executions of a job that are
+// triggered in the same millisecond may get the same one.
+func (b *childRun) chooseID(taken map[firjob.ExecutionID]bool) {
 	run := firjob.RunOf(b.parent.root)
 	hash := fnv.New32a()
 	_, _ = hash.Write(run[:]) // never fails
@@ -199,20 +198,21 @@ func (b *birth) chooseID(taken map[firjob.ExecutionID]bool) {
 	taken[b.id] = true
 }
 
-// maxBirthRounds bounds how often other ids are chosen for those that others have.
-const maxBirthRounds = 64
+// maxChildRunRounds bounds how often other ids are chosen for those that others have.
+const maxChildRunRounds = 64
 
-// recordBirths records executions under ids of their own.
-func recordBirths(ctx context.Context, tx pgx.Tx, births []*birth, followed *ports.Followed) error {
+// recordChildRuns records executions under ids of their own.
+func recordChildRuns(ctx context.Context, tx pgx.Tx, childRuns []*childRun, followed *ports.Followed) error {
 	taken := map[firjob.ExecutionID]bool{}
-	for round := 0; len(births) > 0; round++ {
-		if round == maxBirthRounds {
-			return fmt.Errorf("no id is free for an execution of job %d at %s", births[0].job, births[0].scheduledAt())
+	for round := 0; len(childRuns) > 0; round++ {
+		if round == maxChildRunRounds {
+			return fmt.Errorf("no id is free for an execution of job %d at %s", childRuns[0].job,
+				childRuns[0].scheduledAt())
 		}
-		for _, b := range births {
+		for _, b := range childRuns {
 			b.chooseID(taken)
 		}
-		due, err := insertBirths(ctx, tx, births)
+		due, err := insertChildRuns(ctx, tx, childRuns)
 		if err != nil {
 			return err
 		}
@@ -221,18 +221,18 @@ func recordBirths(ctx context.Context, tx pgx.Tx, births []*birth, followed *por
 		for _, d := range due {
 			recorded[d.ID] = true
 		}
-		births = slices.DeleteFunc(slices.Clone(births), func(b *birth) bool { return recorded[b.id] })
+		childRuns = slices.DeleteFunc(slices.Clone(childRuns), func(b *childRun) bool { return recorded[b.id] })
 	}
 	return nil
 }
 
-func insertBirths(ctx context.Context, tx pgx.Tx, births []*birth) ([]firjob.Due, error) {
-	births = slices.Clone(births)
-	slices.SortFunc(births, func(a, b *birth) int { return pg.CompareIDs(a.id, b.id) })
-	n := len(births)
+func insertChildRuns(ctx context.Context, tx pgx.Tx, childRuns []*childRun) ([]firjob.Due, error) {
+	childRuns = slices.Clone(childRuns)
+	slices.SortFunc(childRuns, func(a, b *childRun) int { return pg.CompareIDs(a.id, b.id) })
+	n := len(childRuns)
 	ids, parents, roots := make([]firjob.ExecutionID, n), make([]firjob.ExecutionID, n), make([]firjob.ExecutionID, n)
 	jobs, at, inputs := make([]int32, n), make([]time.Time, n), make([]string, n)
-	for i, b := range births {
+	for i, b := range childRuns {
 		ids[i], parents[i], roots[i] = b.id, b.parent.id, b.parent.root
 		jobs[i], at[i], inputs[i] = int32(b.job), b.scheduledAt(), endsJSON(b.inputs, firjob.MaxInputs)
 	}

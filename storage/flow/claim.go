@@ -155,7 +155,7 @@ func claimRest(ctx context.Context, tx pgx.Tx, ids []firjob.ExecutionID, by port
 	if err := leaveApps(ctx, tx, d.yield, &d.followed); err != nil {
 		return err
 	}
-	if err := d.conclude(ctx, tx, slots); err != nil {
+	if err := d.apply(ctx, tx, slots); err != nil {
 		return err
 	}
 	result.Claimed = append(result.Claimed, claimed...)
@@ -164,8 +164,8 @@ func claimRest(ctx context.Context, tx pgx.Tx, ids []firjob.ExecutionID, by port
 	return nil
 }
 
-// conclude stores who holds the places and ends what is to end.
-func (d *claims) conclude(ctx context.Context, tx pgx.Tx, slots []*jobSlot) error {
+// apply stores who holds the places and ends what is to end.
+func (d *claims) apply(ctx context.Context, tx pgx.Tx, slots []*jobSlot) error {
 	ends, err := supplant(ctx, tx, slots, &d.followed)
 	if err != nil {
 		return err
@@ -203,7 +203,7 @@ func lockCandidates(ctx context.Context, tx pgx.Tx, ids []firjob.ExecutionID) ([
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}
-	if err := findPlaces(ctx, tx, list); err != nil {
+	if err := findSlots(ctx, tx, list); err != nil {
 		return nil, err
 	}
 	jobs, err := ReadJobs(ctx, tx, pg.JobsOf(ids))
@@ -234,7 +234,7 @@ const (
 	lockCandidatesSQL = `SELECT id, job_version, attempt, token > 0, cancel, due_at, now() FROM executions
 		WHERE id = ANY($1::uuid[]) AND id BETWEEN $2::uuid AND $3::uuid AND state = 'planned' AND NOT waiting
 		ORDER BY id FOR UPDATE`
-	heldPlacesSQL = `SELECT execution_id, true FROM app_slots WHERE execution_id = ANY($1::uuid[])
+	heldSlotsSQL = `SELECT execution_id, true FROM app_slots WHERE execution_id = ANY($1::uuid[])
 		UNION ALL SELECT unnest(holders), false FROM job_slots WHERE job_id = ANY($2::int[])`
 	limitedAppsSQL = `SELECT name FROM apps WHERE limited`
 )
@@ -245,17 +245,17 @@ func scanCandidate(row pgx.CollectableRow) (candidate, error) {
 	return c, err
 }
 
-// findPlaces tells each of the candidates which places it holds. It asks once
+// findSlots tells each of the candidates which places it holds. It asks once
 // they are locked: a statement that waits for a lock sees the row as it became,
 // but every other table as it was before.
-func findPlaces(ctx context.Context, tx pgx.Tx, list []candidate) error {
+func findSlots(ctx context.Context, tx pgx.Tx, list []candidate) error {
 	at := make(map[firjob.ExecutionID]*candidate, len(list))
 	ids := make([]firjob.ExecutionID, len(list))
 	for i := range list {
 		ids[i] = list[i].id
 		at[list[i].id] = &list[i]
 	}
-	rows, _ := tx.Query(ctx, heldPlacesSQL, pg.UUIDs(ids), pg.Numbers(pg.JobsOf(ids)))
+	rows, _ := tx.Query(ctx, heldSlotsSQL, pg.UUIDs(ids), pg.Numbers(pg.JobsOf(ids)))
 	var id firjob.ExecutionID
 	var ofApp bool
 	_, err := pgx.ForEachRow(rows, []any{(*[16]byte)(&id), &ofApp}, func() error {

@@ -11,42 +11,41 @@ import (
 	"github.com/firjob/firjob/storage/scan"
 )
 
-// candidate is a planned execution that the plain rules of the claim did not
-// let through, locked and with all that decides about it.
+// candidate is a planned execution that claimSQL did not take. It is locked, and holds
+// everything that the rules below need.
 type candidate struct {
 	id      firjob.ExecutionID
 	version int // of the job that planned it; 0: any
 	attempt int
-	// givenBack: it was claimed before, and given back unsent. If its job was changed
-	// meanwhile, it was due before that, for else the change had superseded it.
+	// givenBack: it was claimed before and given back unsent. If its job was changed
+	// meanwhile, it was due before the change: a change supersedes what is not claimed.
 	givenBack bool
 	cancel    bool
 	dueAt     time.Time
 	now       time.Time
-	holdsJob  bool // has its place among its job's running ones
-	holdsApp  bool // and among its app's
+	holdsJob  bool // has a slot of its job
+	holdsApp  bool // has a slot of its app
 	limited   bool // its app has limits
 	job       scan.JobRow
 	newer     firjob.ExecutionID // the latest fire of the job that is due and runs, or ran; zero: none is later
 	surplus   bool               // as many later fires as max_catch_up are late, too
 }
 
-// needsJob reports whether the number of the job's running executions is bound.
-// The shards of a broadcast run in the place of their parent.
+// needsJob reports whether the execution needs a slot of its job. The shards of a
+// broadcast run in the slot of their parent.
 func (c candidate) needsJob() bool { return c.job.Slots() > 0 && c.id.Ordinal() == 0 }
 
-// needsApp reports whether the app's limits apply. A broadcast as such takes
-// nothing of its app; its shards do.
+// needsApp reports whether the limits of the app apply. They apply to the shards of a
+// broadcast, not to the broadcast itself.
 func (c candidate) needsApp() bool {
 	return c.limited && (c.job.Route != firjob.RouteBroadcast || c.id.Ordinal() > 0)
 }
 
-// letIn reports whether its turn has come: it has waited for a place, and holds
-// it now.
+// letIn reports whether the execution has waited for a slot and holds it now.
 func (c candidate) letIn() bool { return c.holdsJob || c.holdsApp }
 
-// lead is how long before its instant the execution may be claimed. A place is
-// given at the instant itself: one that is taken now may be free by then.
+// lead is how long before its instant the execution may be claimed. A slot is given at
+// the instant itself, because a slot that is taken now may be free by then.
 func (c candidate) lead() time.Duration {
 	if c.needsJob() && !c.holdsJob || c.needsApp() && !c.holdsApp {
 		return 0
@@ -54,12 +53,12 @@ func (c candidate) lead() time.Duration {
 	return time.Second
 }
 
-// fresh reports whether it is a fire that was never tried. Only such a one is
-// bound to the job's version and to its misfire policy.
+// fresh reports whether it is a fire that was never sent. The job's version and its
+// misfire policy apply to such fires only.
 func (c candidate) fresh() bool { return c.attempt == 0 && c.version > 0 }
 
-// late reports whether the misfire policy has a say. A wait for a place is no
-// misfire; a wait for an executor is.
+// late reports whether the misfire policy applies. A wait for a slot is no misfire; a
+// wait for an executor is.
 func (c candidate) late() bool {
 	return c.fresh() && !c.letIn() && c.id.Kind() == firjob.KindSchedule && c.lateness() > c.job.Misfire.Grace.Std()
 }
@@ -68,8 +67,8 @@ func (c candidate) late() bool {
 // it, before it is looked at again.
 const planningTime = time.Second
 
-// unplanned reports whether later fires of the job are late and not recorded yet: how
-// many of them run is decided when they are planned, and whether c runs after that.
+// unplanned reports whether later fires of the job are late and not recorded yet. How
+// many of the late fires run is decided when these are planned, so c waits for that.
 func (c candidate) unplanned() bool {
 	next := c.job.NextFireAt
 	return c.late() && c.job.Misfire.Policy == firjob.MisfireFireAll &&
@@ -95,21 +94,21 @@ type Ending struct {
 // claims is what was decided about a batch.
 type claims struct {
 	touched []candidate // all of them
-	leave   []candidate // end, and give a place of their job back
-	contend []candidate // need a place of their job first
+	leave   []candidate // end, and give a slot of their job back
+	contend []candidate // need a slot of their job first
 	enter   []candidate // may go on if their app lets them in
 	claim   []firjob.ExecutionID
 	early   []firjob.Due
 	dropped []firjob.ExecutionID
 	end     []Ending
 	wait    []Ending
-	yield   []ended // wait, and give a place of their app back
-	// followed is what the places that were given and taken lead to.
+	yield   []ended // wait, and give a slot of their app back
+	// followed is what follows from the slots that were given and taken.
 	followed ports.Followed
 }
 
-// decideClaims sorts ids by what may be done with them; those without a
-// candidate are not to be claimed at all.
+// decideClaims sorts ids by what is to be done with them. Ids without a candidate are
+// not to be claimed at all.
 func decideClaims(ids []firjob.ExecutionID, candidates []candidate) *claims {
 	d := &claims{touched: candidates}
 	known := make(map[firjob.ExecutionID]bool, len(candidates))
@@ -126,7 +125,7 @@ func decideClaims(ids []firjob.ExecutionID, candidates []candidate) *claims {
 }
 
 func (d *claims) decide(c candidate) {
-	state, reason := c.obstacle()
+	state, reason := c.refusal()
 	switch {
 	case state != "":
 		if c.holdsJob {
@@ -144,9 +143,9 @@ func (d *claims) decide(c candidate) {
 	}
 }
 
-// obstacle returns the state in which c ends now, and why, or nothing if it
+// refusal returns the state in which c ends now, and why, or nothing if it
 // may go on.
-func (c candidate) obstacle() (firjob.State, string) {
+func (c candidate) refusal() (firjob.State, string) {
 	switch {
 	case c.cancel:
 		return firjob.StateCancelled, "cancelled on request"
@@ -191,9 +190,9 @@ func (d *claims) queue(id firjob.ExecutionID, reason string) {
 	d.dropped = append(d.dropped, id)
 }
 
-// settle applies the overlap rules, the earliest fires first, now that it is
-// known who holds the places of each job.
-func (d *claims) settle(slots map[firjob.JobID]*jobSlot) {
+// assignSlots applies the overlap rules, the earliest fires first, once the holders of
+// each job's slots are known.
+func (d *claims) assignSlots(slots map[firjob.JobID]*jobSlot) {
 	slices.SortFunc(d.contend, func(a, b candidate) int { return pg.CompareIDs(a.id, b.id) })
 	newest := map[firjob.JobID]firjob.ExecutionID{}
 	for _, c := range d.contend {
@@ -218,8 +217,8 @@ func (d *claims) settle(slots map[firjob.JobID]*jobSlot) {
 	}
 }
 
-// settleReplace lets the newest of a job's fires have its place. Where the
-// holder runs, it waits until supplant has made room.
+// settleReplace gives the slot of a job to its newest fire. While the holder runs, the
+// fire waits until supplant has made room.
 func (d *claims) settleReplace(s *jobSlot, c candidate, newest firjob.ExecutionID) {
 	switch last := s.newest(); {
 	case s.holds(c.id) && c.id == newest:
@@ -239,8 +238,8 @@ func (d *claims) settleReplace(s *jobSlot, c candidate, newest firjob.ExecutionI
 	}
 }
 
-// await makes c wait for a place of its job. One that has a place of its
-// app, because its job had none to wait for until it was edited, gives it back.
+// await makes c wait for a slot of its job. If c has a slot of its app, because its job
+// was not limited until an edit, c gives that slot back.
 func (d *claims) await(c candidate, s *jobSlot) {
 	d.queue(c.id, s.waits())
 	if c.holdsApp {

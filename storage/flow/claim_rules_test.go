@@ -146,7 +146,7 @@ func TestOverlapRules(t *testing.T) {
 			s.job = job
 			d.contend = append(d.contend, candidate{id: fire(ms), job: job})
 		}
-		d.settle(map[firjob.JobID]*jobSlot{1: s})
+		d.assignSlots(map[firjob.JobID]*jobSlot{1: s})
 		got := strings.Join(d.outcomes(), " ")
 		if got != c.want {
 			t.Errorf("%s: got %s, want %s", name, got, c.want)

@@ -45,7 +45,7 @@ func afterFinal(ctx context.Context, tx pgx.Tx, list []ended, retried ...ended) 
 		return followed, err
 	}
 	list = append(list, broadcasts...)
-	if err := handOver(ctx, tx, list, &followed); err != nil { // the places of jobs that bound what runs
+	if err := passSlotsOn(ctx, tx, list, &followed); err != nil { // the places of jobs that bound what runs
 		return followed, err
 	}
 	if err := leaveApps(ctx, tx, slices.Concat(list, retried), &followed); err != nil { // those of limited apps

@@ -17,9 +17,9 @@ import (
 )
 
 // Finish records results, with what follows from them, in one transaction.
-// Receipts are in the order of results. Successes of current attempts, which is
-// nearly all, take one statement; the rest are locked, read and judged one by
-// one. A result counts only if its executor is of the execution's app.
+// Receipts are in the order of results. Successes of current attempts, nearly all
+// results, take one statement. The others are locked and read, and the rules decide about
+// each. A result counts only if its executor belongs to the app of the execution.
 func (db *Flow) Finish(ctx context.Context, results []ports.FinishItem) (out ports.FinishResult, err error) {
 	if len(results) == 0 {
 		return out, nil
@@ -30,11 +30,11 @@ func (db *Flow) Finish(ctx context.Context, results []ports.FinishItem) (out por
 		if err != nil {
 			return err
 		}
-		more, err := judgeRest(ctx, tx, results, out.Receipts)
+		more, err := finishRest(ctx, tx, results, out.Receipts)
 		if err != nil {
 			return err
 		}
-		out.Followed, err = conclude(ctx, tx, append(done, more.final...), more.again)
+		out.Followed, err = followEnds(ctx, tx, append(done, more.final...), more.again)
 		return err
 	})
 	if err != nil {
@@ -44,8 +44,9 @@ func (db *Flow) Finish(ctx context.Context, results []ports.FinishItem) (out por
 	return out, nil
 }
 
-// conclude gathers what a change of executions leads to.
-func conclude(ctx context.Context, tx pgx.Tx, final, again []finished) (ports.Followed, error) {
+// followEnds does what follows from executions that became final, and from those that
+// are planned again.
+func followEnds(ctx context.Context, tx pgx.Tx, final, again []finished) (ports.Followed, error) {
 	ids := make([]firjob.ExecutionID, 0, len(final))
 	var follow, failed []ended
 	for _, f := range final {
@@ -165,8 +166,9 @@ func byID(results []ports.FinishItem) []int {
 	return places
 }
 
-// judgeRest judges the results that have no receipt yet, in their order.
-func judgeRest(ctx context.Context, tx pgx.Tx, results []ports.FinishItem, receipts []firjob.Receipt) (settled, error) {
+// finishRest decides about the results that have no receipt yet, in their order.
+func finishRest(ctx context.Context, tx pgx.Tx, results []ports.FinishItem,
+	receipts []firjob.Receipt) (written, error) {
 	var ids []firjob.ExecutionID
 	for i, item := range results {
 		if receipts[i] == "" {
@@ -174,13 +176,13 @@ func judgeRest(ctx context.Context, tx pgx.Tx, results []ports.FinishItem, recei
 		}
 	}
 	if len(ids) == 0 {
-		return settled{}, nil
+		return written{}, nil
 	}
 	low, high := pg.Bounds(ids)
 	rows, _ := tx.Query(ctx, lockAttemptsSQL, pg.UUIDs(ids), low, high)
 	open, err := readAttempts(ctx, tx, rows)
 	if err != nil {
-		return settled{}, err
+		return written{}, err
 	}
 	known := make(map[firjob.ExecutionID]*attemptRow, len(open))
 	for i := range open {
@@ -191,7 +193,7 @@ func judgeRest(ctx context.Context, tx pgx.Tx, results []ports.FinishItem, recei
 			receipts[i] = known[item.Result.ID].answer(item, rand.Float64())
 		}
 	}
-	return settle(ctx, tx, open)
+	return writeAttempts(ctx, tx, open)
 }
 
 const lockAttemptsSQL = `SELECT ` + attemptColumns + ` FROM executions
@@ -215,20 +217,21 @@ func readAttempts(ctx context.Context, tx pgx.Tx, rows pgx.Rows) ([]attemptRow, 
 	return list, err
 }
 
-// settled is what became of attempts that were judged.
-type settled struct {
+// written are the executions that writeAttempts has changed.
+type written struct {
 	final []finished
 	again []finished
 }
 
-// settle writes the rows that were changed.
-func settle(ctx context.Context, tx pgx.Tx, rows []attemptRow) (s settled, err error) {
+// writeAttempts writes the rows that were changed.
+func writeAttempts(ctx context.Context, tx pgx.Tx, rows []attemptRow) (s written, err error) {
 	w := gatherChanged(rows)
 	if len(w.ids) == 0 {
 		return s, nil
 	}
 	low, high := pg.Bounds(w.ids)
-	result, _ := tx.Query(ctx, settleSQL, pg.UUIDs(w.ids), low, high, w.states, w.reasons, w.lost, w.due, w.started,
+	result, _ := tx.Query(ctx, writeAttemptsSQL, pg.UUIDs(w.ids), low, high, w.states, w.reasons, w.lost, w.due,
+		w.started,
 		w.finished, w.executors, w.incarnations, w.bodies, w.attempts)
 	list, err := pgx.CollectRows(result, scanFinished)
 	for _, f := range list {
@@ -241,9 +244,9 @@ func settle(ctx context.Context, tx pgx.Tx, rows []attemptRow) (s settled, err e
 	return s, err
 }
 
-// What waits for its turn does so no more: the answer to an attempt that was
-// given up may come while its execution waits for the next.
-const settleSQL = `UPDATE executions AS e SET state = r.state::execution_state, reason = r.reason, lost = r.lost,
+// An execution that waits for its turn waits no longer: the result of an attempt that
+// was given up may come while the execution waits for its next attempt.
+const writeAttemptsSQL = `UPDATE executions AS e SET state = r.state::execution_state, reason = r.reason, lost = r.lost,
 		due_at = r.due_at, started_at = r.started_at, finished_at = r.finished_at, executor = r.executor,
 		incarnation = r.incarnation, result = r.result::json, attempts = r.attempts::jsonb,
 		lease_until = NULL, deadline_at = NULL, waiting = false
@@ -284,8 +287,8 @@ func gatherChanged(rows []attemptRow) *changed {
 	return w
 }
 
-// recordDeadLetters notes executions that ended in failure, for somebody to look
-// at. Of a broadcast that is the whole: its shards are none of their own.
+// recordDeadLetters notes executions that failed for good. A broadcast is one dead
+// letter; its shards are none.
 func recordDeadLetters(ctx context.Context, tx pgx.Tx, failed []ended) error {
 	var ids []firjob.ExecutionID
 	var jobs []int32

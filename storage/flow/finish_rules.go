@@ -18,8 +18,8 @@ const attemptColumns = `id, now(), job_version, state::text, attempt, lost, toke
 	started_at, finished_at, coalesce(executor, ''), coalesce(incarnation, ''), coalesce(reason, ''), result, attempts,
 	lease_until, deadline_at, claimed_at`
 
-// attemptRow is an execution, locked, whose latest attempt is judged. The rules
-// below change it in memory; settle writes it.
+// attemptRow is a locked execution whose latest attempt may end. The rules below change
+// it in memory; writeAttempts writes it.
 type attemptRow struct {
 	id                    firjob.ExecutionID
 	now                   time.Time
@@ -59,8 +59,8 @@ func scanAttempt(row pgx.CollectableRow) (attemptRow, error) {
 	return a, err
 }
 
-// answer judges a result of an executor and returns its receipt. A nil row is
-// an execution that does not exist.
+// answer decides about a result of an executor and returns its receipt. A nil row is an
+// execution that does not exist.
 //
 //	running, same token              recorded
 //	planned, same token, was lost    recorded: late, but no newer attempt exists
@@ -116,9 +116,9 @@ func (a *attemptRow) take(item ports.FinishItem, random float64) {
 	a.end(r.Outcome, at, pg.Clean(r.Error), random)
 }
 
-// bound reports whether the attempt of an exclusive job was begun: a process
-// that nobody can reach may run it as long as its lease lasts, so only the end of
-// the lease is a reason to give it up.
+// bound reports whether the attempt of an exclusive job has begun. A process that nobody
+// can reach may run it until its lease ends, so only the end of the lease is a reason to
+// give the attempt up.
 func (a *attemptRow) bound() bool { return a.job.Exclusive && !a.startedAt.IsZero() }
 
 // lose ends the latest attempt without an answer.
@@ -130,8 +130,8 @@ func (a *attemptRow) lose(reason string, random float64) {
 // overtime reports whether the deadline of the latest attempt has passed.
 func (a *attemptRow) overtime() bool { return !a.deadline.IsZero() && a.deadline.Before(a.now) }
 
-// timeOut ends the latest attempt because its deadline has passed. That counts
-// as an answer: the handler was given its time.
+// timeOut ends the latest attempt because its deadline has passed. That counts as an
+// answer, for the handler has had its time.
 func (a *attemptRow) timeOut(random float64) {
 	reason := fmt.Sprintf("no result %v after the job's timeout of %v", deadlineSlack, a.job.Timeout)
 	a.end(firjob.OutcomeTimedOut, a.now, afterDoubt(a.reason, reason), random)

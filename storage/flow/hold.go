@@ -12,18 +12,17 @@ import (
 	"github.com/firjob/firjob/storage/pg"
 )
 
-// Hold notes which executor holds which attempts, renews their leases where
-// less than two thirds of lease are left, and tells which of the attempts are to
-// be cancelled and which are not current any more. An attempt that was given up
-// and not claimed again is neither: its result would still count. The deadline of
-// one whose handler has not begun is put off, because the executor counts the
-// timeout from there. Rows that need no change are not written. What it answers is
-// in the order of the ids.
+// Hold notes which executor holds which attempts, and renews the leases of which less
+// than two thirds are left. It returns the attempts that are to be cancelled and those
+// that are no longer current, in the order of their ids. An attempt that was given up
+// and not claimed again is neither, for its result would still count. The deadline of an
+// attempt whose handler has not begun is put off, because the executor counts the timeout
+// from the beginning of the handler. Rows that need no change are not written.
 //
-// Each firjob.MaxBatch of them are a transaction of their own, in the order of their
-// ids: what an executor has piled up in an overload would else lock thousands of
-// rows for seconds, whose results wait meanwhile, and give up, and come again. An
-// error leaves what was renewed before it.
+// Each firjob.MaxBatch of the attempts are one transaction, in the order of their ids. An
+// executor in overload may hold thousands of attempts. One transaction for all would lock
+// their rows for seconds, and their results would wait and time out. After an error the
+// leases renewed before it stay renewed.
 func (db *Flow) Hold(ctx context.Context, held []ports.Held, lease time.Duration) (result ports.HoldResult, err error) {
 	held = slices.Clone(held)
 	slices.SortStableFunc(held, func(a, b ports.Held) int { return pg.CompareIDs(a.Attempt.ID, b.Attempt.ID) })

@@ -13,9 +13,9 @@ import (
 	"github.com/firjob/firjob/storage/scan"
 )
 
-// A job with several parents is triggered once in a run. Its row of child_joins
-// notes which of them have ended, and is locked by whoever notes an end, so that
-// of parents that end at once the last one finds the others.
+// A job with several parents is triggered once in a run. Its row of child_joins notes
+// which parents have ended. A transaction that notes an end locks the row, so that of
+// parents that end at the same time the last one finds the others.
 
 // joinKey names the join of a child in a run.
 type joinKey struct {
@@ -36,7 +36,7 @@ type childJoin struct {
 	fresh     []parentEnd // ended in this transaction
 	ends      []firjob.ParentEnd
 	triggered *[16]byte
-	birth     *birth // the execution that it triggers now
+	run       *childRun // the execution that it triggers now
 }
 
 // noteEnd adds an end to the join of a child that it belongs to.
@@ -50,7 +50,7 @@ func noteEnd(joins map[joinKey]*childJoin, e parentEnd, child scan.JobRow) {
 
 // meetJoins locks the joins, enters the new ends and returns the executions
 // that are triggered by that.
-func meetJoins(ctx context.Context, tx pgx.Tx, joins map[joinKey]*childJoin) ([]*birth, error) {
+func meetJoins(ctx context.Context, tx pgx.Tx, joins map[joinKey]*childJoin) ([]*childRun, error) {
 	if len(joins) == 0 {
 		return nil, nil
 	}
@@ -58,13 +58,13 @@ func meetJoins(ctx context.Context, tx pgx.Tx, joins map[joinKey]*childJoin) ([]
 	if err := lockJoins(ctx, tx, keys, joins); err != nil {
 		return nil, err
 	}
-	var births []*birth
+	var childRuns []*childRun
 	for _, key := range keys {
 		if j := joins[key]; j.meet() {
-			births = append(births, j.birth)
+			childRuns = append(childRuns, j.run)
 		}
 	}
-	return births, nil
+	return childRuns, nil
 }
 
 // meet enters the new ends, the latest of each parent, and reports whether the
@@ -72,11 +72,11 @@ func meetJoins(ctx context.Context, tx pgx.Tx, joins map[joinKey]*childJoin) ([]
 func (j *childJoin) meet() bool {
 	for _, e := range j.fresh {
 		enterEnd(&j.ends, e.ParentEnd)
-		if j.triggered == nil && j.birth == nil && j.job.Enabled && JoinMet(*j.job.Parents, j.ends) {
-			j.birth = &birth{job: j.job.ID, parent: e, inputs: slices.Clone(j.ends)}
+		if j.triggered == nil && j.run == nil && j.job.Enabled && JoinMet(*j.job.Parents, j.ends) {
+			j.run = &childRun{job: j.job.ID, parent: e, inputs: slices.Clone(j.ends)}
 		}
 	}
-	return j.birth != nil
+	return j.run != nil
 }
 
 // enterEnd puts an end in the place of an earlier one of the same job, which has
@@ -127,8 +127,8 @@ func saveJoins(ctx context.Context, tx pgx.Tx, joins map[joinKey]*childJoin) err
 	for i, key := range keys {
 		j := joins[key]
 		ends[i], triggered[i] = endsJSON(j.ends, firjob.MaxInputs), j.triggered
-		if j.birth != nil {
-			triggered[i] = (*[16]byte)(&j.birth.id)
+		if j.run != nil {
+			triggered[i] = (*[16]byte)(&j.run.id)
 		}
 	}
 	_, err := tx.Exec(ctx, saveJoinsSQL, pg.UUIDs(runs), children, ends, triggered)

@@ -247,7 +247,7 @@ func InsertMissed(ctx context.Context, tx pgx.Tx, missed []MissedFire) error {
 	if err != nil {
 		return pg.InsertError(err, ids)
 	}
-	_, err = conclude(ctx, tx, done, nil) // one that was overtaken may have held a place
+	_, err = followEnds(ctx, tx, done, nil) // one that was overtaken may have held a place
 	return err
 }
 

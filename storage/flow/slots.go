@@ -18,31 +18,30 @@ import (
 	"github.com/firjob/firjob/storage/scan"
 )
 
-// A job that bounds its running executions (firjob.Job.Slots) has a row of
-// job_slots that names who holds its places. A place is taken by a claim, kept
-// through every retry, and given on, in the transaction that makes its holder
-// final, to the first execution that waits. The row's lock is held from the
-// decision to the commit, so that whoever decides next sees those that have
-// begun to wait.
+// A job that bounds its running executions (firjob.Job.Slots) has a row of job_slots,
+// which names the executions that hold its slots. A claim takes a slot. The execution
+// keeps the slot through every retry. The transaction that finishes the execution passes
+// the slot to the first execution that waits. The row stays locked from the decision to
+// the commit, so that the next decision sees which executions have begun to wait.
 //
-// Locks are taken in this order: executions that the transaction was asked
-// about, job_slots by job, app_usage by app, jobs. Everybody else's execution
-// that turns out to be concerned, one that waits or that is to be replaced, is
-// locked only if it is free. One that is not is about to change anyway, or is
-// seen to by Admit a moment later: review_at says so.
+// Locks are taken in this order: the executions that the transaction was asked about,
+// job_slots by job, app_usage by app, jobs. Other executions that turn out to be
+// concerned, because they wait or are to be replaced, are locked only if nobody holds
+// them. One that is held is about to change anyway, or Admit looks at it a moment later
+// (review_at).
 
 // jobSlot is a row of job_slots, locked by this transaction.
 type jobSlot struct {
 	id        firjob.JobID
 	job       scan.JobRow
 	holders   []firjob.ExecutionID
-	replaceAt time.Time // zero: nobody waits to replace the holder
+	replaceAt time.Time // zero: no execution waits to replace the holder
 	reviewAt  time.Time // zero: there is nothing to look at before a holder ends
 	now       time.Time
 
-	waiting   int  // executions that wait for a place; counted only where queue_limit matters
-	blocked   bool // somebody waits for a free place but could not be locked
-	contested bool // somebody waits to replace the holder
+	waiting   int  // executions that wait for a slot; counted only where queue_limit matters
+	blocked   bool // an execution waits for a free slot but could not be locked
+	contested bool // an execution waits to replace the holder
 }
 
 func scanSlot(row pgx.CollectableRow) (*jobSlot, error) {
@@ -62,8 +61,8 @@ const slotColumns = `job_id, holders, replace_at, review_at, now()`
 
 func (s *jobSlot) holds(id firjob.ExecutionID) bool { return slices.Contains(s.holders, id) }
 
-// free returns how many more may run. What an edit has left beyond the limit
-// runs to its end.
+// free returns how many more executions may run. After an edit more may run than the
+// limit allows; they run to their end.
 func (s *jobSlot) free() int {
 	if s.job.Slots() == 0 {
 		return math.MaxInt32
@@ -71,7 +70,7 @@ func (s *jobSlot) free() int {
 	return s.job.Slots() - len(s.holders)
 }
 
-// take takes a place, unless there is none or others have waited for it longer.
+// take takes a slot, unless there is none or other executions have waited longer.
 func (s *jobSlot) take(id firjob.ExecutionID) bool {
 	if s.free() <= 0 || s.blocked {
 		return false
@@ -80,7 +79,7 @@ func (s *jobSlot) take(id firjob.ExecutionID) bool {
 	return true
 }
 
-// leave gives the place of id back, if it has one.
+// leave gives back the slot of id, if it has one.
 func (s *jobSlot) leave(id firjob.ExecutionID) {
 	s.holders = slices.DeleteFunc(s.holders, func(h firjob.ExecutionID) bool { return h == id })
 }
@@ -102,7 +101,7 @@ func (s *jobSlot) review(at time.Time) {
 	}
 }
 
-// skipped and waits are the reasons of those that find every place taken.
+// skipped and waits are the reasons of executions that find every slot taken.
 func (s *jobSlot) skipped() string {
 	switch {
 	case s.free() > 0:
@@ -123,9 +122,8 @@ func (s *jobSlot) waits() string {
 	return fmt.Sprintf("waits for one of %d executions (max_running %d)", len(s.holders), s.job.Slots())
 }
 
-// takeSlots asks for a place for each contending execution and settles who goes
-// on. Executions that end here give their places back first, and those that have
-// waited come before those that come now.
+// takeSlots decides which of the contending executions get a slot. Executions that end
+// here give their slots back first. Those that have waited come before new ones.
 func takeSlots(ctx context.Context, tx pgx.Tx, d *claims) ([]*jobSlot, error) {
 	jobs := map[firjob.JobID]scan.JobRow{}
 	for _, c := range slices.Concat(d.contend, d.leave) {
@@ -153,18 +151,18 @@ func takeSlots(ctx context.Context, tx pgx.Tx, d *claims) ([]*jobSlot, error) {
 	if err := countWaiting(ctx, tx, d.contend, slots); err != nil {
 		return nil, err
 	}
-	d.settle(slots)
+	d.assignSlots(slots)
 	return list, nil
 }
 
-// The update changes nothing: it locks, and it makes RETURNING tell the holders.
+// The update changes nothing: it locks the row and makes RETURNING return the holders.
 const takeSlotsSQL = `INSERT INTO job_slots AS s (job_id, holders)
 	SELECT v.job, '{}' FROM unnest($1::int[]) AS v(job)
 	ON CONFLICT (job_id) DO UPDATE SET holders = s.holders
 	RETURNING ` + slotColumns
 
-// countWaiting counts who waits for the jobs of which more ask for a place than
-// there are, no further than the limit.
+// countWaiting counts, for each oversubscribed job, its queued executions, up to
+// queue_limit.
 func countWaiting(ctx context.Context, tx pgx.Tx, contend []candidate, slots map[firjob.JobID]*jobSlot) error {
 	asking := map[firjob.JobID]int{}
 	for _, c := range contend {
@@ -192,16 +190,16 @@ func countWaiting(ctx context.Context, tx pgx.Tx, contend []candidate, slots map
 	return err
 }
 
-// WaitsForJob holds for executions e that wait for a place of their job, and not
-// of their app.
+// WaitsForJob holds for executions e that wait for a slot of their job, not of their
+// app.
 const WaitsForJob = `e.waiting AND (SELECT true FROM app_queue AS q WHERE q.execution_id = e.id) IS NULL`
 
 const countWaitingSQL = `SELECT v.job, (SELECT count(*) FROM (
 		SELECT FROM executions AS e WHERE e.job_id = v.job AND ` + WaitsForJob + ` LIMIT v.most) AS w)
 	FROM unnest($1::int[], $2::int[]) AS v(job, most)`
 
-// handOver gives the places that the executions held to those that wait.
-func handOver(ctx context.Context, tx pgx.Tx, list []ended, followed *ports.Followed) error {
+// passSlotsOn passes the slots that the executions held to executions that wait.
+func passSlotsOn(ctx context.Context, tx pgx.Tx, list []ended, followed *ports.Followed) error {
 	ids := idsOf(list)
 	rows, _ := tx.Query(ctx, lockSlotsSQL, pg.Numbers(pg.JobsOf(ids)), pg.UUIDs(ids))
 	slots, err := pgx.CollectRows(rows, scanSlot)

@@ -178,11 +178,11 @@ func (db *Flow) endAttempts(ctx context.Context, verb string, judge func(a *atte
 				timedOut++
 			}
 		}
-		s, err := settle(ctx, tx, rows)
+		s, err := writeAttempts(ctx, tx, rows)
 		if err != nil {
 			return err
 		}
-		followed, err = conclude(ctx, tx, s.final, s.again)
+		followed, err = followEnds(ctx, tx, s.final, s.again)
 		followed.Lost, followed.TimedOut = lost, timedOut
 		return err
 	})

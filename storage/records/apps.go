@@ -94,7 +94,7 @@ func (db *Records) UpdateApp(ctx context.Context, name string,
 			return err
 		}
 		if !old.Limited() && app.Limited() {
-			return adoptPlaces(ctx, tx, name)
+			return adoptAppSlots(ctx, tx, name)
 		}
 		return nil
 	})
@@ -110,15 +110,15 @@ const (
 		RETURNING ` + appColumns
 )
 
-// adoptPlaces gives places to the executions of an app that were claimed when it
+// adoptAppSlots gives slots to the executions of an app that were claimed while the app
 // had no limits.
-func adoptPlaces(ctx context.Context, tx pgx.Tx, app string) error {
+func adoptAppSlots(ctx context.Context, tx pgx.Tx, app string) error {
 	rows, _ := tx.Query(ctx, runningOfAppSQL, app)
 	ids, err := flow.Adopt(ctx, tx, rows)
 	if err != nil || len(ids) == 0 {
 		return err
 	}
-	_, err = tx.Exec(ctx, flow.TakePlacesSQL, pg.UUIDs(ids), app)
+	_, err = tx.Exec(ctx, flow.TakeAppSlotsSQL, pg.UUIDs(ids), app)
 	return err
 }
 

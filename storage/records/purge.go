@@ -26,7 +26,7 @@ func (db *Records) purge(ctx context.Context, before time.Time) error {
 	for _, sql := range []string{purgeLaterSQL, purgeBackfillsSQL} {
 		failed = append(failed, db.inChunks(ctx, sql, before))
 	}
-	for _, sql := range []string{purgeSlotsSQL, purgePlacesSQL, purgeQueueSQL, purgeBroadcastsSQL,
+	for _, sql := range []string{purgeSlotsSQL, purgeAppSlotsSQL, purgeQueueSQL, purgeBroadcastsSQL,
 		purgeDeadLettersSQL} {
 		failed = append(failed, db.inChunks(ctx, sql, firstKept))
 	}
@@ -63,7 +63,7 @@ const (
 		SET holders = ARRAY(SELECT h FROM unnest(holders) AS h WHERE h >= $2::text::uuid), review_at = now()
 		WHERE job_id = ANY(ARRAY(SELECT job_id FROM job_slots
 			WHERE EXISTS (SELECT FROM unnest(holders) AS h WHERE h < $2::text::uuid) LIMIT $1 FOR UPDATE SKIP LOCKED))`
-	purgePlacesSQL = `DELETE FROM app_slots WHERE execution_id = ANY(ARRAY(SELECT execution_id FROM app_slots
+	purgeAppSlotsSQL = `DELETE FROM app_slots WHERE execution_id = ANY(ARRAY(SELECT execution_id FROM app_slots
 		WHERE execution_id < $2::text::uuid ORDER BY execution_id LIMIT $1 FOR UPDATE SKIP LOCKED))`
 	purgeQueueSQL = `DELETE FROM app_queue WHERE execution_id = ANY(ARRAY(SELECT execution_id FROM app_queue
 		WHERE execution_id < $2::text::uuid ORDER BY execution_id LIMIT $1 FOR UPDATE SKIP LOCKED))`

@@ -9,25 +9,25 @@ import (
 	"github.com/firjob/firjob/internal/ports"
 )
 
-// speech is in which encoding an executor process gets its triggers: JSON, until an
-// answer of that very process says that it takes the compact one, and for good once
-// it has refused that all the same. The zero value is ready to use.
-type speech struct{ state atomic.Int32 }
+// preference is the encoding in which an executor process gets its triggers: JSON until an
+// answer of the process accepts the compact one, and JSON for good once the process has
+// refused it nevertheless. The zero value is ready to use.
+type preference struct{ state atomic.Int32 }
 
 const (
 	compact = 1 // its latest answer says that it takes it
 	plain   = 2 // it has refused it
 )
 
-func (s *speech) encoding() codec.Encoding {
+func (s *preference) encoding() codec.Encoding {
 	if s.state.Load() == compact {
 		return codec.CBOR
 	}
 	return codec.JSON
 }
 
-// heard takes what an answer says.
-func (s *speech) heard(h http.Header) {
+// note takes what an answer accepts.
+func (s *preference) note(h http.Header) {
 	now := int32(0)
 	if codec.Takes(h.Values("Accept")) == codec.CBOR {
 		now = compact
@@ -38,12 +38,12 @@ func (s *speech) heard(h http.Header) {
 }
 
 // misheard reports whether err may mean that the process does not read the encoding
-// that it was spoken to in.
+// of the request.
 func misheard(in codec.Encoding, err error) bool {
 	refused := new(ports.Refused)
 	return in != codec.JSON && errors.As(err, &refused) &&
 		(refused.Status == http.StatusUnsupportedMediaType || refused.Status == http.StatusBadRequest)
 }
 
-// corrected notes that the process has understood in JSON what it had refused.
-func (s *speech) corrected() { s.state.Store(plain) }
+// fallBack notes that the process has understood in JSON what it had refused.
+func (s *preference) fallBack() { s.state.Store(plain) }

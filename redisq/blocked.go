@@ -8,17 +8,17 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// A key of ours that holds another type, because somebody has written it by
-// hand or shares our prefix, makes every command on it fail until it is gone.
-// Since any key of ours may vanish at any time, it is removed.
+// A key may hold another type than firjob's, because it was written by hand or because
+// another program uses the same prefix. Every command on such a key fails. It is
+// removed, since any key of firjob may vanish at any time.
 
 // wrongType reports whether Redis refused a command, or one inside a script,
 // because of the type of its key. Of a script, miniredis says so in the midst of
 // other words.
 func wrongType(err error) bool { return err != nil && strings.Contains(err.Error(), "WRONGTYPE ") }
 
-// obstructed reports whether a key of the call holds another type than ours.
-func obstructed(k call) bool { return wrongType(k.cmd.Err()) }
+// blocked reports whether a key of the call holds another type than firjob's.
+func blocked(k call) bool { return wrongType(k.cmd.Err()) }
 
 func keysOf(calls []*call) []string {
 	var list []string

@@ -7,17 +7,17 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// strangers are members of a key that we have not written there.
-type strangers struct {
+// unknownIDs are members of a key that firjob has not written there.
+type unknownIDs struct {
 	key     string
 	members []any
 	with    string // a key that goes with them; "" for none
 	why     error  // how they were known; nil where they speak for themselves
 }
 
-// discard removes strangers, so that each is met once, and says so: once, for
-// an old replica, or another program, may write them again and again.
-func (c *Client) discard(ctx context.Context, strange []strangers) {
+// discard removes unknown members and logs that, once for each: another program may
+// write them again and again.
+func (c *Client) discard(ctx context.Context, strange []unknownIDs) {
 	if len(strange) == 0 {
 		return
 	}
@@ -49,7 +49,7 @@ func (c *Client) discard(ctx context.Context, strange []strangers) {
 	}
 }
 
-// clip shortens a stranger for the log.
+// clip shortens a member for the log.
 func clip(member any) string {
 	text, _ := member.(string)
 	return text[:min(len(text), 64)]

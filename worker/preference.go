@@ -13,22 +13,22 @@ import (
 // compact encoding: one of several behind a balancer may be older than the others.
 const plainFor = time.Minute
 
-// speech is in which encoding results go to the server: JSON, until an answer says
-// that it takes the compact one. The zero value is ready to use.
-type speech struct {
+// preference is the encoding in which results go to the server: JSON until an answer
+// accepts the compact one. The zero value is ready to use.
+type preference struct {
 	mu         sync.Mutex
 	compact    bool
 	plainUntil time.Time
 }
 
-func (s *speech) compactNow(now time.Time) bool {
+func (s *preference) compactNow(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.compact && !now.Before(s.plainUntil)
 }
 
-// heard takes what an answer says.
-func (s *speech) heard(h http.Header) {
+// note takes what an answer accepts.
+func (s *preference) note(h http.Header) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.compact = codec.Takes(h.Values("Accept")) == codec.CBOR
@@ -37,9 +37,9 @@ func (s *speech) heard(h http.Header) {
 // errSpeech means that results must go in JSON.
 var errSpeech = errors.New("the server does not read the compact encoding")
 
-// misheard returns errSpeech in place of an error of a compact callback that may mean
+// fallBack returns errSpeech in place of an error of a compact callback that may mean
 // so, and JSON is used for a while.
-func (s *speech) misheard(err error, now time.Time) error {
+func (s *preference) fallBack(err error, now time.Time) error {
 	switch statusOf(err) {
 	case http.StatusUnsupportedMediaType, http.StatusBadRequest:
 	default:
