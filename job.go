@@ -26,7 +26,7 @@ type Route string
 // The routes. One that a flight was refused by, for want of room say, is not
 // asked again for it; with first and last it waits for that very executor.
 const (
-	RouteRoundRobin Route = "round_robin" // in turn, counted for the whole app over all replicas
+	RouteRoundRobin Route = "round_robin" // in turn, counted for the whole app over all servers
 	RouteRandom     Route = "random"      //
 	// most free capacity: of the latest beat, less what was sent since.
 	RouteLeastBusy     Route = "least_busy"

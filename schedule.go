@@ -31,7 +31,7 @@ type Schedule struct {
 	At          *time.Time  `json:"at,omitempty"`
 	StartAt     *time.Time  `json:"start_at,omitempty"` // no fire before it; "every" counts from it
 	EndAt       *time.Time  `json:"end_at,omitempty"`   // no fire at or after it
-	// each fire is put off by up to this much, the same on every replica
+	// each fire is put off by up to this much, the same on every server
 	Jitter    Duration `json:"jitter,omitempty"`
 	Calendars []string `json:"calendars,omitempty"` // names; a fire counts only if each permits it
 }

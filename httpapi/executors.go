@@ -16,7 +16,7 @@ import (
 func (s *server) routeAppExecutors() {
 	register(s, operation{id: "list-executors", method: http.MethodGet, path: "/apps/{app}/executors", tag: "Apps",
 		summary: "List the live executors of an app",
-		description: "As the replica that answers sees them; the others see the same a moment later. Addresses at " +
+		description: "As the server that answers sees them; the others see the same a moment later. Addresses at " +
 			"which no " +
 			"executor lives, but about which something is set, are listed with live false."}, s.listExecutors)
 	register(s, operation{id: "set-executor-state", method: http.MethodPut,

@@ -13,7 +13,7 @@ import (
 const readyTimeout = 2 * time.Second
 
 // livez says that the process answers, and looks at nothing else: to restart a
-// replica does not heal its database.
+// server does not heal its database.
 func (s *server) livez(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, jsonType, http.StatusOK, healthBody{Status: "live"})
 }

@@ -215,6 +215,6 @@ type Scheduler interface {
 	Executors(ctx context.Context, app string, filter ports.ExecutorFilter) ([]ports.ExecutorView, error)
 	// ExecutorMarked makes a mark count that was just stored.
 	ExecutorMarked(ctx context.Context, mark firjob.Mark)
-	// Status tells how this replica sees the cluster.
+	// Status tells how this server sees the cluster.
 	Status(ctx context.Context) (ports.Status, error)
 }

@@ -229,7 +229,7 @@ func TestExplain(t *testing.T) {
 	s := newSurface(t)
 	e := execution(firjob.StateSucceeded)
 	s.store.explanation = ports.Explanation{At: someday, Verdict: "It ran.", Execution: &e, Before: new(someday.Add(-time.Hour)),
-		Steps: []ports.Step{{Rule: "planned", Text: "version 1 planned it"}, {At: new(someday), Rule: "claimed", Text: "replica r1 claimed it"}}}
+		Steps: []ports.Step{{Rule: "planned", Text: "version 1 planned it"}, {At: new(someday), Rule: "claimed", Text: "server r1 claimed it"}}}
 	for at, want := range map[string]ports.ExplainRequest{
 		"2027-01-01T02:03:04Z":        {At: someday.Truncate(time.Second), Precision: time.Second},
 		"2027-01-01T10:03:04%2B08:00": {At: someday.Truncate(time.Second), Precision: time.Second},

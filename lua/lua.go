@@ -26,7 +26,7 @@ type Scripts struct {
 	Beat, Leave, Executors Script
 	// What routes remember of a job.
 	LRU, LFU, Sticky Script
-	// The replicas and the index's life.
+	// The servers and the index's life.
 	Replica, Epoch Script
 	// What is not ours.
 	Evict Script

@@ -15,7 +15,7 @@ import (
 //
 // On error the batch holds what the shards that answered gave, to be used: in a
 // cluster one node may be away. What a lost reply held comes back when its
-// lease ends. Any number of replicas may claim at a time; while leases hold, no
+// lease ends. Any number of servers may claim at a time; while leases hold, no
 // two of them get the same id.
 func (c *Client) Claim(ctx context.Context, shards []int, n int, lead, lease time.Duration) (ports.Batch, error) {
 	batch := ports.Batch{Next: -1}

@@ -13,7 +13,7 @@ import (
 	"github.com/firjob/firjob/redisq"
 )
 
-// While leases hold, concurrent replicas never get the same id, also when the
+// While leases hold, concurrent servers never get the same id, also when the
 // scripts are forgotten in between, and together they get every id.
 func TestClaimersShareWithoutOverlap(t *testing.T) {
 	t.Parallel()

@@ -24,7 +24,7 @@ const maxShards = 4096
 type Options struct {
 	URL    string       // redis://, rediss://, redis+sentinel:// or redis+cluster://; see docs/redis-keys.md
 	Prefix string       // of every key; default "fj"
-	Shards int          // slices of the delay queue, 1 to 4096; all replicas must agree
+	Shards int          // slices of the delay queue, 1 to 4096; all servers must agree
 	Log    *slog.Logger // default: none
 }
 

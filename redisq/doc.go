@@ -1,5 +1,5 @@
 // Package redisq is all of Redis: the delay queue, the registry of executors
-// and replicas, the epoch of the index, the wake-ups. Redis is advice. It says
+// and servers, the epoch of the index, the wake-ups. Redis is advice. It says
 // when to look and whom to ask; Postgres decides. So every key may vanish at
 // any time, every reply may be lost, and nothing here is retried: the next
 // pass of the caller is the retry.

@@ -23,7 +23,7 @@ import (
 //	fj:lru:{app}:42         zset    lru                              a day after the last use
 //	fj:lfu:{app}:42         zset    lfu                              a day after the first use
 //	fj:sticky:{app}:42      string  sticky                           a day after the last use
-//	fj:replicas             zset    replica; ForgetReplica           members: until forgotten
+//	fj:replicas             zset    server; ForgetReplica           members: until forgotten
 //	fj:meta                 hash    epoch                            for good
 //	fj:wake                 channel Announce, Return, Reap
 //	fj:nudge                channel Nudge
@@ -67,7 +67,7 @@ func (k keys) ofJob(what, app string, job firjob.JobID) string {
 	return k.prefix + ":" + what + ":{" + app + "}:" + strconv.FormatUint(uint64(job), 10)
 }
 
-// replicas is a sorted set: replica by last beat. Alone in its slot.
+// replicas is a sorted set: server by last beat. Alone in its slot.
 func (k keys) replicas() string { return k.prefix + ":replicas" }
 
 // meta is a hash: epoch, schema, shards. Alone in its slot.
@@ -79,7 +79,7 @@ func (k keys) wake() string { return k.prefix + ":wake" }
 // nudge is a channel of apps whose executors are to be looked at.
 func (k keys) nudge() string { return k.prefix + ":nudge" }
 
-// line is a channel of a replica's own. The tag puts it where the replicas are.
+// line is a channel of a server's own. The tag puts it where the servers are.
 func (k keys) line(replica string) string {
 	return k.prefix + ":line:{" + k.replicas() + "}:" + replica
 }

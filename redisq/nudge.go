@@ -5,17 +5,17 @@ import (
 	"fmt"
 )
 
-// Nudge tells every replica that something about the executors of an app has
+// Nudge tells every server that something about the executors of an app has
 // changed and is to be looked at now.
 func (c *Client) Nudge(ctx context.Context, app string) error {
 	if err := checkApp(app); err != nil {
 		return fmt.Errorf("nudge replicas: %w", err)
 	}
 	err := c.rdb.Publish(ctx, c.keys.nudge(), app).Err()
-	return c.failed(err, "nudge replicas about app %s", app)
+	return c.failed(err, "tell servers about app %s", app)
 }
 
-// Nudges delivers the apps that replicas are nudged about, this client's own
+// Nudges delivers the apps that servers are nudged about, this client's own
 // nudges included. It is subscribed, closed and lossy as Wakes: what is lost is
 // found by the next look at the registry.
 func (c *Client) Nudges(ctx context.Context) <-chan string {

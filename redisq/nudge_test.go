@@ -12,7 +12,7 @@ func TestNudges(t *testing.T) {
 	everywhere(t, map[string]func(*testing.T, harness){"nudges": nudges})
 }
 
-// A nudge reaches every replica, the one that nudges included; what is no app's
+// A nudge reaches every server, the one that nudges included; what is no app's
 // name reaches nobody.
 func nudges(t *testing.T, h harness) {
 	ctx := t.Context()

@@ -16,7 +16,7 @@ import (
 const batchCap = 512
 
 // Announce adds executions to the delay queue, or moves those that are there
-// already, leased ones included, and wakes the replicas whose head became
+// already, leased ones included, and wakes the servers whose head became
 // earlier. If an id is given twice, its last time counts. On error some shards
 // may have taken theirs; announcing again is harmless.
 func (c *Client) Announce(ctx context.Context, due []firjob.Due) error {
@@ -24,7 +24,7 @@ func (c *Client) Announce(ctx context.Context, due []firjob.Due) error {
 }
 
 // Return puts claimed executions back, to be due as given, also those whose
-// lease is gone; replicas are woken as by Announce. Where an execution was
+// lease is gone; servers are woken as by Announce. Where an execution was
 // announced or reaped meanwhile, the earlier time stays. On error some shards
 // may have taken theirs; the leases bring back the others.
 func (c *Client) Return(ctx context.Context, due []firjob.Due) error {

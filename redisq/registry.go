@@ -44,7 +44,7 @@ func labelsText(labels map[string]string) (string, error) {
 	return string(text), err
 }
 
-// startText writes a start as all replicas can read it. An executor whose clock
+// startText writes a start as all servers can read it. An executor whose clock
 // says a year of five digits has started at the end of the last of four.
 func startText(at time.Time) string {
 	last := time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)

@@ -196,7 +196,7 @@ func strangeExecutors(t *testing.T, h harness) {
 	}
 }
 
-// An executor that another program, or an old replica, writes in a way that
+// An executor that another program, or an old server, writes in a way that
 // cannot be read is removed whenever it is met, hash and all, and told once. It
 // is there again after a beat of ours.
 func strangeExecutorsTold(t *testing.T, h harness) {

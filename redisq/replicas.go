@@ -8,7 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// BeatReplica notes that a replica lives and returns, sorted, every replica that
+// BeatReplica notes that a server lives and returns, sorted, every server that
 // does, this one included; those that are gone: they have not beaten within maxAge;
 // and those that have, but not within endedAge, and whose line (HoldLine) has ended
 // since. The gone stay until they are forgotten; some 512 of each are returned at
@@ -18,7 +18,7 @@ func (c *Client) BeatReplica(ctx context.Context, replica string, maxAge,
 	got, err := c.runOne(ctx, c.lua.Replica, []string{c.keys.replicas()}, replica, maxAge.Milliseconds(),
 		endedAge.Milliseconds(), c.keys.line(""))
 	if err != nil {
-		return nil, nil, nil, c.failed(err, "beat replica %s to redis", replica)
+		return nil, nil, nil, c.failed(err, "write the beat of server %s to redis", replica)
 	}
 	live, gone, ended = got.list(0), got.list(1), got.list(2)
 	slices.Sort(live)
@@ -35,8 +35,8 @@ func (c *Client) HoldLine(ctx context.Context, replica string) {
 	subscribe(ctx, c, c.keys.line(replica), func(string) (struct{}, error) { return struct{}{}, nil })
 }
 
-// ForgetReplica removes a replica; its next beat, should it come, puts it back.
+// ForgetReplica removes a server; its next beat, should it come, puts it back.
 func (c *Client) ForgetReplica(ctx context.Context, replica string) error {
 	err := c.exec(ctx, func(p redis.Pipeliner) { p.ZRem(ctx, c.keys.replicas(), replica) })
-	return c.failed(err, "forget replica %s in redis", replica)
+	return c.failed(err, "forget server %s in redis", replica)
 }

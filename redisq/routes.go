@@ -19,7 +19,7 @@ import (
 const turnsOfSelector = 24 * time.Hour
 
 // Turns takes the next turns of each ring, as many as are asked for, and returns
-// the number of the first of them. Over all replicas each number is given once;
+// the number of the first of them. Over all servers each number is given once;
 // they begin at 0 again when the key is gone. On error the map holds what the
 // nodes that answered gave.
 func (c *Client) Turns(ctx context.Context, counts map[ports.Ring]int) (map[ports.Ring]uint64, error) {

@@ -52,7 +52,7 @@ func (h harness) choose(t *testing.T, route firjob.Route, job firjob.JobID, amon
 	return picks[0]
 }
 
-// Several replicas take turns at once: together they get every number from 0 on,
+// Several servers take turns at once: together they get every number from 0 on,
 // each once.
 func turnsDense(t *testing.T, h harness) {
 	const replicas, batches = 3, 40
@@ -158,7 +158,7 @@ func lruForgets(t *testing.T, h harness) {
 	}
 }
 
-// Several replicas choose at once: each executor gets the same number, and the
+// Several servers choose at once: each executor gets the same number, and the
 // counts are those of the picks.
 func lfuExact(t *testing.T, h harness) {
 	const replicas, picks = 3, 60

@@ -110,7 +110,7 @@ func (k keys) stray(key string, shards int, apps []string) string {
 	return "no key of ours"
 }
 
-// Replicas returns how many replicas have beaten within maxAge. It changes nothing.
+// Replicas returns how many servers have beaten within maxAge. It changes nothing.
 func (c *Client) Replicas(ctx context.Context, maxAge time.Duration) (int, error) {
 	now, err := c.Now(ctx)
 	if err != nil {
@@ -118,5 +118,5 @@ func (c *Client) Replicas(ctx context.Context, maxAge time.Duration) (int, error
 	}
 	since := strconv.FormatInt(now.Add(-maxAge).UnixMilli(), 10)
 	live, err := c.rdb.ZRangeByScore(ctx, c.keys.replicas(), &redis.ZRangeBy{Min: since, Max: "+inf"}).Result()
-	return len(live), c.failed(err, "count the replicas in redis")
+	return len(live), c.failed(err, "count the servers in redis")
 }

@@ -29,7 +29,7 @@ func (c *Client) parseWake(payload string) (ports.Wake, error) {
 	return ports.Wake{Shard: shard, At: time.UnixMilli(ms)}, nil
 }
 
-// wakeEarlier tells the replicas of each shard whose head became earlier by the
+// wakeEarlier tells the servers of each shard whose head became earlier by the
 // calls, whose replies end with the head before and the head after.
 func (c *Client) wakeEarlier(ctx context.Context, calls []call) error {
 	earlier := map[int]float64{}

@@ -60,7 +60,7 @@ func (s *Scheduler) Retention() time.Duration { return s.options.Retention }
 // turn away first.
 func (s *Scheduler) Drain() { s.draining.Store(true) }
 
-// Status tells how this replica sees the cluster.
+// Status tells how this server sees the cluster.
 func (s *Scheduler) Status(ctx context.Context) (ports.Status, error) {
 	status := ports.Status{
 		Replica:  s.options.Replica,

@@ -16,10 +16,10 @@ import (
 )
 
 // callAddress stands in the records for the executor of an HTTP call; its
-// incarnation is the replica that makes it. No executor has it: theirs have a port.
+// incarnation is the server that makes it. No executor has it: theirs have a port.
 const callAddress = "server"
 
-// calls makes the requests of HTTP jobs: this replica is their executor. It keeps
+// calls makes the requests of HTTP jobs: this server is their executor. It keeps
 // the lease of an attempt while it waits for the answer, and brings the result
 // itself.
 //
@@ -28,8 +28,8 @@ const callAddress = "server"
 //	cancelled by somebody     the request is broken off: cancelled
 //	given up by the store     broken off and forgotten
 //	lease not renewed in time broken off: lost, when the lease has ended
-//	replica stops             waited for as long as the drain lasts, then lost
-//	replica dies              lost, as soon as the others miss it
+//	server stops             waited for as long as the drain lasts, then lost
+//	server dies              lost, as soon as the others miss it
 type calls struct {
 	caller  Caller
 	slots   *callSlots
@@ -49,7 +49,7 @@ func (s *sending) call(ctx context.Context, f *flight) {
 	release := s.calls.slots.take(waiting, hostOf(*f.Dispatch.HTTP))
 	if release == nil {
 		s.giveBack(context.WithoutCancel(ctx), []*flight{f},
-			"replica "+s.calls.replica+" makes as many HTTP calls as it may, in all or to this host")
+			"server "+s.calls.replica+" makes as many HTTP calls as it may, in all or to this host")
 		return
 	}
 	defer release()
@@ -84,7 +84,7 @@ var (
 )
 
 // perform makes a request and brings its result. life is the attempt's: it ends
-// when the attempt is not this replica's any more, and the request with it.
+// when the attempt is not this server's any more, and the request with it.
 func (c *calls) perform(ctx context.Context, f *flight, key []byte) {
 	life, end := context.WithCancelCause(ctx)
 	request, stop := context.WithCancelCause(life)
@@ -169,13 +169,13 @@ func (c *calls) keep(life context.Context, f *flight, stop, end context.CancelCa
 	}
 }
 
-// executor is who this replica is to the store.
+// executor is who this server is to the store.
 func (c *calls) executor(f *flight) firjob.ExecutorKey {
 	return firjob.ExecutorKey{App: f.App, Address: callAddress, Incarnation: c.replica}
 }
 
 // bring records a result, again and again while the store is away and the
-// attempt is this replica's; once at least, since a result that comes late may
+// attempt is this server's; once at least, since a result that comes late may
 // count all the same.
 func (c *calls) bring(life context.Context, f *flight, result firjob.Result) {
 	by := c.executor(f)
@@ -211,6 +211,6 @@ func (c *calls) abandon(ctx context.Context, f *flight, why error) {
 	default:
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupcommit.Timeout)
 		defer cancel()
-		c.lose(ctx, []firjob.AttemptRef{f.ref()}, "replica "+c.replica+" stopped before the answer came")
+		c.lose(ctx, []firjob.AttemptRef{f.ref()}, "server "+c.replica+" stopped before the answer came")
 	}
 }

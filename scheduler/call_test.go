@@ -211,7 +211,7 @@ func TestLongCallsAreHeld(t *testing.T) {
 	})
 }
 
-// Without a lease the request is broken off before another replica can make it.
+// Without a lease the request is broken off before another server can make it.
 func TestCallsEndBeforeTheirLease(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -252,7 +252,7 @@ func TestCallsThatAReplicaCutsOffAreLost(t *testing.T) {
 	})
 }
 
-// What there is no room for goes back, for another replica to make.
+// What there is no room for goes back, for another server to make.
 func TestCallsAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -284,7 +284,7 @@ func TestCallsAreBounded(t *testing.T) {
 	})
 }
 
-// A replica that was paused must not call what another may have called since.
+// A server that was paused must not call what another may have called since.
 func TestNothingIsCalledOnAShortLease(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 const (
 	callsAtATime = 256
 	callsPerHost = 64
-	// callPatience is how long a call waits for room here before another replica
+	// callPatience is how long a call waits for room here before another server
 	// may have it.
 	callPatience = time.Second
 )

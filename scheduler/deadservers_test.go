@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// mourner is replica a, which beats well, in the company of b, which does so no more.
+// mourner is server a, which beats well, in the company of b, which does so no more.
 type mourner struct {
 	*peers
 	registry *lastBeats
@@ -80,7 +80,7 @@ func newMourner(ask func() bool) *mourner {
 	return m
 }
 
-// beatFor lets the replica beat for d.
+// beatFor lets the server beat for d.
 func (m *mourner) beatFor(ctx context.Context, d time.Duration) {
 	for range d / replicaBeat {
 		m.pass(ctx)
@@ -96,10 +96,10 @@ func (m *mourner) lives(ctx context.Context) {
 	m.registry.latest = time.Now()
 }
 
-// settled is how long a replica beats before it judges others.
+// settled is how long a server beats before it judges others.
 const settled = replicaDeadAfter + 2*replicaBeat
 
-// What was known of a replica before Redis was away does not count after that.
+// What was known of a server before Redis was away does not count after that.
 func TestAnAbsenceDoesNotOutlastAnOutage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestAnAbsenceDoesNotOutlastAnOutage(t *testing.T) {
 }
 
 // Executors that say what they hold are not waited for, and those that hesitate do
-// not hold up the beats, or the others would take this replica to be gone, too.
+// not hold up the beats, or the others would take this server to be gone, too.
 func TestAReplicaIsBuriedOnceExecutorsHaveSaidWhatTheyHold(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -151,7 +151,7 @@ func TestAReplicaIsBuriedOnceExecutorsHaveSaidWhatTheyHold(t *testing.T) {
 	})
 }
 
-// A replica whose line has ended counts as dead at once only if it has no session
+// A server whose line has ended counts as dead at once only if it has no session
 // with the store any more: else it may be cut off from Redis alone, and its silence
 // is what counts, from its beginning.
 func TestALineThatEndsDoesNotMakeAConnectedReplicaDead(t *testing.T) {
@@ -193,7 +193,7 @@ func TestALineThatEndsDoesNotMakeAConnectedReplicaDead(t *testing.T) {
 	}
 }
 
-// What a replica has claimed and sent while its sessions spoke for it is missed from
+// What a server has claimed and sent while its sessions spoke for it is missed from
 // their end on: an absence from before it would spare its last claims, and leave its
 // last triggers no time for their way.
 func TestAnAbsenceBeginsWhenTheSessionsEnd(t *testing.T) {
@@ -237,7 +237,7 @@ func busyFor(d time.Duration) func() (bool, error) {
 	}
 }
 
-// However slow a look is on its way to Redis, what the missed replica sends without
+// However slow a look is on its way to Redis, what the missed server sends without
 // asking the store has namingTime to arrive before executors are asked.
 func TestWhatIsSentWithoutAskingArrivesBeforeExecutorsAreAsked(t *testing.T) {
 	t.Parallel()
@@ -279,7 +279,7 @@ func TestWhatIsSentWithoutAskingArrivesBeforeExecutorsAreAsked(t *testing.T) {
 	}
 }
 
-// A short pause of its own keeps a replica from judging others by the end of their
+// A short pause of its own keeps a server from judging others by the end of their
 // lines, not from judging them by a long silence.
 func TestAShortPauseDoesNotHideALongSilence(t *testing.T) {
 	t.Parallel()
@@ -307,7 +307,7 @@ func TestAShortPauseDoesNotHideALongSilence(t *testing.T) {
 	})
 }
 
-// Another replica may hold what is in question, and fail: as long as something is
+// Another server may hold what is in question, and fail: as long as something is
 // left the dead one is not forgotten. If nothing is left nobody is asked.
 func TestAReplicaIsForgottenOnceNothingOfItIsLeft(t *testing.T) {
 	t.Parallel()

@@ -128,7 +128,7 @@ func (x *index) pass(ctx context.Context) {
 const rebuildPage = 5000
 
 // rebuild announces every planned execution within the horizon. Announcing what
-// is there already changes nothing, so any number of replicas may do it.
+// is there already changes nothing, so any number of servers may do it.
 func (x *index) rebuild(ctx context.Context) error {
 	var after firjob.ExecutionID
 	total := 0

@@ -1,6 +1,6 @@
 // Package scheduler decides WHEN: it plans fires, claims them when they are
 // due, sends them to executors, records how they ended, and finds whatever got
-// stuck on the way. Every replica runs all of it; there is no leader.
+// stuck on the way. Every server runs all of it; there is no leader.
 //
 //	jobs ──plan──▶ executions ──announce──▶ delay queue (Redis, advice)
 //	                   ▲                         │ claim, ~250 ms ahead
@@ -20,7 +20,7 @@
 //	after finishing, before the answer  the executor repeats; a duplicate
 //
 // One clock for each fact: what is due is decided by the store's clock, of
-// which each replica keeps an estimate that is never ahead (storeClock); what
-// lasts is measured on the local monotonic clock. The wall clock of a replica
+// which each server keeps an estimate that is never ahead (storeClock); what
+// lasts is measured on the local monotonic clock. The wall clock of a server
 // decides nothing.
 package scheduler

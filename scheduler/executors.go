@@ -24,7 +24,7 @@ const (
 	degradedDeadAfter = firjob.DeadAfter + 2*snapshotInterval
 )
 
-// executors is this replica's view of who lives: what the registry says, or
+// executors is this server's view of who lives: what the registry says, or
 // its snapshot in Postgres while Redis is away, and the beats that came to this
 // very replica. An executor is gone when it has not beaten for DeadAfter, when
 // nobody listens at its address, or when another incarnation has its place.
@@ -40,7 +40,7 @@ type executors struct {
 	keys     map[string][]byte      // signing keys by app
 	keysAt   time.Time
 	marks    map[place]firjob.Mark
-	marked   int                                    // how often marks were set by this very replica
+	marked   int                                    // how often marks were set by this very server
 	degraded bool                                   // what the last refresh read
 	unsaved  map[firjob.ExecutorKey]firjob.Executor // beats not yet in the snapshot
 
@@ -100,7 +100,7 @@ func newExecutors(o executorsOptions) *executors {
 	}
 }
 
-// seenNow takes a beat that came to this replica, and reports whether the
+// seenNow takes a beat that came to this server, and reports whether the
 // executor says another state of itself than before. The first beat of a new app
 // comes before the app's key was read.
 func (x *executors) seenNow(ctx context.Context, e firjob.Executor) (turned bool) {
@@ -339,7 +339,7 @@ func (x *executors) save(ctx context.Context) {
 }
 
 // beatenSince reports whether every live executor has beaten since the local
-// instant, as far as this replica knows.
+// instant, as far as this server knows.
 func (x *executors) beatenSince(since time.Time) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()

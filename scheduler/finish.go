@@ -106,7 +106,7 @@ func (s *Scheduler) lost(ctx context.Context, followed ports.Followed) {
 }
 
 // executorGone ends what an executor ran: what its beats have named, which the
-// store knows, and what was sent to it a moment ago, which this replica knows.
+// store knows, and what was sent to it a moment ago, which this server knows.
 func (s *Scheduler) executorGone(ctx context.Context, key firjob.ExecutorKey, reason string) {
 	s.lose(ctx, s.sent.take(key, s.clock.local()), reason)
 	followed, err := s.store.LoseExecutor(ctx, key, reason)
@@ -119,9 +119,9 @@ func (s *Scheduler) executorGone(ctx context.Context, key firjob.ExecutorKey, re
 	s.lost(ctx, followed)
 }
 
-// replicaGone ends what a replica had claimed and no executor has.
+// replicaGone ends what a server had claimed and no executor has.
 func (s *Scheduler) replicaGone(ctx context.Context, replica string, before time.Time) error {
-	followed, err := s.store.LoseReplica(ctx, replica, before, "replica "+replica+" is gone and no executor has it")
+	followed, err := s.store.LoseReplica(ctx, replica, before, "server "+replica+" is dead and no executor holds it")
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/firjob/firjob/internal/ports"
 )
 
-// orphans is a queue with nothing for replica a, and a store with executions that
+// orphans is a queue with nothing for server a, and a store with executions that
 // nobody has put into it.
 type orphans struct {
 	Store
@@ -71,7 +71,7 @@ func newOrphans(live ...string) (*orphans, *fire) {
 		metrics: m, troubles: newTroubles(log, time.Now), repairs: newRepairs(m.repairs, log, time.Now), slots: make(chan struct{}, committers)}
 }
 
-// A replica with nothing to do looks at the shards of others as often as one that
+// A server with nothing to do looks at the shards of others as often as one that
 // has: what is overdue there may be that of one that has died.
 func TestHelpComesInTime(t *testing.T) {
 	t.Parallel()
@@ -87,7 +87,7 @@ func TestHelpComesInTime(t *testing.T) {
 	})
 }
 
-// What a replica had taken from the queue and not committed when it died is claimed
+// What a server had taken from the queue and not committed when it died is claimed
 // by those who get its shards, once all of that is overdue.
 func TestWhatADeadReplicaTookIsInherited(t *testing.T) {
 	t.Parallel()
@@ -119,7 +119,7 @@ func TestWhatADeadReplicaTookIsInherited(t *testing.T) {
 	})
 }
 
-// What is inherited has room only where other claims have: this replica could not
+// What is inherited has room only where other claims have: this server could not
 // send it, and another might.
 func TestInheritanceKeepsToTheRoomForFlights(t *testing.T) {
 	t.Parallel()

@@ -10,7 +10,7 @@ import (
 	"github.com/firjob/firjob/internal/ports"
 )
 
-// flight is an attempt that this replica has claimed, from the claim until an
+// flight is an attempt that this server has claimed, from the claim until an
 // executor has answered for it. One goroutine at a time owns it: the hold, then
 // an outbox.
 type flight struct {

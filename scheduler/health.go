@@ -47,7 +47,7 @@ type HealthQueue interface {
 
 // health looks now and then for what must not be, and is a collector of the
 // gauges that say what it has found. A look that fails leaves the values as they
-// are and lets their age grow. Every replica looks at everything, so that no
+// are and lets their age grow. Every server looks at everything, so that no
 // gauge depends on one of them; the looks are few and bounded.
 type health struct {
 	store    HealthStore

@@ -15,7 +15,7 @@ import (
 // Numbers of the comparison of the delay queue with the store.
 const (
 	// endedSlack is for how long the queue may be due to drop what has ended: a
-	// head that nobody claims is taken by any replica within half a second, a lease
+	// head that nobody claims is taken by any server within half a second, a lease
 	// that ended is reaped within a few.
 	endedSlack = 10 * time.Second
 

@@ -97,7 +97,7 @@ func (x *executors) view(app string) []ports.ExecutorView {
 	return list
 }
 
-// nudge tells the other replicas to look at the executors of an app now. While
+// nudge tells the other servers to look at the executors of an app now. While
 // Redis is away they find out by themselves.
 func (x *executors) nudge(ctx context.Context, app string) {
 	if x.Queue.degraded.Load() {
@@ -110,7 +110,7 @@ func (x *executors) nudge(ctx context.Context, app string) {
 	}
 }
 
-// obey looks at the executors of apps that other replicas speak of, until ctx
+// obey looks at the executors of apps that other servers speak of, until ctx
 // ends.
 func (x *executors) obey(ctx context.Context) {
 	var doubts sync.WaitGroup

@@ -14,7 +14,7 @@ import (
 	"github.com/firjob/firjob/internal/ports"
 )
 
-// marked is the view of a replica whose store and registry the test plays.
+// marked is the view of a server whose store and registry the test plays.
 type marked struct {
 	*executors
 	Registry
@@ -190,7 +190,7 @@ func TestViewOfExecutors(t *testing.T) {
 	}
 }
 
-// Another replica's nudge makes this one read the marks and the app's executors,
+// Another server's nudge makes this one read the marks and the app's executors,
 // and ask in person who is not there any more.
 func TestNudgesAreObeyed(t *testing.T) {
 	t.Parallel()

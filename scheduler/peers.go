@@ -45,7 +45,7 @@ type peers struct {
 	gained     wake                     // shards have become this server's
 	background *background              // for what must not hold up the beats
 	givingUp   atomic.Bool              // whether that is under way
-	missing    map[string]missingServer // replicas that are gone; only the loop uses it
+	missing    map[string]missingServer // servers that are gone; only the loop uses it
 
 	mu     sync.Mutex
 	live   []string
@@ -68,7 +68,7 @@ func (p *peers) pass(ctx context.Context) {
 	live, gone, ended, err := p.registry.BeatReplica(ctx, p.replica, replicaDeadAfter, replicaEndedAfter)
 	if err != nil {
 		p.noted(time.Time{})
-		p.queue.failed(ctx, "replica beat", err)
+		p.queue.failed(ctx, "server beat", err)
 		return
 	}
 	p.share(live)

@@ -80,7 +80,7 @@ func TestProofOfLife(t *testing.T) {
 	}
 }
 
-// Where an executor does not say what it holds, the claims of a replica that is gone
+// Where an executor does not say what it holds, the claims of a server that is gone
 // wait until the beats have named it, half a second ago at least, so that this is on
 // record; but an executor that says nothing does not put that off for ever.
 func TestClaimsAreGivenUpWhenExecutorsHaveSpoken(t *testing.T) {
@@ -97,7 +97,7 @@ func TestClaimsAreGivenUpWhenExecutorsHaveSpoken(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		beat func(now time.Time) time.Time // the latest of the executor that beat longest ago
-		want time.Duration                 // after the replica was first missed; one look each half second
+		want time.Duration                 // after the server was first missed; one look each half second
 	}{
 		"all beat":                          {until(time.Hour), 5 * half},
 		"the latest is seen late":           {func(now time.Time) time.Time { return now.Add(-700 * time.Millisecond) }, 6 * half},
@@ -159,7 +159,7 @@ func TestBeatenSince(t *testing.T) {
 	})
 }
 
-// A replica that dies leaves shards to others, who look at once.
+// A server that dies leaves shards to others, who look at once.
 func TestGainedShardsAreTold(t *testing.T) {
 	t.Parallel()
 	p := newPeers("a", 16, "a", "b")

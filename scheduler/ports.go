@@ -17,7 +17,7 @@ type Store interface {
 	Now(ctx context.Context) (time.Time, error)
 
 	// PlanDue locks up to limit jobs whose next fire is due before now+horizon,
-	// skipping those that another replica has locked, asks expand for the fires
+	// skipping those that another server has locked, asks expand for the fires
 	// of each, records them and advances the job. It returns the open
 	// executions that were planned, and how many jobs were taken.
 	PlanDue(ctx context.Context, horizon time.Duration, limit int, expand ports.Expand) (planned []firjob.Due,
@@ -30,7 +30,7 @@ type Store interface {
 	// and are now due within the horizon, among the executions.
 	PlanLater(ctx context.Context, horizon time.Duration, limit int) (planned []firjob.Due, taken int, err error)
 
-	// Claim makes the executions named by ids running for this replica, where
+	// Claim makes the executions named by ids running for this server, where
 	// the rules allow it: still planned, due within a second, job enabled and
 	// unchanged, misfire and overlap rules met.
 	Claim(ctx context.Context, ids []firjob.ExecutionID, by ports.ClaimBy) (ports.ClaimResult, error)
@@ -78,15 +78,15 @@ type Store interface {
 	// executor that is gone, but for exclusive ones that were begun: their lease
 	// decides.
 	LoseExecutor(ctx context.Context, executor firjob.ExecutorKey, reason string) (ports.Followed, error)
-	// LoseReplica ends the attempts that a replica that is gone had claimed and
+	// LoseReplica ends the attempts that a server that is gone had claimed and
 	// that no executor has ever named in a beat, and the HTTP calls that it made.
 	// Claims made at before, by the store's clock, or later are left alone: the
-	// replica came back to make them.
+	// server came back to make them.
 	LoseReplica(ctx context.Context, replica string, before time.Time, reason string) (ports.Followed, error)
 	// InQuestion tells how many attempts LoseReplica would end, and the apps of
 	// those that an executor may have.
 	InQuestion(ctx context.Context, replica string, before time.Time) (n int, apps []string, err error)
-	// HasSession reports whether a replica is connected to the store.
+	// HasSession reports whether a server is connected to the store.
 	HasSession(ctx context.Context, replica string) (bool, error)
 	// ExpireLeases ends up to limit attempts whose lease, or whose deadline,
 	// has passed.
@@ -147,7 +147,7 @@ type Store interface {
 // store says what is so.
 type Queue interface {
 	// Announce adds executions, or moves those that are there already, and
-	// wakes the replicas whose head became earlier.
+	// wakes the servers whose head became earlier.
 	Announce(ctx context.Context, due []firjob.Due) error
 	// Claim moves up to n executions of each shard that are due before
 	// now+lead from due to lease, until now+lease. On an error the batch holds
@@ -169,7 +169,7 @@ type Queue interface {
 	Depth(ctx context.Context) (due, leased []int64, err error)
 }
 
-// Registry is the executors and replicas that live, in Redis.
+// Registry is the executors and servers that live, in Redis.
 type Registry interface {
 	// Beat writes an executor and its beat.
 	Beat(ctx context.Context, executor firjob.Executor) error
@@ -178,27 +178,27 @@ type Registry interface {
 	// Executors returns every executor of every given app that beat within
 	// maxAge, with LastBeat by Redis's clock and Age since then.
 	Executors(ctx context.Context, apps []string, maxAge time.Duration) ([]ports.Alive, error)
-	// Nudge tells every replica to look at the executors of an app now.
+	// Nudge tells every server to look at the executors of an app now.
 	Nudge(ctx context.Context, app string) error
-	// Nudges delivers the apps that replicas are nudged about, by this one, too.
+	// Nudges delivers the apps that servers are nudged about, by this one, too.
 	// The channel is closed when ctx ends. What is lost the next refresh finds.
 	Nudges(ctx context.Context) <-chan string
 
 	// Turns takes the next turns of each ring, as many as are asked for, and
-	// returns the number of the first of them. Over all replicas each number is
+	// returns the number of the first of them. Over all servers each number is
 	// given once. On error the map holds what was given.
 	Turns(ctx context.Context, counts map[ports.Ring]int) (map[ports.Ring]uint64, error)
 	// Choose picks an address for each choice by what is remembered of its job,
 	// and remembers that. On error the picks that were not made are "".
 	Choose(ctx context.Context, choices []ports.Choice) ([]string, error)
 
-	// BeatReplica notes that a replica lives and returns every replica that
+	// BeatReplica notes that a server lives and returns every server that
 	// does; those that are gone, that have not beaten within maxAge; and those
 	// that have, but not within endedAge, and whose line has ended since. The
 	// gone are removed by ForgetReplica.
 	BeatReplica(ctx context.Context, replica string, maxAge, endedAge time.Duration) (live, gone, ended []string,
 		err error)
-	// HoldLine keeps a replica's line open until ctx ends: a connection that ends
+	// HoldLine keeps a server's line open until ctx ends: a connection that ends
 	// with the process. It returns at once.
 	HoldLine(ctx context.Context, replica string)
 	// ForgetReplica removes a replica.

@@ -17,7 +17,7 @@ const (
 	repairLeaseExpired = "lease_expired"    // attempts whose lease had ended
 	repairTimedOut     = "timed_out"        // attempts whose deadline had passed without a word
 	repairExecutor     = "executor_gone"    // attempts on an executor that is gone
-	repairReplica      = "replica_gone"     // attempts that a replica that is gone had not sent
+	repairReplica      = "replica_gone"     // attempts that a server that is gone had not sent
 	repairReaped       = "claim_reaped"     // claims of the queue that nobody acknowledged
 	repairStrangers    = "stranger_removed" // members of the queue that are none of ours
 )

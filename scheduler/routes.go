@@ -73,7 +73,7 @@ func remembers(route firjob.Route) bool {
 
 // remembered takes the one that was picked ahead by what Redis remembers of the
 // job. If there was no answer, or that one does not take the flight, what this
-// replica remembers decides.
+// server remembers decides.
 func remembered(x *executors, f *flight, able []*executor) *executor {
 	job := f.Trigger.JobID
 	e := addressed(able, f.known.chosen)

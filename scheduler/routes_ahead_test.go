@@ -16,7 +16,7 @@ import (
 	"github.com/firjob/firjob/internal/ports"
 )
 
-// redisOfAll is what replicas share, as far as routes ask for it.
+// redisOfAll is what servers share, as far as routes ask for it.
 type redisOfAll struct {
 	Registry
 	wait time.Duration // that each answer takes
@@ -63,7 +63,7 @@ func (r *redisOfAll) Choose(ctx context.Context, choices []ports.Choice) ([]stri
 	return picks, nil
 }
 
-// replica is a line with what comes before its hold.
+// server is a line with what comes before its hold.
 type replica struct {
 	*line
 	*ahead
@@ -95,8 +95,8 @@ func (r *replica) held() int {
 	return len(r.line.hold.waiting)
 }
 
-// Three replicas take turns: over all of them each executor gets exactly its
-// share, however unevenly the replicas claim.
+// Three servers take turns: over all of them each executor gets exactly its
+// share, however unevenly the servers claim.
 func TestRoundRobinIsExactOverReplicas(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 
 // hashed takes the executor with the highest weight for the flight's key
 // (rendezvous hashing: Thaler and Ravishankar, "Using name-based mappings to
-// increase hit rates", 1998). Nothing is remembered, so that all replicas agree;
+// increase hit rates", 1998). Nothing is remembered, so that all servers agree;
 // an executor that goes moves only its own keys, and one that comes takes its
 // share of everybody's.
 func hashed(_ *executors, f *flight, able []*executor) *executor {

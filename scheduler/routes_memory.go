@@ -7,7 +7,7 @@ import (
 	"github.com/firjob/firjob"
 )
 
-// memory is what this replica remembers of which executors ran a job: what the
+// memory is what this server remembers of which executors ran a job: what the
 // routes that remember go by while Redis is away. Like Redis it forgets, all at
 // once and after a day.
 type memory struct {

@@ -8,11 +8,11 @@ import (
 )
 
 // turns are the numbers by which round robin goes, ring by ring. Redis counts
-// them for all replicas; they are reserved when flights enter the hold, a moment
+// them for all servers; they are reserved when flights enter the hold, a moment
 // before they are needed. A flight that does not stay there for long enough takes
 // one that was reserved before, and the next one finds its. So nobody waits for a
 // number, and each is used once. Only where none is left, as while Redis is away,
-// does this replica count by itself.
+// does this server count by itself.
 type turns map[ports.Ring]*ringTurns
 
 type ringTurns struct {

@@ -27,7 +27,7 @@ type Options struct {
 	Caller   Caller // of HTTP jobs; by default one that reaches what is public
 
 	Replica      string        // name of this process, unique in the cluster and over time
-	Shards       int           // slices of the delay queue, the same on every replica
+	Shards       int           // slices of the delay queue, the same on every server
 	ScanInterval time.Duration // between scans for jobs that are soon due; 10 s by default
 	Horizon      time.Duration // how far ahead fires are recorded; 60 s by default, at least twice ScanInterval
 	LeaseTTL     time.Duration // how long an attempt is held without a beat; 10 s by default, at least 5 s
@@ -76,7 +76,7 @@ func (o Options) withDefaults() (Options, error) {
 	case (o.HealthStore == nil) != (o.HealthQueue == nil):
 		return o, errHalfHealth
 	case o.Replica == "":
-		return o, errors.New("the replica needs a name")
+		return o, errors.New("the server needs a name")
 	case o.Shards < 1 || o.Shards > 1024:
 		return o, fmt.Errorf("%d shards: want 1 to 1024", o.Shards)
 	case o.Horizon < 2*o.ScanInterval:
@@ -91,7 +91,7 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
-// Scheduler is one replica's scheduling. Its methods are safe for concurrent
+// Scheduler is one server's scheduling. Its methods are safe for concurrent
 // use and work from New on, also while and after Run drains, so that results
 // can be taken to the last moment.
 type Scheduler struct {
@@ -228,7 +228,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	// Sends outlive ctx: a request under way is not cut off.
 	sendCtx, cancelSends := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelSends()
-	// Nor is this replica taken to be gone while it waits for them.
+	// Nor is this server taken to be gone while it waits for them.
 	signOff := s.signOn(ctx)
 	var loops sync.WaitGroup
 	loops.Go(func() {
@@ -242,7 +242,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	if s.health != nil {
 		loops.Go(func() { every(ctx, healthInterval, s.health.pass) })
 	}
-	// Jobs whose next fire was decided by a replica that died before it could
+	// Jobs whose next fire was decided by a server that died before it could
 	// plan them are due before the next scan.
 	loops.Go(func() {
 		every(ctx, sweepInterval, func(ctx context.Context) { s.planner.pass(ctx, 2*sweepInterval) })
@@ -261,7 +261,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	return nil
 }
 
-// signOn reads the clock and beats, so that the peers know that this replica
+// signOn reads the clock and beats, so that the peers know that this server
 // lives, until signOff.
 func (s *Scheduler) signOn(ctx context.Context) (signOff func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -287,17 +287,17 @@ func (s *Scheduler) drain(ctx context.Context, cancelSends, signOff func()) {
 		}
 	}
 	released := len(unsent) == 0 ||
-		s.sending.unsend(ctx, unsent, 0, "replica "+s.options.Replica+" stopped before it could send it")
+		s.sending.unsend(ctx, unsent, 0, "server "+s.options.Replica+" stopped before it could send it")
 	s.sending.posts.Wait()
 	signOff()
 	s.log.InfoContext(ctx, "scheduler stopped", "released", len(unsent))
 	if !released || len(unsent) < len(left) || len(s.hold.empty()) > 0 {
-		return // the others give up what this replica still has claimed, once it is gone
+		return // the others give up what this server still has claimed, once it is gone
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	if err := s.registry.ForgetReplica(ctx, s.options.Replica); err != nil {
-		s.log.InfoContext(ctx, "this replica could not sign off; the others find out by themselves", "error", err)
+		s.log.InfoContext(ctx, "this server could not sign off; the others will notice", "error", err)
 	}
 }
 

@@ -46,9 +46,9 @@ type sending struct {
 	sent      *sentLog
 	calls     *calls
 	lose      func(ctx context.Context, attempts []firjob.AttemptRef, reason string)
-	handed    func(n int) // flights that left this replica's hands
+	handed    func(n int) // flights that left this server's hands
 	follow    func(ctx context.Context, f ports.Followed)
-	// provenAlive reports whether no other replica can have given up what this
+	// provenAlive reports whether no other server can have given up what this
 	// one claimed at the (local) instant.
 	provenAlive func(claimed time.Time) bool
 	metrics     *metrics
@@ -66,7 +66,7 @@ func (s *sending) release(ctx context.Context, flights []*flight) {
 }
 
 // divert takes out what no executor gets as it is: broadcasts, of which each
-// executor gets a shard, and calls that this replica makes itself.
+// executor gets a shard, and calls that this server makes itself.
 func (s *sending) divert(ctx context.Context, flights []*flight) []*flight {
 	kept := flights[:0]
 	for _, f := range flights {
@@ -83,7 +83,7 @@ func (s *sending) divert(ctx context.Context, flights []*flight) []*flight {
 }
 
 // sendable looks at flights a last time before they leave. It keeps those that
-// certainly are still this replica's: their lease has time left, and nobody
+// certainly are still this server's: their lease has time left, and nobody
 // can have given them up.
 func (s *sending) sendable(ctx context.Context, flights []*flight) []*flight {
 	now := s.clock.local()
@@ -108,7 +108,7 @@ func (s *sending) sendable(ctx context.Context, flights []*flight) []*flight {
 	return kept
 }
 
-// current asks the store which flights are still this replica's to send: it may
+// current asks the store which flights are still this server's to send: it may
 // have been taken to be gone while it was paused or cut off from Redis. While the
 // store does not say, they wait, until their lease is too short to send them.
 func (s *sending) current(ctx context.Context, flights []*flight) []*flight {

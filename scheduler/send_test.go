@@ -271,7 +271,7 @@ func TestUnknownOutcomeIsLostWithItsProcess(t *testing.T) {
 	})
 }
 
-// A replica that was paused must not send what another may have claimed since.
+// A server that was paused must not send what another may have claimed since.
 func TestNothingIsSentOnAShortLease(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -350,7 +350,7 @@ func TestADefiniteAnswerEndsTheDoubt(t *testing.T) {
 	})
 }
 
-// A replica that may have been taken to be gone asks the store first.
+// A server that may have been taken to be gone asks the store first.
 func TestDoubtfulClaimsAreConfirmedBeforeTheyAreSent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 const sentMemory = firjob.MaxNameAfter + 2*firjob.BeatInterval + firjob.DeadAfter + 2*time.Second
 
 // sentLog remembers what was sent to whom a moment ago. When an executor dies
-// before any beat of it named an attempt, only this replica knows that it was
+// before any beat of it named an attempt, only this server knows that it was
 // there.
 type sentLog struct {
 	mu     sync.Mutex

@@ -129,7 +129,7 @@ func TestBackfillOfWhatRanAlready(t *testing.T) {
 	}
 }
 
-// Three replicas carry one backfill on, as fast as they can.
+// Three servers carry one backfill on, as fast as they can.
 func TestBackfillOfManyHands(t *testing.T) {
 	t.Parallel()
 	const most, fires = 4, 60
@@ -253,7 +253,7 @@ func TestBackfillModel(t *testing.T) {
 	})
 }
 
-// A replica that dies after it has recorded fires, before it announces them,
+// A server that dies after it has recorded fires, before it announces them,
 // leaves them to the sweep; one that dies before, the backfill to the sweep.
 func TestBackfillSurvivesACrash(t *testing.T) {
 	t.Parallel()

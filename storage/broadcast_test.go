@@ -129,7 +129,7 @@ func TestBroadcastOfWhichSomeFail(t *testing.T) {
 }
 
 // Once it is spread, nothing but its shards ends a broadcast: not the lease, the
-// replica or the attempt of before, nor a second spreading.
+// server or the attempt of before, nor a second spreading.
 func TestASpreadBroadcastWaitsForItsShards(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
@@ -171,7 +171,7 @@ func TestASpreadBroadcastWaitsForItsShards(t *testing.T) {
 	s.wantState(id, firjob.StateSucceeded)
 }
 
-// A replica that dies between the claim and the spreading leaves a lost attempt;
+// A server that dies between the claim and the spreading leaves a lost attempt;
 // the next one spreads, and the dead one's spreading does nothing.
 func TestAReplicaDiesBeforeItSpreads(t *testing.T) {
 	t.Parallel()

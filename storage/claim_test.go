@@ -227,7 +227,7 @@ func TestWhatIsGivenUpAheadOfItsInstantIsNotDueEarlier(t *testing.T) {
 	}
 }
 
-// A replica that was taken to be gone and came back keeps what it has claimed
+// A server that was taken to be gone and came back keeps what it has claimed
 // since.
 func TestAReplicaThatCameBackKeepsItsFreshClaims(t *testing.T) {
 	t.Parallel()
@@ -242,7 +242,7 @@ func TestAReplicaThatCameBackKeepsItsFreshClaims(t *testing.T) {
 }
 
 // A claim whose answer was lost is undone, and no other: not a later one of the
-// same replica, which may have been sent.
+// same server, which may have been sent.
 func TestUnclaim(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)

@@ -123,7 +123,7 @@ func TestExplainSuccess(t *testing.T) {
 	x := s.explained(job.ID, id.ScheduledAt())
 	s.wantSays(x, "It ran and succeeded, at attempt 2, on executor 10.0.0.7:9999, ", "planned", "version 1 of the job planned it")
 	s.wantSays(x, " after its time.", "attempt", ": no paper")
-	s.wantSays(x, "", "claimed", "replica r1 claimed it for attempt 2")
+	s.wantSays(x, "", "claimed", "server r1 claimed it for attempt 2")
 	s.wantSays(x, "", "routed", "attempt 2 went to executor 10.0.0.7:9999, by route round_robin")
 	s.wantSays(x, "", "attempt", "succeeded after")
 	if x.Execution == nil || x.Execution.ID != id {
@@ -162,11 +162,11 @@ func TestExplainRunning(t *testing.T) {
 	s := newStore(t)
 	job, id := s.fire(nil)
 	attempt := s.mustClaim(id)
-	s.wantSays(s.explained(job.ID, id.ScheduledAt()), "Replica r1 has claimed it; no executor has named it yet.", "claimed", "attempt 1")
+	s.wantSays(s.explained(job.ID, id.ScheduledAt()), "Server r1 has claimed it; no executor has named it yet.", "claimed", "attempt 1")
 	if err := s.Doubt(t.Context(), []firjob.AttemptRef{attempt}, "executor 10.0.0.7:9999 answered with status 500"); err != nil {
 		t.Fatal(err)
 	}
-	s.wantSays(s.explained(job.ID, id.ScheduledAt()), "Replica r1 has claimed it; no executor has named it yet. "+
+	s.wantSays(s.explained(job.ID, id.ScheduledAt()), "Server r1 has claimed it; no executor has named it yet. "+
 		"The latest that is known: executor 10.0.0.7:9999 answered with status 500; "+
 		"whether it runs there is unknown, so the same process is asked again.", "claimed", "attempt 1")
 	if _, err := s.Hold(t.Context(), []ports.Held{{Executor: executor, Attempt: attempt}}, time.Minute); err != nil {
@@ -187,7 +187,7 @@ func TestExplainWaits(t *testing.T) {
 	now := s.now()
 	ids := s.plan(job, now.Add(-3*time.Second), now.Add(-2*time.Second), now.Add(-time.Second), now.Add(time.Minute))
 	s.wantSays(s.explained(job.ID, ids[3].ScheduledAt()), "It is planned and will be sent at "+rfc(ids[3].ScheduledAt()), "due", "")
-	s.wantSays(s.explained(job.ID, ids[0].ScheduledAt()), "no replica has claimed it yet", "claim", "it waits to be claimed")
+	s.wantSays(s.explained(job.ID, ids[0].ScheduledAt()), "no server has claimed it yet", "claim", "it waits to be claimed")
 
 	holder := s.mustClaim(ids[0])
 	s.claim(ids[1], ids[2])
@@ -354,7 +354,7 @@ func TestExplainJobsWithoutFires(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.wantSays(s.explained(manual.ID, e.ScheduledAt), "no replica has claimed it yet", "planned", "somebody triggered it")
+	s.wantSays(s.explained(manual.ID, e.ScheduledAt), "no server has claimed it yet", "planned", "somebody triggered it")
 	x := s.explained(manual.ID, e.ScheduledAt.Add(time.Hour))
 	s.wantSays(x, "The job has no schedule: it runs only when it is triggered", "", "")
 	if x.Before == nil || !x.Before.Equal(e.ScheduledAt) || x.After != nil {
@@ -382,7 +382,7 @@ func TestExplainOneExecution(t *testing.T) {
 	for id, c := range map[firjob.ExecutionID][2]string{
 		dead:                  {"It ran and failed", "version 1 of the job planned it"},
 		done[0].RedrivenAs.ID: {"It is due since", "it runs execution " + dead.String() + " again"},
-		ids[0]:                {"no replica has claimed it yet", "backfill 1 runs this fire again"},
+		ids[0]:                {"no server has claimed it yet", "backfill 1 runs this fire again"},
 		later.ID:              {"It is planned and will be sent at " + rfc(later.ScheduledAt), "somebody triggered it"},
 	} {
 		x, err := s.ExplainExecution(t.Context(), id, time.Minute)

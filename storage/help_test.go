@@ -37,7 +37,7 @@ func newStore(t testing.TB) *store {
 	return s
 }
 
-// open returns another handle on the database, as another replica has.
+// open returns another handle on the database, as another server has.
 func (s *store) open() *storage.DB {
 	s.t.Helper()
 	db, err := storage.Open(s.t.Context(), storage.Options{URL: s.url, MaxConns: 8})

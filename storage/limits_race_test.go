@@ -12,7 +12,7 @@ import (
 	"github.com/firjob/firjob/storage"
 )
 
-// crowd is what several replicas do to the executions of one store, at random,
+// crowd is what several servers do to the executions of one store, at random,
 // until every one of them is final. It counts who runs, as executors would.
 type crowd struct {
 	*store
@@ -57,7 +57,7 @@ func (c *crowd) leaves(n int) (list []firjob.AttemptRef) {
 	return list
 }
 
-// step does one thing that a replica may do.
+// step does one thing that a server may do.
 func (c *crowd) step(ctx context.Context, db *storage.DB, random *rand.Rand) error {
 	switch n := random.IntN(20); {
 	case n < 8:
@@ -120,7 +120,7 @@ func (c *crowd) cancelOne(ctx context.Context, db *storage.DB, random *rand.Rand
 	return err
 }
 
-// run lets three replicas, two of their goroutines each, work until nothing is
+// run lets three servers, two of their goroutines each, work until nothing is
 // open, and checks that nothing was exceeded and that nothing is left.
 func (c *crowd) run(edit func(db *storage.DB, random *rand.Rand) error) {
 	c.t.Helper()
@@ -184,7 +184,7 @@ func crowdJob(change func(*firjob.Job)) func(*firjob.Job) {
 	}
 }
 
-// Never more than max_running run, whatever replicas do at once, and nobody is
+// Never more than max_running run, whatever servers do at once, and nobody is
 // forgotten.
 func TestMaxRunningUnderContention(t *testing.T) {
 	t.Parallel()

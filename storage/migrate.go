@@ -20,7 +20,7 @@ import (
 var migrations embed.FS
 
 // Migrate brings the schema at url to this program's version and makes the
-// partitions around today. Any number of replicas may call it at once: one
+// partitions around today. Any number of servers may call it at once: one
 // does the work under an advisory lock, the others wait for it, up to a minute.
 func Migrate(ctx context.Context, url string) error {
 	db, err := Open(ctx, Options{URL: url, MaxConns: 4})

@@ -11,7 +11,7 @@ import (
 	"github.com/firjob/firjob/storage"
 )
 
-// A replica has a session as long as its process has the store open, also if it has
+// A server has a session as long as its process has the store open, also if it has
 // asked it nothing yet, and whatever its name.
 func TestHasSession(t *testing.T) {
 	t.Parallel()

@@ -173,7 +173,7 @@ func TestStartPutsTheDeadlineOff(t *testing.T) {
 	}
 }
 
-// The replica that makes an HTTP call names itself as its executor.
+// The server that makes an HTTP call names itself as its executor.
 func TestLoseReplicaEndsItsCalls(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)

@@ -300,8 +300,8 @@ func TestExecutorsSnapshot(t *testing.T) {
 	}
 }
 
-// An attempt whose replica has asked whether it is still its own is not given up by
-// somebody who took the replica to be gone before that.
+// An attempt whose server has asked whether it is still its own is not given up by
+// somebody who took the server to be gone before that.
 func TestConfirmedAttemptsAreNotGivenUp(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)

@@ -21,7 +21,7 @@ type Options struct {
 	PublicURL  string // of the cluster, as callers see it; "" = not known
 	AdminToken string // of the API; required beyond loopback, at least firjob.MinSecretSize characters
 
-	Shards       int           // slices of the delay queue; 8 by default. Kept in the database by the first replica
+	Shards       int           // slices of the delay queue; 8 by default. Kept in the database by the first server
 	ScanInterval time.Duration // 10 s by default
 	Horizon      time.Duration // 60 s by default
 	LeaseTTL     time.Duration // 10 s by default

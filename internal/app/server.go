@@ -189,7 +189,7 @@ func (s *Server) openRedis(ctx context.Context, shards int) (*redisq.Client, err
 }
 
 // agreeOnShards returns the number of shards that the cluster uses: the first
-// replica's setting, since all must cut the queue alike.
+// server's setting, since all must cut the queue alike.
 func agreeOnShards(ctx context.Context, db *storage.DB, o Options) (int, error) {
 	value, err := db.EnsureSetting(ctx, "shards", strconv.Itoa(o.Shards))
 	if err != nil {

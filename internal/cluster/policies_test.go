@@ -16,7 +16,7 @@ import (
 	"github.com/firjob/firjob/lab/checker"
 )
 
-// Policies that replicas must keep together, with three of them and one dying
+// Policies that servers must keep together, with three of them and one dying
 // on the way.
 
 // span is the time in which one handler ran.
@@ -361,7 +361,7 @@ func TestACordonCountsAtOnceOnEveryReplica(t *testing.T) {
 	before := len(s.startsOn(s.Workers[0].PID(), time.Now().Add(-time.Second)))
 	s.mustCall(http.StatusOK, http.MethodPut, "/api/v1/apps/"+cluster.App+"/executors/"+s.Workers[0].Addr+"/state",
 		map[string]any{"state": "cordoned", "reason": "for the test"}, nil)
-	cordoned := time.Now().Add(100 * time.Millisecond) // the way of a message between replicas
+	cordoned := time.Now().Add(100 * time.Millisecond) // the way of a message between servers
 	s.run(2 * time.Second)
 	if during := s.startsOn(s.Workers[0].PID(), cordoned); before == 0 || len(during) > 0 {
 		t.Errorf("a cordoned executor began %d handlers (and %d in the second before)", len(during), before)

@@ -9,7 +9,7 @@ import (
 	"github.com/firjob/firjob/internal/cluster"
 )
 
-// Beats do not name attempts of the last second. Those that a replica has sent right
+// Beats do not name attempts of the last second. Those that a server has sent right
 // before it dies are therefore unknown to Postgres when it is missed; they go on, all
 // the same, and are not given up and made a second time.
 func TestSurvivesAReplicaThatDiesRightAfterASend(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 // ClaimBy is who claims and for how long.
 type ClaimBy struct {
 	Replica string
-	Call    string        // tells this claim from the replica's others, for Unclaim
+	Call    string        // tells this claim from the server's others, for Unclaim
 	Lease   time.Duration // counted from the due instant or now, whichever is later
 }
 
@@ -22,7 +22,7 @@ type ClaimResult struct {
 	Followed Followed
 }
 
-// Claimed is an attempt that this replica is to send.
+// Claimed is an attempt that this server is to send.
 type Claimed struct {
 	App      string
 	Route    firjob.Route

@@ -113,7 +113,7 @@ const (
 	WhyAppRate  Why = "app_rate"    // the app's max_per_second
 	WhyRetry    Why = "retry"       // the backoff after a failed attempt
 	WhyExecutor Why = "executor"    // an executor that takes it
-	WhyClaim    Why = "claim"       // a replica that claims it
+	WhyClaim    Why = "claim"       // a server that claims it
 )
 
 // QueueFilter selects and pages what waits, the first to go first.

@@ -1,6 +1,6 @@
 package ports
 
-// Status is what a replica knows of the cluster.
+// Status is what a server knows of the cluster.
 type Status struct {
 	Replica  string
 	Replicas []string // live ones

@@ -25,7 +25,7 @@ func Of(j firjob.Job, anchor time.Time) (*Timetable, error) {
 }
 
 // seed follows from what a person calls the job, so that it is the same on every
-// replica, in a preview, and for a job that is deleted and made again.
+// server, in a preview, and for a job that is deleted and made again.
 func seed(j firjob.Job) uint64 {
 	h := fnv.New64a()
 	_, _ = io.WriteString(h, j.App+"\x00"+j.Name) // never fails

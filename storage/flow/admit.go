@@ -19,7 +19,7 @@ const reviewBatch = 256
 // and replace_after of jobs with the overlap rule replace. It also sees to what an
 // edit of a job or an app has made room for, and to whom another transaction has
 // kept from being let in. It returns after how long the next call is worth while,
-// an hour if nothing is known to come. Any number of replicas may call it: each
+// an hour if nothing is known to come. Any number of servers may call it: each
 // job and each app is seen to by one at a time.
 func (db *Flow) Admit(ctx context.Context) (followed ports.Followed, next time.Duration, err error) {
 	places, next, err := db.reviewSlots(ctx)

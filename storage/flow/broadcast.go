@@ -16,7 +16,7 @@ import (
 // A broadcast is an execution, the parent, and one shard for each executor that
 // was there when it was spread. Shards are executions like any other: claimed,
 // sent, lost, retried. The parent runs from then on without a lease, a deadline
-// or a replica, under a token that nobody was given, so that nothing but the end
+// or a server, under a token that nobody was given, so that nothing but the end
 // of its last shard ends it. The row of broadcasts counts the open ones; it is
 // locked after the shards and before the parent.
 

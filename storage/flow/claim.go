@@ -19,7 +19,7 @@ import (
 // executor's word before it decides itself.
 const deadlineSlack = 5 * time.Second
 
-// Claim makes the executions named by ids running for this replica, where the
+// Claim makes the executions named by ids running for this server, where the
 // rules allow it. Nearly always one statement does it all; what that leaves over
 // is locked, read and decided one by one, in the same transaction.
 func (db *Flow) Claim(ctx context.Context, ids []firjob.ExecutionID,

@@ -10,7 +10,7 @@ import (
 )
 
 // Current returns those of the attempts that are still running with the same token,
-// and claims them anew: whoever has taken their replica to be gone a moment ago does
+// and claims them anew: whoever has taken their server to be gone a moment ago does
 // not give them up any more (LoseReplica).
 func (db *Flow) Current(ctx context.Context, attempts []firjob.AttemptRef) (current []firjob.AttemptRef, err error) {
 	if len(attempts) == 0 {

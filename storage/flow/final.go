@@ -182,7 +182,7 @@ const supersedeSQL = `UPDATE executions SET state = 'superseded', reason = $2, f
 	RETURNING id, finished_at, state::text`
 
 // FirstIDNow and firstIDBefore5m are firjob.FirstIDAt of the store's clock in
-// SQL, so that no replica's clock has a say: the first 12 hexadecimal digits of
+// SQL, so that no server's clock has a say: the first 12 hexadecimal digits of
 // an id are milliseconds.
 const (
 	FirstIDNow      = `rpad(lpad(to_hex(ceil(extract(epoch FROM now()) * 1000)::bigint), 12, '0'), 32, '0')::uuid`

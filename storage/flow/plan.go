@@ -23,7 +23,7 @@ const maxFires = 10_000
 const maxExpanding = 2 * time.Second
 
 // PlanDue locks up to limit jobs whose next fire is due before now+horizon,
-// skipping those that another replica has locked, asks expand for the fires of
+// skipping those that another server has locked, asks expand for the fires of
 // each, records them and advances the job. It returns the open executions that
 // were recorded or revived now, and how many jobs were taken: limit also when it
 // stopped early because of many fires or much time, so that fewer means that no more are due.

@@ -88,12 +88,12 @@ const onExecutorSQL = `SELECT ` + attemptColumns + ` FROM executions
 	AND incarnation = $2
 	ORDER BY id FOR UPDATE SKIP LOCKED`
 
-// LoseReplica ends the attempts that a replica that is gone had claimed and
+// LoseReplica ends the attempts that a server that is gone had claimed and
 // that no executor has ever named in a beat, and the HTTP calls that it made.
-// Claims made at before or later are left alone: the replica came back to make them.
+// Claims made at before or later are left alone: the server came back to make them.
 func (db *Flow) LoseReplica(ctx context.Context, replica string, before time.Time,
 	reason string) (ports.Followed, error) {
-	return db.endAttempts(ctx, "give a replica up", func(a *attemptRow, random float64) {
+	return db.endAttempts(ctx, "give up the claims of a server", func(a *attemptRow, random float64) {
 		a.lose(pg.Clean(reason), random)
 	}, byReplicaSQL, replica, before)
 }
@@ -125,7 +125,7 @@ func (db *Flow) InQuestion(ctx context.Context, replica string, before time.Time
 		rows, _ = db.Hot.Query(ctx, appsInQuestionSQL, pg.Numbers(jobs))
 		apps, err = pgx.CollectRows(rows, pgx.RowTo[string])
 	}
-	return n, apps, pg.Classify("look for what a replica left", err)
+	return n, apps, pg.Classify("look for what a server left", err)
 }
 
 const (

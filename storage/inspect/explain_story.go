@@ -48,7 +48,7 @@ func (f *facts) attempts(e firjob.Execution) []ports.Step {
 	for i, a := range e.Attempts {
 		if i == len(e.Attempts)-1 && a.Token == e.Token && f.detail.claimedAt != nil {
 			steps = append(steps,
-				step(f.detail.claimedAt, "claimed", "replica %s claimed it for attempt %d", f.detail.claimedBy,
+				step(f.detail.claimedAt, "claimed", "server %s claimed it for attempt %d", f.detail.claimedBy,
 					a.Attempt))
 		}
 		if a.Executor != "" {
@@ -103,7 +103,7 @@ func (f *facts) waits(e firjob.Execution) (string, ports.Step) {
 		return fmt.Sprintf("It is due since %s and has no executor yet: %s.", shown(e.ScheduledAt), e.Reason),
 			step(&e.DueAt, "executor", "it is tried again at %s", shown(e.DueAt))
 	}
-	return fmt.Sprintf("It is due since %s, and no replica has claimed it yet.", shown(e.DueAt)),
+	return fmt.Sprintf("It is due since %s, and no server has claimed it yet.", shown(e.DueAt)),
 		step(&e.DueAt, "claim", "it waits to be claimed: is a server running, and can it reach Postgres?")
 }
 
@@ -128,7 +128,7 @@ func orElse(text, other string) string {
 func (f *facts) runs(e firjob.Execution) string {
 	text := fmt.Sprintf("It runs, attempt %d%s.", e.Attempt, where(e))
 	if e.Executor == "" && len(e.Shards) == 0 {
-		text = fmt.Sprintf("Replica %s has claimed it; no executor has named it yet.", f.detail.claimedBy)
+		text = fmt.Sprintf("Server %s has claimed it; no executor has named it yet.", f.detail.claimedBy)
 		if e.Reason != "" {
 			text += " The latest that is known: " + e.Reason + "."
 		}

@@ -10,7 +10,7 @@ import (
 // maxSessionName is what Postgres keeps of an application_name, in bytes.
 const maxSessionName = 63
 
-// sessionName is the application_name of a replica's hot pool. Postgres changes
+// sessionName is the application_name of a server's hot pool. Postgres changes
 // what is long or not plain ASCII, so such a name is replaced by a digest.
 func sessionName(replica string) string {
 	if replica == "" {
@@ -24,7 +24,7 @@ func sessionName(replica string) string {
 	return name
 }
 
-// HasSession reports whether a replica (Options.Replica) is connected to the
+// HasSession reports whether a server (Options.Replica) is connected to the
 // database. The sessions of a process end with it, unless a pooler keeps them.
 func (db *DB) HasSession(ctx context.Context, replica string) (bool, error) {
 	var has bool

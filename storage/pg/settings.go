@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Setting returns the value of a setting that all replicas share; "" if there
+// Setting returns the value of a setting that all servers share; "" if there
 // is none.
 func (db *DB) Setting(ctx context.Context, key string) (string, error) {
 	var value string

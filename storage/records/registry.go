@@ -15,7 +15,7 @@ import (
 
 // SaveExecutors writes beats, which came just now, to the snapshot of the
 // registry. Of two for one address the later in the list stays. Rows are written
-// in the order of addresses: replicas save the same executors at once.
+// in the order of addresses: servers save the same executors at once.
 func (db *Records) SaveExecutors(ctx context.Context, executors []firjob.Executor) error {
 	if len(executors) == 0 {
 		return nil
