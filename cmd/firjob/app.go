@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -28,18 +27,6 @@ type appCmd struct {
 	Delete    appDeleteCmd    `cmd:"" help:"Delete an app without jobs; the history of its jobs stays."`
 	Queue     appQueueCmd     `cmd:"" help:"List what waits in an app, and for what."`
 	Executors appExecutorsCmd `cmd:"" help:"List the live executors of an app."`
-}
-
-// appName is an argument that names an app. What makes a good name, the server
-// says.
-type appName string
-
-// Validate is kong's hook.
-func (n appName) Validate() error {
-	if n == "" {
-		return errors.New("want the name of an app")
-	}
-	return nil
 }
 
 type appCreateCmd struct {
@@ -126,8 +113,6 @@ func (c *appListCmd) Run(ctx context.Context, api *client, out *output) error {
 		[]string{"APP", out.at("MADE")},
 		func(out *output, a firjob.App) []string { return []string{a.Name, out.when(&a.CreatedAt)} })
 }
-
-func appPath(name appName) string { return "api/v1/apps/" + url.PathEscape(string(name)) }
 
 type appGetCmd struct {
 	Name appName `arg:"" help:"Name of the app."`

@@ -69,14 +69,6 @@ func (c *backfillStartCmd) Run(ctx context.Context, p *process, api *client, out
 	})
 }
 
-// dryRun is the query of a request that is not to change anything, or is.
-func dryRun(dry bool) url.Values {
-	if !dry {
-		return nil
-	}
-	return url.Values{"dry_run": {"true"}}
-}
-
 // backfillView is a backfill as the API shows it.
 type backfillView struct {
 	ID         ports.BackfillID `json:"id"`

@@ -311,5 +311,3 @@ func (c *client) filtered(ctx context.Context, path string, query url.Values, li
 		query.Set("page_token", one.NextPageToken)
 	}
 }
-
-func notUnderstood(err error) error { return fmt.Errorf("read the server's answer: %w", err) }

@@ -59,7 +59,7 @@ type completeCmd struct {
 }
 
 func (c *completeCmd) Run(p *process) error {
-	parser, err := p.parser(new(commandLine))
+	parser, err := newParser(p, new(commandLine))
 	if err != nil {
 		return err
 	}

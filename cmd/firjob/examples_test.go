@@ -23,7 +23,7 @@ func TestExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	texts := [][]byte{reference}
-	parser, err := new(process).parser(new(commandLine))
+	parser, err := newParser(new(process), new(commandLine))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func TestExamples(t *testing.T) {
 // Each command that a page or a message names is there.
 func TestNamedCommands(t *testing.T) {
 	t.Parallel()
-	parser, err := new(process).parser(new(commandLine))
+	parser, err := newParser(new(process), new(commandLine))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func selects(node *kong.Node, words []string) bool {
 func tryExample(t *testing.T, line string, args []string) {
 	t.Helper()
 	p := &process{env: func(string) string { return "" }, now: time.Now, zone: time.UTC}
-	parser, err := p.parser(new(commandLine))
+	parser, err := newParser(p, new(commandLine))
 	if err != nil {
 		t.Fatal(err)
 	}

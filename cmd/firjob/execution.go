@@ -169,7 +169,7 @@ func (s *executionSelection) targets(ctx context.Context, api *client, states ..
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, target{executionPath(id), id.String()})
+		list = append(list, target{path: executionPath(id), name: id.String()})
 	}
 	if list != nil {
 		return list, nil
@@ -188,7 +188,8 @@ func (s *executionSelection) targets(ctx context.Context, api *client, states ..
 		return nil, notUnderstood(err)
 	}
 	for _, e := range found.Items {
-		list = append(list, target{executionPath(e.ID), fmt.Sprintf("%s  %s/%s  %s", e.ID, e.App, e.Job, e.State)})
+		list = append(list, target{path: executionPath(e.ID),
+			name: fmt.Sprintf("%s  %s/%s  %s", e.ID, e.App, e.Job, e.State)})
 	}
 	return list, nil
 }
@@ -239,30 +240,4 @@ func (c *executionRetryCmd) Run(ctx context.Context, p *process, api *client, ou
 		each: func(ctx context.Context, at target) ([]byte, error) { return api.post(ctx, at.path+"/retry", nil) },
 		show: func(out *output, answer []byte) error { return show(out, answer, showExecution) },
 	}.run(ctx, p, out, c.Yes, targets)
-}
-
-// sinceText says how long an execution took, or since when it has been running.
-func sinceText(out *output, e firjob.Execution) string {
-	if e.StartedAt != nil && e.FinishedAt == nil {
-		return "since " + e.StartedAt.In(out.clock.Zone).Format("15:04:05")
-	}
-	return tookText(e.StartedAt, e.FinishedAt)
-}
-
-func shardText(e firjob.Execution) string {
-	if e.Shard == nil {
-		return ""
-	}
-	return fmt.Sprintf("%d/%d", e.Shard.Index+1, e.Shard.Total)
-}
-
-// progressText is the state, and while it runs what it said of itself.
-func progressText(e firjob.Execution) string {
-	switch {
-	case e.State == firjob.StateRunning && e.Progress != nil:
-		return fmt.Sprintf("running %d %%", e.Progress.Percent)
-	case e.Waiting:
-		return "waiting"
-	}
-	return string(e.State)
 }

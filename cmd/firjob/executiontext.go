@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"time"
@@ -84,4 +85,37 @@ func latenessText(ms *float64) string {
 		return ""
 	}
 	return instant.Span(time.Duration(*ms * float64(time.Millisecond)))
+}
+
+// sinceText says how long an execution took, or since when it has been running.
+func sinceText(out *output, e firjob.Execution) string {
+	if e.StartedAt != nil && e.FinishedAt == nil {
+		return "since " + e.StartedAt.In(out.clock.Zone).Format("15:04:05")
+	}
+	return tookText(e.StartedAt, e.FinishedAt)
+}
+
+func shardText(e firjob.Execution) string {
+	if e.Shard == nil {
+		return ""
+	}
+	return fmt.Sprintf("%d/%d", e.Shard.Index+1, e.Shard.Total)
+}
+
+// progressText is the state, and while it runs what it said of itself.
+func progressText(e firjob.Execution) string {
+	switch {
+	case e.State == firjob.StateRunning && e.Progress != nil:
+		return fmt.Sprintf("running %d %%", e.Progress.Percent)
+	case e.Waiting:
+		return "waiting"
+	}
+	return string(e.State)
+}
+
+func paramsText(params json.RawMessage) string {
+	if string(params) == "null" {
+		return ""
+	}
+	return string(params)
 }

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/firjob/firjob"
@@ -71,32 +69,6 @@ func (c *executorUncordonCmd) Run(ctx context.Context, api *client, out *output)
 	return c.set(ctx, api, out, firjob.ExecutorActive)
 }
 
-// executorView is an executor as the API shows it.
-type executorView struct {
-	firjob.Executor
-	Live    bool   `json:"live"`
-	Mute    bool   `json:"mute"` // it answers at its port, and its beats do not arrive
-	Breaker string `json:"breaker"`
-	// LastError is how the latest request that failed ended, however long ago.
-	LastError string   `json:"last_error"`
-	Handlers  []string `json:"handlers"` // nil from servers that do not tell
-	Mark      *struct {
-		Reason string `json:"reason"`
-	} `json:"mark"`
-}
-
-// note says what keeps an executor from getting work.
-func (e executorView) note() string {
-	var list []string
-	if e.Breaker != "closed" && e.Breaker != "" {
-		list = append(list, cmp.Or(e.LastError, "its last requests failed"))
-	}
-	if e.Mark != nil && e.Mark.Reason != "" {
-		list = append(list, e.Mark.Reason)
-	}
-	return strings.Join(list, "; ")
-}
-
 type appExecutorsCmd struct {
 	Name appName `arg:"" help:"Name of the app."`
 	watchFlag
@@ -128,22 +100,4 @@ func executorCells(out *output, e executorView) []string {
 	}
 	return []string{e.Address, state, fmt.Sprint(e.Running), fmt.Sprint(e.Capacity), e.Version, out.time(&e.StartedAt),
 		out.ago(&e.LastBeat), strings.Join(e.Handlers, ", "), e.note()}
-}
-
-// missingHandler says that no live executor of an app has a handler; "" if one has,
-// or it is not known of all of them.
-func missingHandler(handler string, executors []executorView) string {
-	live := 0
-	for _, e := range executors {
-		if e.Live && (e.Handlers == nil || slices.Contains(e.Handlers, handler)) {
-			return ""
-		}
-		if e.Live {
-			live++
-		}
-	}
-	if live == 0 {
-		return "no executor of the app is alive"
-	}
-	return "no live executor of the app has it"
 }

@@ -93,7 +93,7 @@ func ran(ctx context.Context, env map[string]string, stdin string, args ...strin
 	p := &process{stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr,
 		env: func(name string) string { return env[name] },
 		now: func() time.Time { return testNow }, zone: time.UTC}
-	code := p.run(ctx, args)
+	code := run(ctx, p, args)
 	return outcome{code, stdout.String(), stderr.String()}
 }
 

@@ -3,10 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"time"
 
 	"github.com/firjob/firjob"
@@ -88,11 +86,4 @@ func (f *follower) ask(ctx context.Context, pause time.Duration) ([]byte, error)
 			return answer, err
 		}
 	}
-}
-
-// passing reports whether a failure may be over soon.
-func passing(err error) bool {
-	var none *unreachableError
-	var refused *problem
-	return errors.As(err, &none) || errors.As(err, &refused) && refused.Status >= http.StatusInternalServerError
 }

@@ -42,8 +42,8 @@ const description = "Firjob runs jobs on time, on any number of machines. " +
 // helpWidth bounds the lines of help texts, in characters.
 const helpWidth = 100
 
-// parser returns the parser that fills line.
-func (p *process) parser(line *commandLine) (*kong.Kong, error) {
+// newParser returns the parser that fills line.
+func newParser(p *process, line *commandLine) (*kong.Kong, error) {
 	parser, err := kong.New(line, append(p.timeFlags(),
 		kong.Name("firjob"),
 		kong.Description(description),
@@ -51,7 +51,7 @@ func (p *process) parser(line *commandLine) (*kong.Kong, error) {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: helpWidth}),
 		kong.ValueFormatter(withVariable), // of the help options, kong replaces it by its own
 		kong.Writers(p.stdout, p.stderr),
-		kong.Resolvers(kong.ResolverFunc(p.fromVariable)),
+		kong.Resolvers(fromVariables(p)),
 	)...)
 	if err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func (p *process) parser(line *commandLine) (*kong.Kong, error) {
 
 // hideVariables keeps kong from reading environment variables by itself: it
 // shows the value of one that is faulty, which may be a secret. The names stay
-// in Flag.Envs, where fromVariable and withVariable find them.
+// in Flag.Envs, where fromVariables and withVariable find them.
 func hideVariables(root *kong.Node) error {
 	return kong.Visit(root, func(node kong.Visitable, next kong.Next) error {
 		if flag, ok := node.(*kong.Flag); ok {
@@ -72,20 +72,22 @@ func hideVariables(root *kong.Node) error {
 	})
 }
 
-// fromVariable returns what the first variable of a flag that is set holds, nil
-// if none is. An empty variable is one that is not set, and so is that of a
-// secret which a flag on the command line gives in the other way.
-func (p *process) fromVariable(command *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-	if slices.ContainsFunc(command.Path,
-		func(given *kong.Path) bool { return given.Flag != nil && sameSecret(given.Flag, flag) }) {
-		return nil, nil
-	}
-	for _, name := range flag.Envs {
-		if text := p.env(name); text != "" {
-			return text, nil
+// fromVariables resolves a flag to what the first of its variables that is set
+// holds, nil if none is. An empty variable counts as not set. So does the variable
+// of a secret that a flag on the command line gives in the other way.
+func fromVariables(p *process) kong.Resolver {
+	return kong.ResolverFunc(func(command *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+		if slices.ContainsFunc(command.Path,
+			func(given *kong.Path) bool { return given.Flag != nil && sameSecret(given.Flag, flag) }) {
+			return nil, nil
 		}
-	}
-	return nil, nil
+		for _, name := range flag.Envs {
+			if text := p.env(name); text != "" {
+				return text, nil
+			}
+		}
+		return nil, nil
+	})
 }
 
 // sameSecret reports whether two flags are the two ways to give one secret: as
@@ -93,9 +95,6 @@ func (p *process) fromVariable(command *kong.Context, _ *kong.Path, flag *kong.F
 func sameSecret(a, b *kong.Flag) bool {
 	return a.Name == b.Name+fileSuffix || b.Name == a.Name+fileSuffix
 }
-
-// fileSuffix ends the name of a flag that names the file of a secret.
-const fileSuffix = "-file"
 
 // withVariable returns a flag's help with the name of its variable.
 func withVariable(value *kong.Value) string {
@@ -129,7 +128,7 @@ func selected(err error) *kong.Context {
 }
 
 // failUsage says what is wrong with the command line and where its help is.
-func (p *process) failUsage(err error, command *kong.Context) int {
+func failUsage(p *process, err error, command *kong.Context) int {
 	name := "firjob"
 	if command != nil && command.Selected() != nil {
 		name = command.Selected().FullPath()

@@ -93,3 +93,6 @@ func timeFlag[T any](read func(string) (T, error)) kong.Option {
 			return err
 		}))
 }
+
+// span is the flag for a duration.
+type span = firjob.Duration

@@ -63,12 +63,6 @@ func (c *jobListCmd) Run(ctx context.Context, p *process, api *client, out *outp
 	})
 }
 
-func putQuery(query url.Values, name, value string) {
-	if value != "" {
-		query.Set(name, value)
-	}
-}
-
 type jobGetCmd struct {
 	jobArg
 	zoneFlag
@@ -169,14 +163,6 @@ func showResumed(out *output, j firjob.Job) {
 		return
 	}
 	out.line("Job %d fires again: next at %s.", j.ID, out.when(j.NextFireAt))
-}
-
-func reasonBody(reason string) object {
-	o := object{}
-	if reason != "" {
-		o["reason"] = reason
-	}
-	return o
 }
 
 type jobDeleteCmd struct{ jobSelection }

@@ -23,7 +23,7 @@ func (jobBatchCmd) Help() string {
 }
 
 func (c *jobBatchCmd) Run(ctx context.Context, p *process, api *client, out *output) error {
-	jobs, err := p.readJobs(c.File)
+	jobs, err := readJobs(p, c.File)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (c *jobBatchCmd) Run(ctx context.Context, p *process, api *client, out *out
 }
 
 // readJobs reads a file that holds a list of jobs, alone or as the member "jobs".
-func (p *process) readJobs(name string) (json.RawMessage, error) {
+func readJobs(p *process, name string) (json.RawMessage, error) {
 	text, err := p.readFile(name)
 	if err != nil {
 		return nil, fmt.Errorf("read the jobs: %w", err)

@@ -51,9 +51,6 @@ type jobFlags struct {
 	scheduleFlags
 }
 
-// span is the flag for a duration.
-type span = firjob.Duration
-
 // scheduleFlags are what a schedule can say, cron expressions aside: they are a
 // flag in one place and an argument in another.
 type scheduleFlags struct {
@@ -66,23 +63,6 @@ type scheduleFlags struct {
 	Timezone    *string `placeholder:"ZONE" group:"When:" help:"For cron, such as Asia/Shanghai; UTC by default."`
 	Gap         *string `placeholder:"run_after|skip" group:"When:" help:"For cron: a local time that a change of the clocks leaves out."`
 	OverlapHour *string `placeholder:"once|twice" group:"When:" help:"For cron: a local time that a change of the clocks brings twice."`
-}
-
-// object is a JSON object to be sent.
-type object map[string]any
-
-// put adds a member if v was given.
-func put[T any](o object, name string, v *T) {
-	if v != nil {
-		o[name] = *v
-	}
-}
-
-// nest adds an object as a member if anything is in it.
-func nest(o object, name string, inner object) {
-	if len(inner) > 0 {
-		o[name] = inner
-	}
 }
 
 // object returns the schedule's members as the API names them.

@@ -112,7 +112,7 @@ func (s *jobSelection) targets(ctx context.Context, api *client) ([]target, erro
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, target{jobPath(id), "job " + string(ref)})
+		list = append(list, target{path: jobPath(id), name: "job " + string(ref)})
 	}
 	if list != nil {
 		return list, nil
@@ -126,7 +126,7 @@ func (s *jobSelection) targets(ctx context.Context, api *client) ([]target, erro
 		return nil, notUnderstood(err)
 	}
 	for _, j := range found.Items {
-		list = append(list, target{jobPath(j.ID), fmt.Sprintf("%s/%s (%d)", j.App, j.Name, j.ID)})
+		list = append(list, target{path: jobPath(j.ID), name: fmt.Sprintf("%s/%s (%d)", j.App, j.Name, j.ID)})
 	}
 	return list, nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -87,13 +86,6 @@ func jobState(j firjob.Job) string {
 		return "paused: " + j.PausedReason
 	}
 	return "paused"
-}
-
-func paramsText(params json.RawMessage) string {
-	if string(params) == "null" {
-		return ""
-	}
-	return string(params)
 }
 
 // spanText is "" for no time at all.

@@ -15,11 +15,6 @@ type migrateCmd struct {
 	Status migrateStatusCmd `cmd:"" help:"Show which migrations are applied."`
 }
 
-// databaseFlag says where Postgres is.
-type databaseFlag struct {
-	DatabaseURL string `name:"database-url" env:"FIRJOB_DATABASE_URL" placeholder:"URL" help:"Postgres, as in postgres://user@host/firjob."`
-}
-
 type migrateUpCmd struct{ databaseFlag }
 
 // Run applies what is missing.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"strings"
 
@@ -74,3 +75,17 @@ func (a executionArg) path(ctx context.Context, api *client, below ...string) (s
 func executionPath(id firjob.ExecutionID, below ...string) string {
 	return strings.Join(append([]string{"api/v1/executions", id.String()}, below...), "/")
 }
+
+// appName is an argument that names an app. What makes a good name, the server
+// says.
+type appName string
+
+// Validate is kong's hook.
+func (n appName) Validate() error {
+	if n == "" {
+		return errors.New("want the name of an app")
+	}
+	return nil
+}
+
+func appPath(name appName) string { return "api/v1/apps/" + url.PathEscape(string(name)) }

@@ -94,7 +94,7 @@ func TestVersionOfBuild(t *testing.T) {
 // Each command of the API's client has an example in its help.
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	parser, err := new(process).parser(new(commandLine))
+	parser, err := newParser(new(process), new(commandLine))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestHelp(t *testing.T) {
 // The help of each command names the variable of every flag that has one.
 func TestHelpNamesTheVariables(t *testing.T) {
 	t.Parallel()
-	parser, err := new(process).parser(new(commandLine))
+	parser, err := newParser(new(process), new(commandLine))
 	if err != nil {
 		t.Fatal(err)
 	}

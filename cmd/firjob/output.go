@@ -211,3 +211,5 @@ func counted(n int, one, more string) string {
 	}
 	return fmt.Sprintf("%d %s", n, more)
 }
+
+func notUnderstood(err error) error { return fmt.Errorf("read the server's answer: %w", err) }

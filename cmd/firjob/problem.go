@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -59,4 +60,11 @@ func (p *problem) Error() string {
 		b.WriteString("\n  request id: " + oneLine(p.RequestID))
 	}
 	return b.String()
+}
+
+// passing reports whether a failure may be over soon.
+func passing(err error) bool {
+	var none *unreachableError
+	var refused *problem
+	return errors.As(err, &none) || errors.As(err, &refused) && refused.Status >= http.StatusInternalServerError
 }

@@ -42,7 +42,7 @@ func (c *schedulePreviewCmd) Run(p *process, out *output) error {
 	}
 	timetable, err := timetable.New(schedule, timetable.Options{Anchor: from})
 	if err != nil {
-		return usageError{err}
+		return usagef("%w", err)
 	}
 	foretold := preview{
 		Fires:    firesOf(timetable, from, int(c.Count)),
@@ -55,7 +55,7 @@ func (c *schedulePreviewCmd) Run(p *process, out *output) error {
 	}
 	zone, err := cronspec.Zone(schedule.Timezone)
 	if err != nil {
-		return usageError{err}
+		return usagef("%w", err)
 	}
 	return show(out, answer, func(out *output, _ json.RawMessage) { showPreview(out, foretold, from, zone) })
 }

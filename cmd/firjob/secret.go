@@ -33,3 +33,6 @@ func cleanSecret(from, secret string) (string, error) {
 	}
 	return secret, nil
 }
+
+// fileSuffix ends the name of a flag that names the file of a secret.
+const fileSuffix = "-file"

@@ -7,12 +7,6 @@ import (
 	"github.com/firjob/firjob/internal/app"
 )
 
-// storeFlags say where the stores are.
-type storeFlags struct {
-	databaseFlag
-	RedisURL string `name:"redis-url" env:"FIRJOB_REDIS_URL" placeholder:"URL" help:"Redis or Valkey: redis://, rediss://, redis+sentinel:// or redis+cluster://."`
-}
-
 // serverCmd runs one replica.
 type serverCmd struct {
 	storeFlags
@@ -35,12 +29,6 @@ type serverCmd struct {
 
 	AllowStandIn bool `name:"allow-stand-in" env:"FIRJOB_ALLOW_STAND_IN" hidden:""`
 	logFlags
-}
-
-// logFlags say how to log.
-type logFlags struct {
-	LogLevel  string `name:"log-level" env:"FIRJOB_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error. Default: ${default}."`
-	LogFormat string `name:"log-format" env:"FIRJOB_LOG_FORMAT" default:"auto" enum:"auto,text,json" help:"auto (text on a terminal), text or json. Default: ${default}."`
 }
 
 // Help shows how to start one.

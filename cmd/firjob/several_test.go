@@ -17,7 +17,7 @@ func (f *fakeAPI) answered(t *testing.T, word string, args ...string) outcome {
 	p := &process{stdin: strings.NewReader(word + "\n"), stdout: &stdout, stderr: &stderr, asks: true, zone: time.UTC,
 		env: func(name string) string { return map[string]string{"FIRJOB_SERVER_URL": f.URL}[name] },
 		now: func() time.Time { return testNow }}
-	code := p.run(t.Context(), args)
+	code := run(t.Context(), p, args)
 	return outcome{code, stdout.String(), stderr.String()}
 }
 

@@ -74,7 +74,7 @@ func TestColours(t *testing.T) {
 			env: func(name string) string {
 				return map[string]string{"NO_COLOR": tt.env, "FIRJOB_SERVER_URL": api.URL}[name]
 			}}
-		code := p.run(t.Context(), append([]string{"execution", "list"}, strings.Fields(tt.args)...))
+		code := run(t.Context(), p, append([]string{"execution", "list"}, strings.Fields(tt.args)...))
 		if got := strings.Contains(stdout.String(), "\x1b[32msucceeded"); got != tt.want || code != exitOK {
 			t.Errorf("width %d, NO_COLOR %q, %q: exit code %d and\n%s", tt.width, tt.env, tt.args, code, stdout.String())
 		}

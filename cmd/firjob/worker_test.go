@@ -30,7 +30,7 @@ func TestLabelsOfTheWorker(t *testing.T) {
 				}
 				return ""
 			}}
-			parser, err := p.parser(&line)
+			parser, err := newParser(p, &line)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,54 +1,12 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"net/url"
 	"time"
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/cmd/firjob/internal/table"
 )
-
-type jobExplainCmd struct {
-	jobArg
-	zoneFlag
-	At written `required:"" placeholder:"TIME" help:"The instant, such as 2027-01-01T02:00:00+08:00; to the second it means every fire within that second."`
-}
-
-func (jobExplainCmd) Help() string {
-	return "Example:\n\n    firjob job explain 42 --at 2026-11-22T02:00:00+08:00"
-}
-
-func (c *jobExplainCmd) Run(ctx context.Context, api *client, out *output) error {
-	path, err := c.path(ctx, api, "explain")
-	if err != nil {
-		return err
-	}
-	answer, err := api.get(ctx, path, url.Values{"at": {string(c.At)}})
-	if err != nil {
-		return err
-	}
-	return show(out, answer, showExplanation)
-}
-
-type executionExplainCmd struct{ executionArg }
-
-func (executionExplainCmd) Help() string {
-	return "Example:\n\n    firjob execution explain 019c8e5a-3a00-8000-8000-00000000002a"
-}
-
-func (c *executionExplainCmd) Run(ctx context.Context, api *client, out *output) error {
-	path, err := c.path(ctx, api, "explain")
-	if err != nil {
-		return err
-	}
-	answer, err := api.get(ctx, path, nil)
-	if err != nil {
-		return err
-	}
-	return show(out, answer, showExplanation)
-}
 
 // explanation is the API's answer.
 type explanation struct {
