@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/firjob/firjob/cmd/firjob/internal/console"
 )
 
 // completionCmd prints a script that completes the command line in a shell. What
@@ -24,8 +26,8 @@ func (completionCmd) Help() string {
     firjob completion bash`
 }
 
-func (c *completionCmd) Run(p *process) error {
-	_, err := fmt.Fprint(p.stdout, completionScripts[c.Shell])
+func (c *completionCmd) Run(p *console.Process) error {
+	_, err := fmt.Fprint(p.Stdout, completionScripts[c.Shell])
 	return err
 }
 
@@ -58,7 +60,7 @@ type completeCmd struct {
 	Words []string `arg:"" optional:"" passthrough:"all" help:"The command line up to the cursor."`
 }
 
-func (c *completeCmd) Run(p *process) error {
+func (c *completeCmd) Run(p *console.Process) error {
 	parser, err := newParser(p, new(commandLine))
 	if err != nil {
 		return err
@@ -68,7 +70,7 @@ func (c *completeCmd) Run(p *process) error {
 		words = words[1:]
 	}
 	for _, word := range completions(parser.Model.Node, words) {
-		fmt.Fprintln(p.stdout, word)
+		fmt.Fprintln(p.Stdout, word)
 	}
 	return nil
 }

@@ -12,7 +12,8 @@ import (
 	"testing"
 
 	"github.com/firjob/firjob"
-	"github.com/firjob/firjob/internal/app"
+	"github.com/firjob/firjob/cmd/firjob/internal/build"
+	"github.com/firjob/firjob/cmd/firjob/internal/console"
 )
 
 // newFakeCluster answers like servers of the versions behind a balancer, by path.
@@ -77,7 +78,7 @@ func nobodyListens(t *testing.T) string {
 // executorsAt answers with live executors at the addresses, and with the mark
 // of one that is gone.
 func executorsAt(addresses ...string) answer {
-	list := rows[map[string]any]{Items: []map[string]any{{"app": "billing", "address": "10.0.0.1:1", "incarnation": "", "live": false}}}
+	list := console.Rows[map[string]any]{Items: []map[string]any{{"app": "billing", "address": "10.0.0.1:1", "incarnation": "", "live": false}}}
 	for i, address := range addresses {
 		list.Items = append(list.Items, map[string]any{"app": "billing", "address": address, "incarnation": "a", "version": fmt.Sprintf("v1.%d", i), "live": true})
 	}
@@ -104,7 +105,7 @@ firjob_dispatch_total{answer="accepted",app="billing"} 1000
 // named.
 func TestDoctor(t *testing.T) {
 	t.Parallel()
-	own := programVersion()
+	own := build.Version()
 	type parts = map[string]answer
 	sound := func(change parts) parts {
 		all := parts{
@@ -191,30 +192,8 @@ func TestDoctorHostileExecutor(t *testing.T) {
 		"/api/v1/apps":                   ok(`{"items":[{"name":"billing"}]}`),
 		"/api/v1/apps/billing/executors": executorsAt(l.Addr().String()),
 		"/metrics":                       ok(soundMetrics),
-	}, programVersion()).ran(t, nil, "", "doctor")
+	}, build.Version()).ran(t, nil, "", "doctor")
 	if !strings.Contains(got.stdout, "does not answer from this machine") || len(got.stdout) > 4000 {
 		t.Errorf("%d bytes are written, want few that tell of it: %.300s", len(got.stdout), got.stdout)
-	}
-}
-
-func TestMetricVerdicts(t *testing.T) {
-	t.Parallel()
-	for line, want := range map[string]app.Verdict{
-		`firjob_overdue_executions 0`:                                   app.Fine,
-		`firjob_overdue_executions 1`:                                   app.Broken,
-		`firjob_overdue_executions NaN`:                                 app.Broken,
-		`firjob_sweep_age_seconds +Inf`:                                 app.Broken,
-		`firjob_dispatch_total{answer="accepted",app="a"} 7`:            app.Fine,
-		`firjob_dispatch_total{app="x\",answer=\"unknown_handler\""} 7`: app.Fine,
-	} {
-		m, parsed := parseMetric(line)
-		if got := m.verdict(); !parsed || got != want {
-			t.Errorf("%s: got %q, want %q", line, got, want)
-		}
-	}
-	for _, line := range []string{"", " ", "\n", "# TYPE a gauge 1", "a", "{", "a{ x"} {
-		if m, parsed := parseMetric(line); parsed {
-			t.Errorf("%q is taken for %+v", line, m)
-		}
 	}
 }

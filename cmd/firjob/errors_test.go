@@ -32,7 +32,7 @@ func TestProblems(t *testing.T) {
 		{"cut off", ok(`{"id": 4`), "firjob: SERVER answered 200 OK with JSON that cannot be read: unexpected end of JSON input\n"},
 		{"a proxy", answer{http.StatusBadGateway, `<html>`}, "firjob: SERVER answered 502 Bad Gateway\n"},
 		{"another server", ok(`<html>`), "firjob: SERVER answered 200 OK with something that is not JSON: is it a firjob server?\n"},
-		{"another API", ok(`[]`), "firjob: read the server's answer: json: cannot unmarshal array into Go value of type main.jobView\n"},
+		{"another API", ok(`[]`), "firjob: read the server's answer: json: cannot unmarshal array into Go value of type jobs.jobView\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/firjob/firjob/cmd/firjob/internal/console"
 )
 
 // Each example, of docs/cli.md and of the help texts, is a command line that
@@ -23,7 +25,7 @@ func TestExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	texts := [][]byte{reference}
-	parser, err := newParser(new(process), new(commandLine))
+	parser, err := newParser(new(console.Process), new(commandLine))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,12 +47,12 @@ func TestExamples(t *testing.T) {
 // Each command that a page or a message names is there.
 func TestNamedCommands(t *testing.T) {
 	t.Parallel()
-	parser, err := newParser(new(process), new(commandLine))
+	parser, err := newParser(new(console.Process), new(commandLine))
 	if err != nil {
 		t.Fatal(err)
 	}
 	named, count := regexp.MustCompile("(?:`|\\\\\")firjob ([a-z][a-z -]*)"), 0
-	for _, pattern := range []string{"../../*.md", "../../docs/*.md", "../../docs/decisions/*.md", "*.go", "../../internal/app/*.go"} {
+	for _, pattern := range []string{"../../*.md", "../../docs/*.md", "../../docs/decisions/*.md", "*.go", "internal/*/*.go", "../../internal/app/*.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
@@ -84,7 +86,7 @@ func selects(node *kong.Node, words []string) bool {
 
 func tryExample(t *testing.T, line string, args []string) {
 	t.Helper()
-	p := &process{env: func(string) string { return "" }, now: time.Now, zone: time.UTC}
+	p := &console.Process{Env: func(string) string { return "" }, Now: time.Now, Zone: time.UTC}
 	parser, err := newParser(p, new(commandLine))
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/firjob/firjob/cmd/firjob/internal/console"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -90,9 +92,9 @@ type outcome struct {
 // ran runs a command line as if it were testNow.
 func ran(ctx context.Context, env map[string]string, stdin string, args ...string) outcome {
 	var stdout, stderr bytes.Buffer
-	p := &process{stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr,
-		env: func(name string) string { return env[name] },
-		now: func() time.Time { return testNow }, zone: time.UTC}
+	p := &console.Process{Stdin: strings.NewReader(stdin), Stdout: &stdout, Stderr: &stderr,
+		Env: func(name string) string { return env[name] },
+		Now: func() time.Time { return testNow }, Zone: time.UTC}
 	code := run(ctx, p, args)
 	return outcome{code, stdout.String(), stderr.String()}
 }

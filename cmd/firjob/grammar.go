@@ -7,6 +7,15 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/firjob/firjob/cmd/firjob/internal/apps"
+	"github.com/firjob/firjob/cmd/firjob/internal/build"
+	"github.com/firjob/firjob/cmd/firjob/internal/console"
+	"github.com/firjob/firjob/cmd/firjob/internal/dev"
+	"github.com/firjob/firjob/cmd/firjob/internal/doctor"
+	"github.com/firjob/firjob/cmd/firjob/internal/executions"
+	"github.com/firjob/firjob/cmd/firjob/internal/jobs"
+	"github.com/firjob/firjob/cmd/firjob/internal/processes"
 )
 
 // commandLine is the grammar of the command line. Each field is a command, in
@@ -14,23 +23,23 @@ import (
 type commandLine struct {
 	Help helpFlag `short:"h" help:"Show help; works after each command, too."`
 
-	Dev     devCmd     `cmd:"" group:"Run it:" help:"Run everything on this machine, with demo jobs."`
-	Server  serverCmd  `cmd:"" group:"Run it:" help:"Run one server."`
-	Worker  workerCmd  `cmd:"" group:"Run it:" help:"Run an executor with sample handlers."`
-	Migrate migrateCmd `cmd:"" group:"Run it:" help:"Bring the database's schema up to date, or show how it stands."`
-	Bench   labCmd     `cmd:"" passthrough:"" group:"Run it:" help:"Measure a cluster that is started on this machine (firjob-lab)."`
-	Chaos   labCmd     `cmd:"" passthrough:"" group:"Run it:" help:"Do harm to a cluster that is started on this machine, and look for every fire (firjob-lab)."`
+	Dev     dev.Cmd              `cmd:"" group:"Run it:" help:"Run everything on this machine, with demo jobs."`
+	Server  processes.ServerCmd  `cmd:"" group:"Run it:" help:"Run one server."`
+	Worker  processes.WorkerCmd  `cmd:"" group:"Run it:" help:"Run an executor with sample handlers."`
+	Migrate processes.MigrateCmd `cmd:"" group:"Run it:" help:"Bring the database's schema up to date, or show how it stands."`
+	Bench   processes.LabCmd     `cmd:"" passthrough:"" group:"Run it:" help:"Measure a cluster that is started on this machine (firjob-lab)."`
+	Chaos   processes.LabCmd     `cmd:"" passthrough:"" group:"Run it:" help:"Do harm to a cluster that is started on this machine, and look for every fire (firjob-lab)."`
 
-	Job        jobCmd        `cmd:"" group:"Use it:" help:"Make, show, change and run jobs."`
-	Calendar   calendarCmd   `cmd:"" group:"Use it:" help:"Make, show and change calendars."`
-	Execution  executionCmd  `cmd:"" group:"Use it:" help:"Show, cancel and repeat executions."`
-	DeadLetter deadLetterCmd `cmd:"" group:"Use it:" help:"Show, repeat and dismiss executions that failed for good."`
-	App        appCmd        `cmd:"" group:"Use it:" help:"Make and show apps and their executors."`
-	Executor   executorCmd   `cmd:"" group:"Use it:" help:"Take executors out of service, and back."`
-	Stats      statsCmd      `cmd:"" group:"Use it:" help:"Count executions, and show the queue and the servers."`
-	Schedule   scheduleCmd   `cmd:"" group:"Use it:" help:"See when a schedule fires, without a server."`
-	Doctor     doctorCmd     `cmd:"" group:"Use it:" help:"Look for what keeps an installation from working well."`
-	Version    versionCmd    `cmd:"" group:"Use it:" help:"Show the version."`
+	Job        jobs.Cmd                 `cmd:"" group:"Use it:" help:"Make, show, change and run jobs."`
+	Calendar   jobs.CalendarCmd         `cmd:"" group:"Use it:" help:"Make, show and change calendars."`
+	Execution  executions.Cmd           `cmd:"" group:"Use it:" help:"Show, cancel and repeat executions."`
+	DeadLetter executions.DeadLetterCmd `cmd:"" group:"Use it:" help:"Show, repeat and dismiss executions that failed for good."`
+	App        apps.Cmd                 `cmd:"" group:"Use it:" help:"Make and show apps and their executors."`
+	Executor   apps.ExecutorCmd         `cmd:"" group:"Use it:" help:"Take executors out of service, and back."`
+	Stats      executions.StatsCmd      `cmd:"" group:"Use it:" help:"Count executions, and show the queue and the servers."`
+	Schedule   jobs.ScheduleCmd         `cmd:"" group:"Use it:" help:"See when a schedule fires, without a server."`
+	Doctor     doctor.Cmd               `cmd:"" group:"Use it:" help:"Look for what keeps an installation from working well."`
+	Version    build.Cmd                `cmd:"" group:"Use it:" help:"Show the version."`
 
 	Completion completionCmd `cmd:"" group:"Use it:" help:"Print a script that completes command lines in a shell."`
 	Complete   completeCmd   `cmd:"" hidden:"" help:"Print what the last word may become."`
@@ -43,14 +52,14 @@ const description = "Firjob runs jobs on time, on any number of machines. " +
 const helpWidth = 100
 
 // newParser returns the parser that fills line.
-func newParser(p *process, line *commandLine) (*kong.Kong, error) {
-	parser, err := kong.New(line, append(p.timeFlags(),
+func newParser(p *console.Process, line *commandLine) (*kong.Kong, error) {
+	parser, err := kong.New(line, append(p.TimeFlags(),
 		kong.Name("firjob"),
 		kong.Description(description),
 		kong.NoDefaultHelp(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: helpWidth}),
 		kong.ValueFormatter(withVariable), // of the help options, kong replaces it by its own
-		kong.Writers(p.stdout, p.stderr),
+		kong.Writers(p.Stdout, p.Stderr),
 		kong.Resolvers(fromVariables(p)),
 	)...)
 	if err != nil {
@@ -75,14 +84,14 @@ func hideVariables(root *kong.Node) error {
 // fromVariables resolves a flag to what the first of its variables that is set
 // holds, nil if none is. An empty variable counts as not set. So does the variable
 // of a secret that a flag on the command line gives in the other way.
-func fromVariables(p *process) kong.Resolver {
+func fromVariables(p *console.Process) kong.Resolver {
 	return kong.ResolverFunc(func(command *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 		if slices.ContainsFunc(command.Path,
 			func(given *kong.Path) bool { return given.Flag != nil && sameSecret(given.Flag, flag) }) {
 			return nil, nil
 		}
 		for _, name := range flag.Envs {
-			if text := p.env(name); text != "" {
+			if text := p.Env(name); text != "" {
 				return text, nil
 			}
 		}
@@ -93,7 +102,7 @@ func fromVariables(p *process) kong.Resolver {
 // sameSecret reports whether two flags are the two ways to give one secret: as
 // such, and as the file that holds it.
 func sameSecret(a, b *kong.Flag) bool {
-	return a.Name == b.Name+fileSuffix || b.Name == a.Name+fileSuffix
+	return a.Name == b.Name+console.FileSuffix || b.Name == a.Name+console.FileSuffix
 }
 
 // withVariable returns a flag's help with the name of its variable.
@@ -128,11 +137,11 @@ func selected(err error) *kong.Context {
 }
 
 // failUsage says what is wrong with the command line and where its help is.
-func failUsage(p *process, err error, command *kong.Context) int {
+func failUsage(p *console.Process, err error, command *kong.Context) int {
 	name := "firjob"
 	if command != nil && command.Selected() != nil {
 		name = command.Selected().FullPath()
 	}
-	fmt.Fprintf(p.stderr, "firjob: %v\nRun \"%s --help\" for help.\n", err, name)
+	fmt.Fprintf(p.Stderr, "firjob: %v\nRun \"%s --help\" for help.\n", err, name)
 	return exitUsage
 }

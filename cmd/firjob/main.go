@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/firjob/firjob/cmd/firjob/internal/console"
 	"github.com/firjob/firjob/cmd/firjob/internal/terminal"
 	"github.com/firjob/firjob/internal/failpoint"
 )
@@ -36,15 +37,15 @@ const (
 // realMain runs the command that args name and returns the exit code.
 func realMain(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer,
 	env func(string) string) int {
-	p := &process{stdin: stdin, stdout: stdout, stderr: stderr, env: env, now: time.Now, zone: time.Local,
-		width: terminal.Width(stdout), asks: terminal.Is(stdin) && terminal.Is(stderr)}
+	p := &console.Process{Stdin: stdin, Stdout: stdout, Stderr: stderr, Env: env, Now: time.Now, Zone: time.Local,
+		Width: terminal.Width(stdout), Asks: terminal.Is(stdin) && terminal.Is(stderr)}
 	return run(ctx, p, args)
 }
 
 // run parses args, runs the command they name and turns its error into words
 // and an exit code.
-func run(ctx context.Context, p *process, args []string) int {
-	p.zone = askedZone(args, p.zone)
+func run(ctx context.Context, p *console.Process, args []string) int {
+	p.Zone = console.AskedZone(args, p.Zone)
 	var line commandLine
 	parser, err := newParser(p, &line)
 	if err != nil {
@@ -68,13 +69,13 @@ func run(ctx context.Context, p *process, args []string) int {
 		return exitOK
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		return fail(p, errors.New("interrupted"))
-	case isUsage(err):
+	case console.IsUsage(err):
 		return failUsage(p, err, command)
 	}
 	return fail(p, err)
 }
 
-func fail(p *process, err error) int {
-	fmt.Fprintf(p.stderr, "firjob: %v\n", err)
+func fail(p *console.Process, err error) int {
+	fmt.Fprintf(p.Stderr, "firjob: %v\n", err)
 	return exitFailure
 }

@@ -3,13 +3,13 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"runtime/debug"
 	"strings"
 	"testing"
 
 	"github.com/alecthomas/kong"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/firjob/firjob/cmd/firjob/internal/console"
 	"github.com/firjob/firjob/internal/tzdata"
 )
 
@@ -72,29 +72,10 @@ func TestVersionOfServer(t *testing.T) {
 	}
 }
 
-func TestVersionOfBuild(t *testing.T) {
-	t.Parallel()
-	info := &debug.BuildInfo{GoVersion: "go1.26.8", Main: debug.Module{Version: "v1.2.3"}, Settings: []debug.BuildSetting{
-		{Key: "vcs.revision", Value: "abc"}, {Key: "vcs.time", Value: "2026-11-01T00:00:00Z"}, {Key: "vcs.modified", Value: "true"}}}
-	tests := []struct {
-		info *debug.BuildInfo
-		want buildVersion
-	}{
-		{info, buildVersion{"v1.2.3", "abc+changes", "2026-11-01T00:00:00Z", "go1.26.8", ""}},
-		{&debug.BuildInfo{GoVersion: "go1.26.8"}, buildVersion{Version: "(devel)", Go: "go1.26.8"}},
-		{nil, buildVersion{Version: "unknown"}},
-	}
-	for _, tt := range tests {
-		if got := versionOf(tt.info); got != tt.want {
-			t.Errorf("versionOf(%v) = %+v, want %+v", tt.info, got, tt.want)
-		}
-	}
-}
-
 // Each command of the API's client has an example in its help.
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	parser, err := newParser(new(process), new(commandLine))
+	parser, err := newParser(new(console.Process), new(commandLine))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +99,7 @@ func TestHelp(t *testing.T) {
 // The help of each command names the variable of every flag that has one.
 func TestHelpNamesTheVariables(t *testing.T) {
 	t.Parallel()
-	parser, err := newParser(new(process), new(commandLine))
+	parser, err := newParser(new(console.Process), new(commandLine))
 	if err != nil {
 		t.Fatal(err)
 	}

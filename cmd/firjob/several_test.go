@@ -8,15 +8,17 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/firjob/firjob/cmd/firjob/internal/console"
 )
 
 // asked at a terminal, somebody answers.
 func (f *fakeAPI) answered(t *testing.T, word string, args ...string) outcome {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	p := &process{stdin: strings.NewReader(word + "\n"), stdout: &stdout, stderr: &stderr, asks: true, zone: time.UTC,
-		env: func(name string) string { return map[string]string{"FIRJOB_SERVER_URL": f.URL}[name] },
-		now: func() time.Time { return testNow }}
+	p := &console.Process{Stdin: strings.NewReader(word + "\n"), Stdout: &stdout, Stderr: &stderr, Asks: true, Zone: time.UTC,
+		Env: func(name string) string { return map[string]string{"FIRJOB_SERVER_URL": f.URL}[name] },
+		Now: func() time.Time { return testNow }}
 	code := run(t.Context(), p, args)
 	return outcome{code, stdout.String(), stderr.String()}
 }

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/firjob/firjob/cmd/firjob/internal/console"
 )
 
 func TestLabelsOfTheWorker(t *testing.T) {
@@ -24,7 +26,7 @@ func TestLabelsOfTheWorker(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			var line commandLine
-			p := &process{env: func(name string) string {
+			p := &console.Process{Env: func(name string) string {
 				if name == "FIRJOB_LABELS" {
 					return test.variable
 				}

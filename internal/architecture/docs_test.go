@@ -90,21 +90,24 @@ var (
 // The page of variables names every one that a command reads, and no other.
 func TestEveryVariableIsDocumented(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("../../cmd/firjob/*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var read []string
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
+	err := filepath.WalkDir("../../cmd/firjob", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || filepath.Ext(path) != ".go" {
+			return err
 		}
+		text, err := os.ReadFile(path)
 		for _, tag := range variableTag.FindAllStringSubmatch(string(text), -1) {
 			if !strings.Contains(tag[0], "hidden:") {
 				read = append(read, tag[1])
 			}
 		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(read) == 0 {
+		t.Error("no variable was found: the test shows nothing")
 	}
 	page := documents(t)["../../docs/configuration.md"]
 	documented := variableName.FindAllString(page, -1)
