@@ -32,7 +32,9 @@ func TestProblems(t *testing.T) {
 		{"cut off", ok(`{"id": 4`), "firjob: SERVER answered 200 OK with JSON that cannot be read: unexpected end of JSON input\n"},
 		{"a proxy", answer{http.StatusBadGateway, `<html>`}, "firjob: SERVER answered 502 Bad Gateway\n"},
 		{"another server", ok(`<html>`), "firjob: SERVER answered 200 OK with something that is not JSON: is it a firjob server?\n"},
-		{"another API", ok(`[]`), "firjob: read the server's answer: json: cannot unmarshal array into Go value of type jobs.jobView\n"},
+		{"another version of the API", ok(`{"id":"x"}`), "firjob: the member \"id\" of the server's answer is a JSON string, which this program does not expect there: " +
+			"\"firjob version --server URL\" compares the versions\n"},
+		{"another API", ok(`[]`), "firjob: the server's answer is a JSON array, which this program does not expect there: \"firjob version --server URL\" compares the versions\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

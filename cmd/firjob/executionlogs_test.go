@@ -41,6 +41,14 @@ func TestExecutionLogsAsJSON(t *testing.T) {
 	}
 }
 
+func TestExecutionWithoutALog(t *testing.T) {
+	t.Parallel()
+	api := newFakeAPI(t, ok(`{"items":[],"cut":0,"next_page_token":""}`))
+	if got := api.ran(t, nil, "", "execution", "logs", anExecution); got != (outcome{stdout: "The log has no such lines.\n"}) {
+		t.Errorf("got %+v, want a sentence that says so", got)
+	}
+}
+
 // streams answers each request with the next of its streams, and notes from where
 // the client wants to go on.
 type streams struct {

@@ -190,12 +190,13 @@ func (c *appQueueCmd) Run(ctx context.Context, p *console.Process, api *client.C
 		if err != nil {
 			return err
 		}
-		return console.ShowTable(out, answer, "Nothing waits.", columns, func(out *console.Output,
-			w waiterView) []string {
-			return []string{w.ID.String(), w.App + "/" + w.Job, out.Time(&w.ScheduledAt),
-				instant.Span(out.Clock.Now.Sub(w.Since)), w.Why, w.Reason}
-		})
+		return console.ShowTable(out, answer, "Nothing waits.", columns, waiterCells)
 	})
+}
+
+func waiterCells(out *console.Output, w waiterView) []string {
+	return []string{w.ID.String(), w.App + "/" + w.Job, out.Time(&w.ScheduledAt),
+		instant.Span(out.Clock.Now.Sub(w.Since)), w.Why, w.Reason}
 }
 
 // waiterView is an execution that waits, as the API shows it.

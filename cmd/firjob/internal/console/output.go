@@ -3,10 +3,13 @@ package console
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/firjob/firjob/cmd/firjob/internal/instant"
 	"github.com/firjob/firjob/cmd/firjob/internal/table"
@@ -212,4 +215,25 @@ func Counted(n int, one, more string) string {
 	return fmt.Sprintf("%d %s", n, more)
 }
 
-func NotUnderstood(err error) error { return fmt.Errorf("read the server's answer: %w", err) }
+// memberOf returns the path of a member as the API names it: encoding/json adds the
+// names of embedded types, which alone begin with a capital letter.
+func memberOf(path string) string {
+	parts := slices.DeleteFunc(strings.Split(path, "."),
+		func(part string) bool { return part != "" && unicode.IsUpper(rune(part[0])) })
+	return strings.Join(parts, ".")
+}
+
+// NotUnderstood is the error of an answer that has another form than this program
+// expects.
+func NotUnderstood(err error) error {
+	var other *json.UnmarshalTypeError
+	if !errors.As(err, &other) {
+		return fmt.Errorf("read the server's answer: %w", err)
+	}
+	where := "the server's answer"
+	if name := memberOf(other.Field); name != "" {
+		where = fmt.Sprintf("the member %q of the server's answer", name)
+	}
+	return fmt.Errorf("%s is a JSON %s, which this program does not expect there: "+
+		"\"firjob version --server URL\" compares the versions", where, other.Value)
+}

@@ -148,12 +148,18 @@ func (d *demo) ended(ctx context.Context, seen map[firjob.ExecutionID]bool) ([]f
 	}
 	var fresh []firjob.Execution
 	for _, e := range slices.Backward(found.Items) {
-		if e.State.Final() && !seen[e.ID] {
+		if e.State.Final() && !seen[e.ID] && !endedBefore(e, d.since) {
 			seen[e.ID] = true
 			fresh = append(fresh, e)
 		}
 	}
 	return fresh, nil
+}
+
+// endedBefore reports whether an execution ended before an instant. An earlier run of
+// dev has shown it, also where its scheduled time is still to come.
+func endedBefore(e firjob.Execution, at time.Time) bool {
+	return e.FinishedAt != nil && e.FinishedAt.Before(at)
 }
 
 // look returns what ended since the last look; an error is told, and passes.

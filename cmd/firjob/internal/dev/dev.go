@@ -81,8 +81,8 @@ func (c *Cmd) Run(ctx context.Context, p *console.Process) error {
 	return nil
 }
 
-func (c *Cmd) start(ctx context.Context, p *console.Process, out *devPrinter, state *devState) (*cluster.Cluster,
-	error) {
+func (c *Cmd) start(ctx context.Context, p *console.Process, out *devPrinter,
+	state *devState) (*cluster.Cluster, error) {
 	addr := c.HTTPAddr
 	switch {
 	case addr == "" && c.Check:

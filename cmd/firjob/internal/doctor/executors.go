@@ -45,7 +45,8 @@ func (x *serverExam) reach(ctx context.Context, executors []firjob.Executor) {
 		}
 	}
 	if silent == 0 {
-		found := console.Counted(len(executors), "answers from this machine", "answer from this machine")
+		found := console.Counted(len(executors), "executor answers from this machine",
+			"executors answer from this machine")
 		if left > 0 {
 			found += "; " + console.Counted(left, "more was not asked", "more were not asked")
 		}

@@ -2,10 +2,10 @@ package doctor
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 
-	"github.com/firjob/firjob/cmd/firjob/internal/console"
 	"github.com/firjob/firjob/internal/app"
 )
 
@@ -60,8 +60,7 @@ func (x *serverExam) metrics(ctx context.Context) {
 			"see that FIRJOB_SERVER_URL leads to a firjob server of this version")
 	case len(x.findings) == before:
 		x.add(app.Fine, check,
-			console.Counted(seen, "of the server that answered is as it must be",
-				"of the server that answered are as they must be"), "")
+			fmt.Sprintf("all %d that are checked are as they must be, on the server that answered", seen), "")
 	}
 }
 

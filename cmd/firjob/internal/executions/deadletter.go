@@ -93,11 +93,12 @@ func (c *deadLetterListCmd) Run(ctx context.Context, p *console.Process, api *cl
 	}
 	columns := []table.Column{{Title: "ID"}, {Title: "JOB", Cut: true}, {Title: out.At("ENDED")}, {Title: "STATE"},
 		{Title: "ATTEMPTS", Right: true}, {Title: "HANDLED", Optional: true, Cut: true}, {Title: "REASON", Note: true}}
-	return console.ShowTable(out, answer, "There are no dead letters.", columns, func(out *console.Output,
-		d deadLetter) []string {
-		return []string{d.ID.String(), d.App + "/" + d.Job, out.Time(&d.FailedAt), string(d.State),
-			view.CountText(int64(d.Attempt)), d.handled(out), d.Reason}
-	})
+	return console.ShowTable(out, answer, "There are no dead letters.", columns, deadLetterCells)
+}
+
+func deadLetterCells(out *console.Output, d deadLetter) []string {
+	return []string{d.ID.String(), d.App + "/" + d.Job, out.Time(&d.FailedAt), string(d.State),
+		view.CountText(int64(d.Attempt)), d.handled(out), d.Reason}
 }
 
 // deadLetter is one as the API shows it.

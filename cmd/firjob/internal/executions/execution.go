@@ -158,8 +158,8 @@ type executionSelection struct {
 
 // targets returns the executions that are meant: of those that flags select the ones
 // in these states, unless --state says otherwise.
-func (s *executionSelection) targets(ctx context.Context, api *client.Client, states ...firjob.State) ([]console.Target,
-	error) {
+func (s *executionSelection) targets(ctx context.Context, api *client.Client,
+	states ...firjob.State) ([]console.Target, error) {
 	query, err := s.query(ctx, api)
 	switch {
 	case err != nil:

@@ -54,6 +54,9 @@ func (c *executionLogsCmd) Run(ctx context.Context, p *console.Process, api *cli
 		}
 		return out.WriteJSON(answer)
 	}
+	if len(log.Items) == 0 && log.Cut == 0 {
+		return out.Done(nil, "The log has no such lines.")
+	}
 	writeCut(out.W, log.Cut)
 	for _, item := range log.Items {
 		if err := writeLogLine(out.W, item); err != nil {

@@ -54,7 +54,8 @@ type statsView struct {
 
 func showStats(out *console.Output, s statsView) {
 	out.Field(out.At("Since"), out.When(&s.Since))
-	out.Field("Queue", fmt.Sprintf("%d due, %d claimed and not ended", s.Queue.Due, s.Queue.Leased))
+	out.Field("Queue", fmt.Sprintf("%d wait for their time, %d are claimed and have not ended", s.Queue.Due,
+		s.Queue.Leased))
 	out.Field("Lateness", latenessOf(s.LatenessMS))
 	out.Field("Servers", strings.Join(s.Replicas, ", "))
 	out.Field("Answered by", s.Replica)

@@ -36,7 +36,11 @@ func (c Clock) Point(text string) (time.Time, error) {
 	words := strings.Fields(text)
 	zone := c.Zone
 	if n := len(words); n > 1 {
-		if named, ok := zoneNamed(words[n-1]); ok {
+		named, ok := zoneNamed(words[n-1])
+		if !ok && strings.Contains(words[n-1], "/") {
+			return time.Time{}, fmt.Errorf("%q is not a known time zone such as Asia/Shanghai", words[n-1])
+		}
+		if ok {
 			zone, words = named, words[:n-1]
 		}
 	}
@@ -144,18 +148,34 @@ func Relative(d time.Duration) string {
 	return "now"
 }
 
-// roughly cuts a duration of a second or more to its two largest units.
+// roughly rounds a duration of a second or more to its two largest units.
 func roughly(d time.Duration) string {
 	const day = 24 * time.Hour
+	if d = d.Round(time.Second); d >= time.Hour {
+		d = d.Round(time.Minute)
+	}
+	if d >= day {
+		d = d.Round(time.Hour)
+	}
 	switch {
 	case d < time.Minute:
 		return fmt.Sprintf("%ds", d/time.Second)
 	case d < time.Hour:
-		return fmt.Sprintf("%dm %ds", d/time.Minute, d%time.Minute/time.Second)
+		return units(d, time.Minute, "m", time.Second, "s")
 	case d < day:
-		return fmt.Sprintf("%dh %dm", d/time.Hour, d%time.Hour/time.Minute)
+		return units(d, time.Hour, "h", time.Minute, "m")
 	}
-	return fmt.Sprintf("%dd %dh", d/day, d%day/time.Hour)
+	return units(d, day, "d", time.Hour, "h")
+}
+
+// units writes a duration in two units, or in the larger one alone where nothing is
+// left for the smaller one.
+func units(d, large time.Duration, l string, small time.Duration, s string) string {
+	text := fmt.Sprintf("%d%s", d/large, l)
+	if rest := d % large / small; rest > 0 {
+		text += fmt.Sprintf(" %d%s", rest, s)
+	}
+	return text
 }
 
 // Span writes a duration with three digits at most: 1.25s, 350ms, 2h 5m.
@@ -163,7 +183,7 @@ func Span(d time.Duration) string {
 	switch {
 	case d < 0:
 		return "-" + Span(-d)
-	case d >= time.Minute:
+	case d.Round(100*time.Millisecond) >= time.Minute:
 		return roughly(d)
 	case d >= 10*time.Second:
 		return d.Round(100 * time.Millisecond).String()

@@ -50,6 +50,16 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// A zone that nobody knows is named as such.
+func TestParseNamesAnUnknownZone(t *testing.T) {
+	t.Parallel()
+	c := instant.Clock{Now: time.Date(2026, 11, 22, 4, 30, 0, 0, time.UTC), Zone: time.UTC}
+	_, err := c.Parse("tomorrow 09:00 Mars/Olympus")
+	if want := `"Mars/Olympus" is not a known time zone such as Asia/Shanghai`; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 // What a heading says of the zone holds for all times below it that do not say otherwise.
 func TestTextInAZone(t *testing.T) {
 	t.Parallel()
@@ -71,7 +81,7 @@ func TestSpan(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "0s", 1234 * time.Nanosecond: "1µs", 1240 * time.Microsecond: "1.2ms", 345678 * time.Microsecond: "346ms",
 		1254 * time.Millisecond: "1.25s", 12340 * time.Millisecond: "12.3s", 125 * time.Second: "2m 5s", -time.Second: "-1s",
-		2514344 * time.Second: "29d 2h",
+		2514344 * time.Second: "29d 2h", 59990 * time.Millisecond: "1m", time.Hour: "1h",
 	} {
 		if got := instant.Span(d); got != want {
 			t.Errorf("Span(%v) = %q, want %q", d, got, want)
@@ -88,9 +98,13 @@ func TestRelative(t *testing.T) {
 		{0, "now"},
 		{-999 * time.Millisecond, "now"},
 		{12 * time.Second, "in 12s"},
-		{-10 * time.Minute, "10m 0s ago"},
+		{-10 * time.Minute, "10m ago"},
+		{5*time.Minute - 30*time.Millisecond, "in 5m"},
+		{-59*time.Minute - 59900*time.Millisecond, "1h ago"},
+		{24*time.Hour - time.Second, "in 1d"},
+		{119*time.Second + 400*time.Millisecond, "in 1m 59s"},
 		{100 * time.Minute, "in 1h 40m"},
-		{-time.Hour, "1h 0m ago"},
+		{-time.Hour, "1h ago"},
 		{49 * time.Hour, "in 2d 1h"},
 	}
 	for _, tt := range tests {

@@ -51,22 +51,28 @@ func (jobListCmd) Help() string {
 func (c *jobListCmd) Run(ctx context.Context, p *console.Process, api *client.Client, out *console.Output) error {
 	columns := []table.Column{{Title: "ID", Right: true}, {Title: "JOB", Cut: true},
 		{Title: "RUNS", Cut: true, Drop: true},
-		{Title: "SCHEDULE", Cut: true}, {Title: out.At("NEXT FIRE")}, {Title: "LAST END", Note: true}}
+		{Title: "SCHEDULE", Cut: true}, {Title: out.At("NEXT FIRE")}, {Title: "LAST"},
+		{Title: "REASON", Optional: true, Note: true}}
 	return c.Repeat(ctx, p, out, func() error {
 		answer, err := c.find(ctx, api, int(c.Limit))
 		if err != nil {
 			return err
 		}
-		return console.ShowTable(out, answer, "There are no such jobs.", columns, func(out *console.Output,
-			j jobView) []string {
-			next := out.When(j.NextFireAt)
-			if !j.Enabled {
-				next = "paused"
-			}
-			return []string{fmt.Sprint(j.ID), j.App + "/" + j.Name, runsText(j.Job), scheduleText(out, j.Schedule),
-				next, j.Last.text()}
-		})
+		return console.ShowTable(out, answer, "There are no such jobs.", columns, jobCells)
 	})
+}
+
+func jobCells(out *console.Output, j jobView) []string {
+	next := out.When(j.NextFireAt)
+	if !j.Enabled {
+		next = "paused"
+	}
+	last := lastEnd{}
+	if j.Last != nil {
+		last = *j.Last
+	}
+	return []string{fmt.Sprint(j.ID), j.App + "/" + j.Name, runsText(j.Job), whenText(out, j.Job), next,
+		string(last.State), last.Reason}
 }
 
 type jobGetCmd struct {
@@ -139,10 +145,7 @@ func (c *jobPauseCmd) Run(ctx context.Context, p *console.Process, api *client.C
 			return api.Post(ctx, at.Path+"/pause", client.ReasonBody(c.Reason))
 		},
 		Show: func(out *console.Output, answer []byte) error {
-			return console.Show(out, answer, func(out *console.Output, j firjob.Job) {
-				out.Line("Job %d is paused.",
-					j.ID)
-			})
+			return console.Show(out, answer, showPaused)
 		},
 	})
 }
@@ -166,12 +169,14 @@ func (c *jobResumeCmd) Run(ctx context.Context, p *console.Process, api *client.
 	})
 }
 
+func showPaused(out *console.Output, j firjob.Job) { out.Line("Job %s is paused.", nameText(j)) }
+
 func showResumed(out *console.Output, j firjob.Job) {
 	if j.NextFireAt == nil {
-		out.Line("Job %d is on; no fire is to come by itself.", j.ID)
+		out.Line("Job %s is on. No fire is planned for it.", nameText(j))
 		return
 	}
-	out.Line("Job %d fires again: next at %s.", j.ID, out.When(j.NextFireAt))
+	out.Line("Job %s is on. Its next fire is at %s.", nameText(j), out.When(j.NextFireAt))
 }
 
 type jobDeleteCmd struct{ jobSelection }

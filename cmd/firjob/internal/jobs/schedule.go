@@ -59,8 +59,7 @@ func (c *schedulePreviewCmd) Run(p *console.Process, out *console.Output) error 
 		return console.Usagef("%w", err)
 	}
 	return console.Show(out, answer, func(out *console.Output, _ json.RawMessage) {
-		showPreview(out, foretold, from,
-			zone)
+		showPreview(out, foretold, from, zone)
 	})
 }
 
@@ -128,8 +127,8 @@ func showPreview(out *console.Output, v preview, from time.Time, zone *time.Loca
 		at := time.Time(fire)
 		local := at.In(zone)
 		out.Row(strconv.Itoa(i+1), local.Format("Mon 2006-01-02 15:04:05 MST"),
-			at.UTC().Format(console.TimeFormat)+" ("+instant.Relative(at.Sub(out.Clock.Now))+")", clockChange(before,
-				local))
+			at.UTC().Format(console.TimeFormat)+" ("+instant.Relative(at.Sub(out.Clock.Now))+")",
+			clockChange(before, local))
 		before = local
 	}
 }

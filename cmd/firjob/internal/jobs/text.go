@@ -14,14 +14,13 @@ import (
 
 // showJob writes a job for people.
 func showJob(out *console.Output, j firjob.Job) {
-	out.Field("Job", fmt.Sprintf("%s/%s (number %d)", j.App, j.Name, j.ID))
+	out.Field("Job", nameText(j))
 	out.Field("Handler", runsText(j))
 	out.Field("Params", view.ParamsText(j.Params))
-	out.Field("Schedule", scheduleText(out, j.Schedule))
+	out.Field("Schedule", whenText(out, j))
 	out.Field("Fires", finerText(out, j.Schedule))
 	out.Field("State", jobState(j))
 	out.Field(out.At("Next fire"), out.When(j.NextFireAt))
-	out.Field("Parents", parentsText(j.Parents))
 	out.Field("Misfire", fmt.Sprintf("%s, grace %v", j.Misfire.Policy, j.Misfire.Grace))
 	out.Field("Start deadline", spanText(j.StartDeadline))
 	out.Field("Overlap", overlapText(j))
@@ -33,6 +32,17 @@ func showJob(out *console.Output, j firjob.Job) {
 	out.Field("Version", fmt.Sprint(j.Version))
 	out.Field(out.At("Made"), out.When(&j.CreatedAt))
 	out.Field(out.At("Changed"), out.When(&j.UpdatedAt))
+}
+
+// nameText names a job in both ways.
+func nameText(j firjob.Job) string { return fmt.Sprintf("%s/%s (number %d)", j.App, j.Name, j.ID) }
+
+// whenText says what makes a job due: its schedule, or its parents.
+func whenText(out *console.Output, j firjob.Job) string {
+	if j.Parents == nil {
+		return scheduleText(out, j.Schedule)
+	}
+	return parentsText(j.Parents)
 }
 
 // scheduleText says a schedule in a few words.
@@ -106,15 +116,16 @@ func runsText(j firjob.Job) string {
 	return j.Handler
 }
 
+// parentsText says after which ends of which jobs a job runs.
 func parentsText(p *firjob.Parents) string {
-	if p == nil {
-		return ""
-	}
 	var list []string
 	for _, of := range p.Of {
-		list = append(list, fmt.Sprintf("%d (%s)", of.Job, of.On))
+		list = append(list, fmt.Sprintf("%s of job %d", of.On, of.Job))
 	}
-	return fmt.Sprintf("%s of %s", p.Join, strings.Join(list, ", "))
+	if len(list) == 1 {
+		return "after " + list[0]
+	}
+	return fmt.Sprintf("after %s of: %s", p.Join, strings.Join(list, ", "))
 }
 
 func overlapText(j firjob.Job) string {
