@@ -3,6 +3,8 @@ package worker
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/firjob/firjob/internal/clockfault"
 )
 
 // clockSamples is how many beats the estimate of the server's clock looks back.
@@ -13,17 +15,11 @@ const clockSamples = 8
 // the machine's time changes nothing.
 type serverClock struct {
 	origin time.Time
-	fault  clockFault   // none but in tests
-	offset atomic.Int64 // nanoseconds that the server is ahead of the local clock; 0: not told yet
-	known  atomic.Bool  // there was a sample
+	fault  clockfault.Fault // none but in tests
+	offset atomic.Int64     // nanoseconds that the server is ahead of the local clock; 0: not told yet
+	known  atomic.Bool      // there was a sample
 
 	samples []clockSample // the latest, oldest first; only the beat loop touches them
-}
-
-// clockFault is what is wrong with the local wall clock.
-type clockFault struct {
-	offset time.Duration // it is ahead
-	drift  int           // it runs fast, in parts per million
 }
 
 type clockSample struct {
@@ -42,7 +38,7 @@ func (c *serverClock) at(t time.Time) time.Time {
 // the start.
 func (c *serverClock) local(t time.Time) time.Time {
 	elapsed := t.Sub(c.origin)
-	return c.origin.Round(0).Add(c.fault.offset + elapsed + elapsed*time.Duration(c.fault.drift)/1e6)
+	return c.origin.Round(0).Add(c.fault.Offset + elapsed + elapsed*time.Duration(c.fault.Drift)/1e6)
 }
 
 // set reports whether the server has told its time yet.

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/firjob/firjob/internal/clockfault"
 )
 
 func TestClockStartsWithTheLocalTime(t *testing.T) {
@@ -24,7 +26,7 @@ func TestClockErrorIsBoundedByTheShortestTrip(t *testing.T) {
 		origin := time.Now()
 		ahead := time.Duration(rapid.Int64Range(-int64(time.Hour), int64(time.Hour)).Draw(t, "ahead"))
 		c := newServerClock(origin)
-		c.fault.offset = time.Duration(rapid.Int64Range(-int64(time.Hour), int64(time.Hour)).Draw(t, "wrong"))
+		c.fault.Offset = time.Duration(rapid.Int64Range(-int64(time.Hour), int64(time.Hour)).Draw(t, "wrong"))
 		sent := origin
 		var trips []time.Duration
 		for range rapid.IntRange(1, 3*clockSamples).Draw(t, "beats") {
@@ -52,7 +54,7 @@ func TestClockFollowsAServerWhileTheLocalOneDrifts(t *testing.T) {
 	for _, drift := range []int{150, -150, 5000, -5000} {
 		origin := time.Now()
 		c := newServerClock(origin)
-		c.fault = clockFault{offset: 30 * time.Second, drift: drift}
+		c.fault = clockfault.Fault{Offset: 30 * time.Second, Drift: drift}
 		for beat := range 60 {
 			sent := origin.Add(time.Duration(beat) * time.Second)
 			c.observe(sent, sent.Add(time.Millisecond), sent.Round(0).Add(500*time.Microsecond))

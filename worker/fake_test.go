@@ -192,6 +192,12 @@ func start(t testing.TB, s *fakeServer, o worker.Options, handlers map[string]wo
 
 func launch(t testing.TB, s *fakeServer, o worker.Options, handlers map[string]worker.Handler) *started {
 	t.Helper()
+	return launchIn(context.Background(), t, s, o, handlers)
+}
+
+// launchIn is launch in a context, which may carry a fault of the clock.
+func launchIn(ctx context.Context, t testing.TB, s *fakeServer, o worker.Options, handlers map[string]worker.Handler) *started {
+	t.Helper()
 	w, err := worker.New(fill(t, s, o))
 	if err != nil {
 		t.Fatalf("New: %v", err)
@@ -199,7 +205,7 @@ func launch(t testing.TB, s *fakeServer, o worker.Options, handlers map[string]w
 	for name, h := range handlers {
 		w.Handle(name, h)
 	}
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(ctx)
 	run := &started{Worker: w, stop: stop, done: make(chan error, 1)}
 	ended := make(chan struct{})
 	go func() {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/clockfault"
 )
 
 // identify says who this executor is. It fails while the address to advertise
@@ -28,7 +29,7 @@ func (w *Worker) identify(ctx context.Context) (firjob.Executor, error) {
 		Labels:      w.opt.Labels,
 		Capacity:    w.opt.Concurrency,
 		Queue:       w.opt.Queue,
-		StartedAt:   w.startedAt.Add(w.opt.ClockOffset).UTC(),
+		StartedAt:   w.startedAt.Add(clockfault.Of(ctx).Offset).UTC(),
 	}, nil
 }
 

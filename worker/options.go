@@ -67,11 +67,6 @@ type Options struct {
 	// LogLevel is the level from which on records of Task.Log are sent to the
 	// server. It has no bearing on Log. Default slog.LevelInfo.
 	LogLevel slog.Leveler
-	// ClockOffset is added to what this machine's wall clock shows, and ClockDrift
-	// is by how many parts per million it runs fast: faults that tests inject, to
-	// show that a wrong clock changes nothing.
-	ClockOffset time.Duration
-	ClockDrift  int
 	// HTTPClient sends the requests to the server. The default one keeps a few
 	// connections and follows no redirects. Timeouts are set per request.
 	HTTPClient *http.Client

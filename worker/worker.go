@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/clockfault"
 	"github.com/firjob/firjob/internal/codec"
 )
 
@@ -159,7 +160,7 @@ func (w *Worker) assemble(life context.Context) *running {
 	}
 	cl := &client{http: httpClient, base: w.opt.Server, app: w.opt.App, secret: w.opt.Secret}
 	clock := newServerClock(w.startedAt)
-	clock.fault = clockFault{offset: w.opt.ClockOffset, drift: w.opt.ClockDrift}
+	clock.fault = clockfault.Of(life)
 	out := newOutbox(w.spool, w.left, w.log)
 	t := newTable(w.opt.Concurrency, w.opt.Queue, out.full)
 	out.acknowledge = t.acknowledge

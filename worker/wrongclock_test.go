@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob"
+	"github.com/firjob/firjob/internal/clockfault"
 	"github.com/firjob/firjob/worker"
 )
 
@@ -27,7 +28,7 @@ func TestAWrongClockDoesNotCountBeforeTheFirstAnswer(t *testing.T) {
 				<-answer
 				return http.StatusOK, goodBeat()
 			}
-			w := launch(t, s, worker.Options{ClockOffset: off}, map[string]worker.Handler{"noop": func(context.Context, *worker.Task) error {
+			w := launchIn(clockfault.With(t.Context(), clockfault.Fault{Offset: off}), t, s, worker.Options{}, map[string]worker.Handler{"noop": func(context.Context, *worker.Task) error {
 				ran <- struct{}{}
 				return nil
 			}})

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/firjob/firjob/internal/app"
+	"github.com/firjob/firjob/internal/clockfault"
 	"github.com/firjob/firjob/internal/samples"
 	"github.com/firjob/firjob/worker"
 )
@@ -94,7 +95,7 @@ func (c *workerCmd) Run(ctx context.Context, p *process) error {
 	w, err := worker.New(worker.Options{
 		Server: c.Server, App: c.App, Secret: c.Secret, Listen: c.Listen, Advertise: c.Advertise,
 		Concurrency: c.Concurrency, Queue: c.Queue, SpoolDir: c.SpoolDir, DrainTimeout: c.Drain,
-		Labels: c.Labels, Version: programVersion(), Log: log, ClockOffset: c.ClockOffset, ClockDrift: c.ClockDrift,
+		Labels: c.Labels, Version: programVersion(), Log: log,
 	})
 	if err != nil {
 		return err
@@ -116,5 +117,5 @@ func (c *workerCmd) Run(ctx context.Context, p *process) error {
 	for name, h := range handlers {
 		w.Handle(name, h)
 	}
-	return w.Run(ctx)
+	return w.Run(clockfault.With(ctx, clockfault.Fault{Offset: c.ClockOffset, Drift: c.ClockDrift}))
 }

@@ -29,7 +29,7 @@ var mayImport = map[string][]string{
 	root:                             {},
 	"scheduler":                      {root, "internal/ports", "internal/calltemplate", "internal/failpoint", "internal/groupcommit", "internal/jsontext", "internal/timetable"},
 	"scheduler/dispatch":             {root, "internal/ports", "internal/codec"},
-	"worker":                         {root, "internal/codec", "internal/failpoint", "internal/jsontext", "internal/naming"},
+	"worker":                         {root, "internal/clockfault", "internal/codec", "internal/failpoint", "internal/jsontext", "internal/naming"},
 	"redisq":                         {root, "internal/ports", "lua"},
 	"lua":                            {},
 	"storage":                        {root, "storage/pg", "storage/scan", "storage/flow", "storage/records", "storage/inspect"},
@@ -42,6 +42,7 @@ var mayImport = map[string][]string{
 	"internal/architecture":          {},
 	"internal/codec":                 {root},
 	"internal/calltemplate":          {root},
+	"internal/clockfault":            {},
 	"internal/cronspec":              {root, "internal/tzdata"},
 	"internal/jsontext":              {root},
 	"internal/naming":                {root},
@@ -78,7 +79,7 @@ var mayImport = map[string][]string{
 	"cmd/firjob/internal/doctor":     {root, "internal/app", "cmd/firjob/internal/build", "cmd/firjob/internal/client", "cmd/firjob/internal/console", "cmd/firjob/internal/settings"},
 	"cmd/firjob/internal/dev":        {root, "internal/cluster", "internal/localstack", "cmd/firjob/internal/client", "cmd/firjob/internal/console", "cmd/firjob/internal/settings"},
 	"cmd/firjob/internal/processes":  {"internal/app", "internal/samples", "worker", "cmd/firjob/internal/build", "cmd/firjob/internal/console", "cmd/firjob/internal/settings"},
-	"cmd/firjob-lab":                 {root, "internal/ports", "internal/app", "internal/failpoint", "internal/samples", "worker", "lab/bench", "lab/capacity", "lab/chaos", "lab/checker"},
+	"cmd/firjob-lab":                 {root, "internal/clockfault", "internal/ports", "internal/app", "internal/failpoint", "internal/samples", "worker", "lab/bench", "lab/capacity", "lab/chaos", "lab/checker"},
 	"internal/samples":               {root, "worker"},
 }
 
