@@ -169,7 +169,7 @@ func (d *demo) look(ctx context.Context, out *printer, seen map[firjob.Execution
 		return fresh
 	}
 	if line := d.faults.met(err, out.now()); line != "" {
-		out.line("%s", line)
+		out.line("cannot list what ended: %s", console.OneLine(line))
 	}
 	return fresh
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -22,15 +23,15 @@ import (
 // Cmd runs everything on this machine: stores, servers, an executor and a
 // first job.
 type Cmd struct {
-	Yes       bool       `short:"y" help:"Fetch Postgres without asking where there is none."`
+	Yes       bool       `short:"y" help:"Where there is no Postgres, fetch a private copy without asking."`
 	Check     bool       `help:"Wait for one success of each kind of demo job, then stop; exit 0 if all came. Keeps nothing, unless --dir is given."`
-	Dir       string     `type:"path" placeholder:"DIR" help:"Folder that keeps data, token and Redis port between runs. Default: dev under the user's state folder, printed at the start."`
+	Dir       string     `type:"path" placeholder:"DIR" help:"Folder that keeps data, token and Redis port between runs. Default: a folder of the user's, which is printed at the start."`
 	Reset     bool       `help:"First delete what earlier runs kept in the folder."`
-	Ephemeral bool       `help:"Keep nothing."`
-	Servers   atLeastOne `name:"replicas" default:"2" help:"Servers behind the balancer. Default: ${default}."`
-	Workers   atLeastOne `default:"1" help:"Executors. Default: ${default}."`
-	HTTPAddr  string     `name:"http-addr" env:"FIRJOB_HTTP_ADDR" placeholder:"HOST:PORT" help:"Of the balancer. Default: 127.0.0.1:8080, or a free port with --check."`
-	Token     string     `name:"admin-token" env:"FIRJOB_ADMIN_TOKEN" placeholder:"SECRET" help:"Of the API; made, kept and printed when not given."`
+	Ephemeral bool       `help:"Keep nothing between runs."`
+	Servers   atLeastOne `name:"replicas" default:"2" help:"Servers to start behind the balancer. Default: ${default}."`
+	Workers   atLeastOne `default:"1" help:"Executors to start. Default: ${default}."`
+	HTTPAddr  string     `name:"http-addr" env:"FIRJOB_HTTP_ADDR" placeholder:"HOST:PORT" help:"Address of the balancer. Default: 127.0.0.1:8080, or a free port with --check."`
+	Token     string     `name:"admin-token" env:"FIRJOB_ADMIN_TOKEN" placeholder:"SECRET" help:"Admin token of the API. By default one is made, kept and printed."`
 	settings.Stores
 }
 
@@ -47,9 +48,9 @@ func (n atLeastOne) Validate() error {
 
 // Help says what one sees.
 func (Cmd) Help() string {
-	return "Starts Postgres and Redis from the programs on this machine, servers behind a round robin, an\n" +
-		"executor, and a job named greeting. Each is a process of its own. Kill one of them: it is started\n" +
-		"again, and no fire is missed. The next run finds the same data, token and ports.\n\n" +
+	return "Starts Postgres and Redis from the programs on this machine, servers behind a balancer, an executor,\n" +
+		"and a job named greeting. Each is a process of its own. If you kill one, it starts again, and no\n" +
+		"fire is missed. The next run uses the same data, token and Redis port.\n\n" +
 		"Examples:\n  firjob dev --yes\n  firjob dev --dir ./firjob-data --reset"
 }
 
@@ -101,10 +102,11 @@ func (c *Cmd) start(ctx context.Context, p *console.Process, out *devPrinter,
 	out.line("%s", state.greeting(c.DatabaseURL == ""))
 	stack, err := cluster.Start(ctx, options)
 	switch {
+	case errors.As(err, new(*net.AddrError)):
+		return nil, console.Usagef("--http-addr %q is not an address such as 127.0.0.1:8080", addr)
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, console.Usagef("another program listens at %s; choose another address, such as --http-addr "+
-			"127.0.0.1:8081, "+
-			"or --http-addr 127.0.0.1:0 for any free port", addr)
+		return nil, console.Usagef("another program listens at %s; choose another address, such as "+
+			"--http-addr 127.0.0.1:8081, or --http-addr 127.0.0.1:0 for any free port", addr)
 	case errors.Is(err, localstack.ErrNoPostgres) && !c.Yes:
 		return nil, fmt.Errorf("%w\nOr start again with --yes: it fetches a private copy (24 MB) with npm", err)
 	case err != nil:

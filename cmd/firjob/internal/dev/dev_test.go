@@ -1,11 +1,17 @@
 package dev
 
 import (
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/firjob/firjob/cmd/firjob/internal/console"
 )
 
 func openDevState(t *testing.T, c Cmd) *devState {
@@ -112,5 +118,55 @@ func TestDevHoldsBackWhatItsProcessesSayWhileTheyStop(t *testing.T) {
 	p.release()
 	if got := text.String(); strings.Contains(got, "late 1") || strings.Count(got, "late 2\n") != heldLines {
 		t.Errorf("got %q, want the latest %d lines", got, heldLines)
+	}
+}
+
+// A line of a process has one time of day, and the same message comes once in 10 s.
+func TestDevLeavesOutWhatAProcessRepeats(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	now := time.Date(2026, 11, 22, 6, 0, 0, 0, time.UTC)
+	p := &devPrinter{printer: printer{w: &text, now: func() time.Time { return now }}}
+	away := func(at string) {
+		p.process("server-1", "06:00:"+at+` WRN not ready component=httpapi error="at `+at+` \"x\"" request_id=`+at)
+	}
+	away("00.001")
+	away("00.501")
+	p.process("server-2", `06:00:00.600 WRN not ready component=httpapi error="at 2" request_id=2`)
+	p.process("server-1", "06:00:00.700 WRN plan: failed component=scheduler")
+	away("01.001")
+	p.process("server-1", "a panic without a time")
+	p.process("server-1", "a panic without a time")
+	now = now.Add(similarFor)
+	away("10.001")
+	want := `06:00:00.000  server-1  WRN not ready component=httpapi error="at 00.001 \"x\"" request_id=00.001
+06:00:00.000  server-2  WRN not ready component=httpapi error="at 2" request_id=2
+06:00:00.000  server-1  WRN plan: failed component=scheduler
+06:00:00.000  server-1  a panic without a time
+06:00:00.000  server-1  a panic without a time
+06:00:10.000  server-1  WRN not ready component=httpapi error="at 10.001 \"x\"" request_id=10.001 (and 2 similar lines before)
+`
+	if diff := cmp.Diff(want, text.String()); diff != "" {
+		t.Errorf("printed (-want +got):\n%s", diff)
+	}
+}
+
+func TestDevNamesHTTPAddrWhereItCannotListen(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for addr, want := range map[string]string{
+		"nonsense":            `--http-addr "nonsense" is not an address such as 127.0.0.1:8080`,
+		"127.0.0.1:99999":     `--http-addr "127.0.0.1:99999" is not an address such as 127.0.0.1:8080`,
+		taken.Addr().String(): "another program listens at " + taken.Addr().String() + "; choose another address, such as --http-addr",
+	} {
+		c := &Cmd{Dir: filepath.Join(t.TempDir(), "data"), HTTPAddr: addr, Servers: 1, Workers: 1}
+		err := c.Run(t.Context(), &console.Process{Stdout: io.Discard, Stderr: io.Discard, Now: time.Now, Env: func(string) string { return "" }})
+		if !console.IsUsage(err) || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: got %v, want a usage error that says %s", addr, err, want)
+		}
 	}
 }
