@@ -23,12 +23,12 @@ import (
 type commandLine struct {
 	Help helpFlag `short:"h" help:"Show help; works after each command, too."`
 
-	Dev     dev.Cmd              `cmd:"" group:"Run it:" help:"Run everything on this machine, with demo jobs."`
+	Dev     dev.Cmd              `cmd:"" group:"Run it:" help:"Run everything on this machine, with a demo job."`
 	Server  processes.ServerCmd  `cmd:"" group:"Run it:" help:"Run one server."`
 	Worker  processes.WorkerCmd  `cmd:"" group:"Run it:" help:"Run an executor with sample handlers."`
-	Migrate processes.MigrateCmd `cmd:"" group:"Run it:" help:"Bring the database's schema up to date, or show how it stands."`
-	Bench   processes.LabCmd     `cmd:"" passthrough:"" group:"Run it:" help:"Measure a cluster that is started on this machine (firjob-lab)."`
-	Chaos   processes.LabCmd     `cmd:"" passthrough:"" group:"Run it:" help:"Do harm to a cluster that is started on this machine, and look for every fire (firjob-lab)."`
+	Migrate processes.MigrateCmd `cmd:"" group:"Run it:" help:"Bring the database's schema up to date, or show what is applied."`
+	Bench   processes.LabCmd     `cmd:"" passthrough:"" group:"Run it:" help:"Measure a cluster on this machine (firjob-lab)."`
+	Chaos   processes.LabCmd     `cmd:"" passthrough:"" group:"Run it:" help:"Inject faults into a cluster on this machine, and check every fire (firjob-lab)."`
 
 	Job        jobs.Cmd                 `cmd:"" group:"Use it:" help:"Make, show, change and run jobs."`
 	Calendar   jobs.CalendarCmd         `cmd:"" group:"Use it:" help:"Make, show and change calendars."`

@@ -108,6 +108,9 @@ func TestHelpNamesTheVariables(t *testing.T) {
 		t.Run(leaf.Path(), func(t *testing.T) {
 			t.Parallel()
 			help := ran(t.Context(), nil, "", append(commandOf(leaf), "--help")...).stdout
+			if strings.Contains(help, ",...,...") {
+				t.Errorf("a placeholder says twice that values may follow:\n%s", help)
+			}
 			for _, flags := range all {
 				for _, flag := range flags {
 					if len(flag.Envs) > 0 && !strings.Contains(help, "$"+flag.Envs[0]) {

@@ -28,7 +28,7 @@ type Cmd struct {
 	Get       appGetCmd       `cmd:"" help:"Show an app and its limits."`
 	Edit      appEditCmd      `cmd:"" help:"Change the limits of an app."`
 	Delete    appDeleteCmd    `cmd:"" help:"Delete an app without jobs; the history of its jobs stays."`
-	Queue     appQueueCmd     `cmd:"" help:"List what waits in an app, and for what."`
+	Queue     appQueueCmd     `cmd:"" help:"List the executions that wait in an app, and what each waits for."`
 	Executors appExecutorsCmd `cmd:"" help:"List the live executors of an app."`
 }
 
@@ -172,7 +172,7 @@ func (c *appEditCmd) Run(ctx context.Context, api *client.Client, out *console.O
 
 type appQueueCmd struct {
 	Name  client.AppName `arg:"" help:"Name of the app."`
-	Why   string         `placeholder:"overlap|app_running|app_rate|retry|executor|claim" help:"Only what waits for this."`
+	Why   string         `placeholder:"overlap|app_running|app_rate|retry|executor|claim" help:"Only executions that wait for this."`
 	Limit int            `default:"50" help:"How many at most, up to 500."`
 	client.WatchFlag
 }

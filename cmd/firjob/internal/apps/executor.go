@@ -19,9 +19,9 @@ type ExecutorCmd struct {
 	console.OutputFlag
 	console.ZoneFlag
 
-	Drain    executorDrainCmd    `cmd:"" help:"Give an executor nothing new; it finishes what it has and leaves."`
-	Cordon   executorCordonCmd   `cmd:"" help:"Give an executor nothing new; it finishes what it has and stays."`
-	Uncordon executorUncordonCmd `cmd:"" help:"Give an executor work again."`
+	Drain    executorDrainCmd    `cmd:"" help:"Send an executor nothing new; it finishes what it has, then leaves."`
+	Cordon   executorCordonCmd   `cmd:"" help:"Send an executor nothing new; it finishes what it has, and stays."`
+	Uncordon executorUncordonCmd `cmd:"" help:"Send an executor work again."`
 }
 
 // executorArg names an executor.

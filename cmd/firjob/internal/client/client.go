@@ -25,7 +25,7 @@ const RequestTimeout = 30 * time.Second
 // Connection says which server a command asks, and as whom.
 type Connection struct {
 	Server    string `env:"FIRJOB_SERVER_URL" default:"http://127.0.0.1:8080" placeholder:"URL" group:"Server:" help:"Address of a server; ${default} by default."`
-	Token     string `env:"FIRJOB_TOKEN" placeholder:"TOKEN" group:"Server:" help:"The admin token. Other users of the machine can see what stands on a command line, so prefer the variable or a file."`
+	Token     string `env:"FIRJOB_TOKEN" placeholder:"TOKEN" group:"Server:" help:"The admin token. Other users of the machine can see a command line, so prefer the variable or a file."`
 	TokenFile string `env:"FIRJOB_TOKEN_FILE" placeholder:"FILE" group:"Server:" help:"A file that holds the admin token."`
 }
 

@@ -63,7 +63,7 @@ func (r ExecutionRef) Find(ctx context.Context, api *Client) (firjob.ExecutionID
 
 // ExecutionArg names one execution.
 type ExecutionArg struct {
-	ID ExecutionRef `arg:"" help:"Id of the execution, or enough of its beginning."`
+	ID ExecutionRef `arg:"" help:"Id of the execution, or the beginning of it."`
 }
 
 // Path returns the execution's path, or that of what is below it.

@@ -17,7 +17,7 @@ import (
 
 // OutputFlag says what form the answer has.
 type OutputFlag struct {
-	Output string `short:"o" enum:"table,json" default:"table" placeholder:"table|json" group:"Output:" help:"For people (table, the default) or for programs (json, as the API gives it)."`
+	Output string `short:"o" enum:"table,json" default:"table" placeholder:"table|json" group:"Output:" help:"table for people (the default), or json as the API gives it."`
 	Color  string `enum:"auto,always,never" default:"auto" placeholder:"auto|always|never" group:"Output:" help:"Colours; by default on a terminal, unless NO_COLOR is set."`
 }
 

@@ -12,7 +12,7 @@ import (
 
 // SeveralFlags are those of commands that may change several things at once.
 type SeveralFlags struct {
-	Yes bool `short:"y" help:"Do not ask."`
+	Yes bool `short:"y" help:"Do not ask for confirmation."`
 }
 
 // Target is one of the things that a command changes.

@@ -20,7 +20,7 @@ type Cmd struct {
 	settings.Stores
 	DBConns   int           `name:"database-conns" env:"FIRJOB_DATABASE_CONNS" default:"16" group:"As the servers have it:" help:"Connections to Postgres. Default: ${default}."`
 	Horizon   time.Duration `env:"FIRJOB_HORIZON" default:"60s" group:"As the servers have it:" help:"How far ahead fires are recorded. Default: ${default}."`
-	LeaseTTL  time.Duration `name:"lease-ttl" env:"FIRJOB_LEASE_TTL" default:"10s" group:"As the servers have it:" help:"How long an attempt is held without a beat. Default: ${default}."`
+	LeaseTTL  time.Duration `name:"lease-ttl" env:"FIRJOB_LEASE_TTL" default:"10s" group:"As the servers have it:" help:"How long the lease of an attempt lasts without a beat of its executor. Default: ${default}."`
 	Retention time.Duration `env:"FIRJOB_RETENTION" default:"720h" group:"As the servers have it:" help:"How long executions are kept. Default: ${default}."`
 	console.OutputFlag
 }

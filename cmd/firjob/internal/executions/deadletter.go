@@ -31,8 +31,8 @@ type DeadLetterCmd struct {
 type deadLetterFilter struct {
 	App   string        `placeholder:"NAME" help:"Only those of this app."`
 	Job   client.JobRef `placeholder:"JOB" help:"Only those of this job."`
-	State []string      `placeholder:"STATE,..." help:"Only those in one of these states: failed, timed_out, lost."`
-	Since *console.Past `placeholder:"TIME|DURATION" help:"Ended at this time or later, or as long ago at most, such as 2h."`
+	State []string      `placeholder:"STATE" help:"Only those in one of these states: failed, timed_out, lost."`
+	Since *console.Past `placeholder:"TIME|DURATION" help:"Ended at this time or later. A duration such as 2h counts back from now."`
 	Until *console.Past `placeholder:"TIME|DURATION" help:"Ended before this time."`
 }
 
@@ -121,9 +121,9 @@ func (d deadLetter) handled(out *console.Output) string {
 
 // deadLetterBatch names dead letters.
 type deadLetterBatch struct {
-	IDs []client.ExecutionRef `arg:"" optional:"" name:"id" help:"Ids of the executions; or else flags that select them."`
+	IDs []client.ExecutionRef `arg:"" optional:"" name:"id" help:"Ids of the executions; or flags that select them."`
 	deadLetterFilter
-	All    bool `help:"All of them, if no other flag selects."`
+	All    bool `help:"All dead letters, if no other flag selects some."`
 	Limit  *int `placeholder:"N" help:"How many of the selected, the earliest first; 1000 by default, 10000 at most."`
 	DryRun bool `help:"Only say what would be done."`
 }

@@ -21,7 +21,7 @@ type Cmd struct {
 	console.OutputFlag
 	console.ZoneFlag
 
-	List   executionListCmd   `cmd:"" help:"List what was executed, the latest scheduled first."`
+	List   executionListCmd   `cmd:"" help:"List executions, the latest scheduled first."`
 	Get    executionGetCmd    `cmd:"" help:"Show an execution and its attempts."`
 	Tree   executionTreeCmd   `cmd:"" help:"Show an execution and what it led to."`
 	Logs   executionLogsCmd   `cmd:"" help:"Show an execution's log, or follow it."`
@@ -35,11 +35,11 @@ type Cmd struct {
 type executionFilter struct {
 	Job      client.JobRef       `placeholder:"JOB" help:"Only executions of this job."`
 	App      string              `placeholder:"NAME" help:"Only executions of this app."`
-	State    []string            `placeholder:"STATE,..." help:"Only executions in one of these states, such as failed,lost."`
-	Kind     []string            `placeholder:"KIND,..." help:"Only executions of one of these kinds: schedule, manual, backfill, child."`
-	Executor string              `placeholder:"HOST:PORT" help:"Only executions whose latest attempt is this executor's."`
-	Root     client.ExecutionRef `placeholder:"ID" help:"Only this execution, what it triggered, directly or not, and their shards and retries."`
-	Since    *console.Past       `placeholder:"TIME|DURATION" help:"Scheduled at this time or later, or as long ago at most, such as 2h."`
+	State    []string            `placeholder:"STATE" help:"Only executions in one of these states, such as failed,lost."`
+	Kind     []string            `placeholder:"KIND" help:"Only executions of one of these kinds: schedule, manual, backfill, child."`
+	Executor string              `placeholder:"HOST:PORT" help:"Only executions whose latest attempt was sent to this executor."`
+	Root     client.ExecutionRef `placeholder:"ID" help:"Only this execution and what it led to: children, shards and retries."`
+	Since    *console.Past       `placeholder:"TIME|DURATION" help:"Scheduled at this time or later. A duration such as 2h counts back from now."`
 	Until    *console.Past       `placeholder:"TIME|DURATION" help:"Scheduled before this time."`
 }
 
@@ -76,7 +76,7 @@ func (f *executionFilter) query(ctx context.Context, api *client.Client) (url.Va
 type executionListCmd struct {
 	executionFilter
 	client.WatchFlag
-	Coming bool          `help:"Also those that are to come."`
+	Coming bool          `help:"List planned executions, too."`
 	Limit  console.Limit `default:"100" help:"How many at most; 0 = all."`
 }
 
@@ -151,7 +151,7 @@ func (c *executionGetCmd) Run(ctx context.Context, p *console.Process, api *clie
 
 // executionSelection names executions, or selects them.
 type executionSelection struct {
-	IDs []client.ExecutionRef `arg:"" optional:"" name:"id" help:"Ids of executions, or enough of their beginnings; or else flags that select them."`
+	IDs []client.ExecutionRef `arg:"" optional:"" name:"id" help:"Ids of executions, or beginnings of ids; or flags that select executions."`
 	executionFilter
 	console.SeveralFlags
 }

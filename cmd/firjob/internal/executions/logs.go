@@ -20,7 +20,7 @@ import (
 
 type executionLogsCmd struct {
 	client.ExecutionArg
-	Follow  bool   `short:"f" help:"Go on with what comes, until the execution has ended."`
+	Follow  bool   `short:"f" help:"Follow the log until the execution ends."`
 	Attempt int    `placeholder:"N" help:"Only lines of this attempt."`
 	Level   string `placeholder:"LEVEL" help:"Only lines of this level and above: DEBUG, INFO, WARN or ERROR."`
 }

@@ -20,13 +20,13 @@ type jobBackfillCmd struct {
 	Start  backfillStartCmd  `cmd:"" help:"Run the fires of a past range."`
 	List   backfillListCmd   `cmd:"" help:"List the backfills of a job, the latest first."`
 	Get    backfillGetCmd    `cmd:"" help:"Show how far a backfill has come."`
-	Cancel backfillCancelCmd `cmd:"" help:"Cancel a backfill, with what of it is planned or runs."`
+	Cancel backfillCancelCmd `cmd:"" help:"Cancel a backfill and its executions that have not ended."`
 }
 
 type backfillStartCmd struct {
 	client.JobArg
 	From       console.Past `required:"" placeholder:"TIME|DURATION" help:"The first instant of the range, or how long ago that was."`
-	Until      console.Past `required:"" placeholder:"TIME|DURATION" help:"Its end, which is not in it."`
+	Until      console.Past `required:"" placeholder:"TIME|DURATION" help:"The end of the range; a fire at this instant does not count."`
 	Newest     bool         `help:"The newest fire first; the oldest by default."`
 	MaxRunning *int         `placeholder:"N" help:"How many run at a time; 1 by default."`
 	Params     *string      `placeholder:"JSON|@FILE" help:"What the handler gets, in place of the job's own."`

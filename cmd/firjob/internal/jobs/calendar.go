@@ -35,10 +35,10 @@ func (a calendarArg) path() string { return calendarsPath + "/" + url.PathEscape
 // calendarFlags are what "calendar create" and "calendar edit" say.
 type calendarFlags struct {
 	Description *string  `placeholder:"TEXT" help:"What it is."`
-	Mode        *string  `placeholder:"exclude|include" help:"Leave out what it names, the default, or leave in only that."`
-	Timezone    *string  `placeholder:"ZONE" help:"Such as Asia/Shanghai; the schedule's by default."`
-	Date        []string `placeholder:"DAY[..DAY]" help:"Days, such as 2027-10-01..2027-10-07; with yearly: before it, those of every year. May be repeated."`
-	Weekday     []string `placeholder:"DAY" help:"From mon to sun. May be repeated."`
+	Mode        *string  `placeholder:"exclude|include" help:"Leave out the fires that it names (exclude, the default), or keep only those (include)."`
+	Timezone    *string  `placeholder:"ZONE" help:"Zone of its dates and hours, such as Asia/Shanghai; by default the zone of each schedule."`
+	Date        []string `placeholder:"DAY[..DAY]" help:"Days, such as 2027-10-01..2027-10-07. With yearly: in front, these days of every year. May be repeated."`
+	Weekday     []string `placeholder:"DAY" help:"Days of the week, from mon to sun. May be repeated."`
 	Hours       []string `placeholder:"FROM-UNTIL" help:"Hours of each day, such as 22:00-06:00. May be repeated."`
 }
 

@@ -12,7 +12,7 @@ import (
 type jobExplainCmd struct {
 	client.JobArg
 	console.ZoneFlag
-	At console.Written `required:"" placeholder:"TIME" help:"The instant, such as 2027-01-01T02:00:00+08:00; to the second it means every fire within that second."`
+	At console.Written `required:"" placeholder:"TIME" help:"The instant, such as 2027-01-01T02:00:00+08:00. Without a fraction it means every fire within that second."`
 }
 
 func (jobExplainCmd) Help() string {

@@ -15,36 +15,36 @@ import (
 // not given is nil and is not sent: a new job then has the server's default, an
 // old one keeps what it has.
 type jobFlags struct {
-	Handler       *string           `placeholder:"NAME" help:"Handler that runs, as the executors register it."`
+	Handler       *string           `placeholder:"NAME" help:"Name of the handler that runs, as executors register it."`
 	Params        *string           `placeholder:"JSON|@FILE" help:"What the handler gets."`
-	HTTPURL       *string           `name:"http-url" placeholder:"URL" help:"In place of a handler: what the server calls itself; more of that by --file."`
-	HTTPMethod    *string           `name:"http-method" placeholder:"METHOD" help:"Of that call; POST by default."`
+	HTTPURL       *string           `name:"http-url" placeholder:"URL" help:"URL that the server requests in place of a handler. The rest of the request is set by --file."`
+	HTTPMethod    *string           `name:"http-method" placeholder:"METHOD" help:"Method of that request; POST by default."`
 	Cron          *string           `placeholder:"EXPR" xor:"when" group:"When:" help:"A cron expression of 5 fields, or 6 with seconds first, or @hourly, @daily ..."`
-	Manual        bool              `xor:"when" group:"When:" help:"Only when triggered."`
-	Parent        []parent          `placeholder:"JOB[:success|failure|end]" xor:"when" group:"When:" help:"When these jobs have ended so; success by default. May be repeated."`
-	Join          *string           `placeholder:"all|any" group:"When:" help:"Once all of the parents have, or the first; all by default."`
-	FireJitter    *console.Span     `placeholder:"DURATION" group:"When:" help:"Put each fire off by up to this much."`
+	Manual        bool              `xor:"when" group:"When:" help:"Run only when triggered."`
+	Parent        []parent          `placeholder:"JOB[:success|failure|end]" xor:"when" group:"When:" help:"Run when this job has ended with success (the default), with failure, or either way (end). May be repeated."`
+	Join          *string           `placeholder:"all|any" group:"When:" help:"Wait for all parents (the default), or for any one."`
+	FireJitter    *console.Span     `placeholder:"DURATION" group:"When:" help:"Delay each fire by a random time of up to this."`
 	Calendar      []string          `placeholder:"NAME" group:"When:" help:"Fire only when this calendar permits it. May be repeated."`
-	Misfire       *string           `placeholder:"fire_once|skip|fire_all" group:"Policies:" help:"Which of the fires that could not be sent in time run."`
-	Grace         *console.Span     `placeholder:"DURATION" group:"Policies:" help:"A fire that is not later than this always runs."`
-	MaxCatchUp    *int              `placeholder:"N" group:"Policies:" help:"Late fires that fire_all runs after one stop."`
-	StartDeadline *console.Span     `placeholder:"DURATION" group:"Policies:" help:"What would start later than this is missed instead; 0s = none."`
-	Overlap       *string           `placeholder:"allow|skip|queue|replace" group:"Policies:" help:"What happens when it is due while as many run as may."`
-	MaxRunning    *int              `placeholder:"N" group:"Policies:" help:"Executions at a time; 0 = no limit with allow, else 1."`
-	QueueLimit    *int              `placeholder:"N" group:"Policies:" help:"Executions that may wait for their turn."`
+	Misfire       *string           `placeholder:"fire_once|skip|fire_all" group:"Policies:" help:"What happens to fires that could not be sent in time: the latest runs, none runs, or all run."`
+	Grace         *console.Span     `placeholder:"DURATION" group:"Policies:" help:"A fire that is late by no more than this always runs."`
+	MaxCatchUp    *int              `placeholder:"N" group:"Policies:" help:"How many late fires fire_all runs after one outage."`
+	StartDeadline *console.Span     `placeholder:"DURATION" group:"Policies:" help:"An execution that would start later than this is recorded as missed; 0s = no deadline."`
+	Overlap       *string           `placeholder:"allow|skip|queue|replace" group:"Policies:" help:"What happens when a fire is due and --max-running executions still run: run anyway, skip, queue, or replace the oldest."`
+	MaxRunning    *int              `placeholder:"N" group:"Policies:" help:"Executions that may run at a time; 0 = no limit with allow, 1 otherwise."`
+	QueueLimit    *int              `placeholder:"N" group:"Policies:" help:"Executions that may wait in the overlap queue."`
 	Route         *string           `placeholder:"ROUTE" group:"Policies:" help:"How an executor is picked: round_robin, random, least_busy, least_recently_used, least_frequently_used, consistent_hash, first, last, failover, sticky or broadcast."`
 	RouteKey      *string           `placeholder:"FIELD" group:"Policies:" help:"For consistent_hash: the field of the params that is the key."`
 	RouteOrder    []string          `placeholder:"ADDRESS" group:"Policies:" help:"For failover: the preferred executors, in their order."`
 	Selector      map[string]string `mapsep:"," placeholder:"NAME=VALUE" group:"Policies:" help:"Labels that an executor must have. May be repeated."`
 	Exclusive     *bool             `negatable:"" group:"Policies:" help:"The executor confirms that it may run before the handler begins."`
 	Delivery      *string           `placeholder:"at_least_once|at_most_once" group:"Policies:" help:"What happens to an attempt whose outcome cannot be known."`
-	Timeout       *console.Span     `placeholder:"DURATION" group:"Policies:" help:"Of one attempt; 0s = none."`
-	Priority      *int              `placeholder:"N" group:"Policies:" help:"From -10 to 10; higher goes first."`
-	Paused        bool              `group:"Policies:" help:"Do not fire until it is resumed."`
+	Timeout       *console.Span     `placeholder:"DURATION" group:"Policies:" help:"How long one attempt may run; 0s = no limit."`
+	Priority      *int              `placeholder:"N" group:"Policies:" help:"From -10 to 10; a higher number goes first."`
+	Paused        bool              `group:"Policies:" help:"Do not fire until the job is resumed."`
 
 	MaxAttempts *int          `placeholder:"N" group:"Policies:" help:"Attempts in all; 1 = no retry."`
 	Backoff     *console.Span `placeholder:"DURATION" group:"Policies:" help:"Wait before the second attempt."`
-	Factor      *float64      `placeholder:"X" group:"Policies:" help:"By which each further wait grows."`
+	Factor      *float64      `placeholder:"X" group:"Policies:" help:"By how much each further wait is longer."`
 	MaxBackoff  *console.Span `placeholder:"DURATION" group:"Policies:" help:"The longest wait."`
 	Jitter      *float64      `placeholder:"X" group:"Policies:" help:"0.2 = each wait is up to 20 % shorter or longer."`
 	BackoffKind *string       `placeholder:"exponential|linear|fixed" group:"Policies:" help:"How waits grow."`
@@ -56,15 +56,15 @@ type jobFlags struct {
 // scheduleFlags are what a schedule can say, cron expressions aside: they are a
 // flag in one place and an argument in another.
 type scheduleFlags struct {
-	Every       *console.Span   `placeholder:"DURATION" xor:"when" group:"When:" help:"Again and again after this long, however long it runs."`
-	Delay       *console.Span   `placeholder:"DURATION" xor:"when" group:"When:" help:"This long after the last execution ended."`
+	Every       *console.Span   `placeholder:"DURATION" xor:"when" group:"When:" help:"Fire again and again after this time, however long an execution runs."`
+	Delay       *console.Span   `placeholder:"DURATION" xor:"when" group:"When:" help:"Fire this long after the last execution ended."`
 	At          *console.Moment `placeholder:"TIME" xor:"when" group:"When:" help:"Once, such as \"2027-01-01 09:00\" in --timezone, \"tomorrow 09:00\", 5m, 2027-01-01T00:00:00Z."`
 	Dialect     *string         `placeholder:"unix|quartz" group:"When:" help:"For cron: how the expression is read; unix by default."`
 	StartAt     *console.Moment `placeholder:"TIME" group:"When:" help:"No fire before it."`
 	EndAt       *console.Moment `placeholder:"TIME" group:"When:" help:"No fire at or after it."`
 	Timezone    *string         `placeholder:"ZONE" group:"When:" help:"For cron, such as Asia/Shanghai; UTC by default."`
-	Gap         *string         `placeholder:"run_after|skip" group:"When:" help:"For cron: a local time that a change of the clocks leaves out."`
-	OverlapHour *string         `placeholder:"once|twice" group:"When:" help:"For cron: a local time that a change of the clocks brings twice."`
+	Gap         *string         `placeholder:"run_after|skip" group:"When:" help:"For cron: what happens at a local time that daylight saving time (DST) skips."`
+	OverlapHour *string         `placeholder:"once|twice" group:"When:" help:"For cron: how often a local time fires that daylight saving time (DST) repeats."`
 }
 
 // object returns the schedule's members as the API names them.

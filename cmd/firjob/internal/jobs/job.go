@@ -26,7 +26,7 @@ type Cmd struct {
 	Batch   jobBatchCmd   `cmd:"" help:"Make many jobs from a file."`
 	List    jobListCmd    `cmd:"" help:"List jobs, and how each ended last."`
 	Get     jobGetCmd     `cmd:"" help:"Show a job."`
-	Edit    jobEditCmd    `cmd:"" help:"Change a job; what is not said stays."`
+	Edit    jobEditCmd    `cmd:"" help:"Change a job; what is not named stays as it is."`
 	Pause   jobPauseCmd   `cmd:"" help:"Stop jobs from firing."`
 	Resume  jobResumeCmd  `cmd:"" help:"Let paused jobs fire again."`
 	Delete  jobDeleteCmd  `cmd:"" help:"Delete jobs; their history stays."`

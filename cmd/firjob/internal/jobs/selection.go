@@ -15,7 +15,7 @@ import (
 // jobFilter are the flags that select jobs.
 type jobFilter struct {
 	App      string        `placeholder:"NAME" help:"Only jobs of this app."`
-	Name     string        `placeholder:"NAME" help:"Only jobs of exactly this name; with --app found at once among millions."`
+	Name     string        `placeholder:"NAME" help:"Only jobs of exactly this name. With --app it is fast among millions of jobs."`
 	Query    string        `placeholder:"TEXT" help:"Only jobs with this in their name or handler."`
 	Enabled  bool          `xor:"enabled" help:"Only jobs that fire."`
 	Paused   bool          `xor:"enabled" help:"Only jobs that are paused."`
@@ -95,7 +95,7 @@ func (e *lastEnd) text() string {
 
 // jobSelection names jobs, or selects them.
 type jobSelection struct {
-	Jobs []client.JobRef `arg:"" optional:"" name:"job" help:"Numbers of jobs, or app/name; or else flags that select them."`
+	Jobs []client.JobRef `arg:"" optional:"" name:"job" help:"Numbers of jobs, or app/name; or flags that select jobs."`
 	jobFilter
 	console.SeveralFlags
 }

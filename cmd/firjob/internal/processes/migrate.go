@@ -13,7 +13,7 @@ import (
 
 // MigrateCmd brings the database's schema up to date, or tells how it stands.
 type MigrateCmd struct {
-	Up     migrateUpCmd     `cmd:"" help:"Apply what is missing. Safe to run several times and at once."`
+	Up     migrateUpCmd     `cmd:"" help:"Apply the migrations that are missing. Several runs, also at once, do no harm."`
 	Status migrateStatusCmd `cmd:"" help:"Show which migrations are applied."`
 }
 

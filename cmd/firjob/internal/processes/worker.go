@@ -15,17 +15,17 @@ import (
 // WorkerCmd runs an executor with a few handlers to try things out with. Real
 // executors are programs of the user's own, made with package worker.
 type WorkerCmd struct {
-	Server      string            `env:"FIRJOB_SERVER_URL" default:"http://127.0.0.1:8080" placeholder:"URL" help:"A server, or the balancer before several. Default: ${default}."`
-	App         string            `env:"FIRJOB_APP" required:"" placeholder:"NAME" help:"App whose executions are run."`
+	Server      string            `env:"FIRJOB_SERVER_URL" default:"http://127.0.0.1:8080" placeholder:"URL" help:"Address of a server, or of the balancer in front of several. Default: ${default}."`
+	App         string            `env:"FIRJOB_APP" required:"" placeholder:"NAME" help:"App that this executor belongs to."`
 	Secret      string            `name:"app-secret" env:"FIRJOB_APP_SECRET" placeholder:"SECRET" help:"The app's secret."`
 	SecretFile  string            `name:"app-secret-file" env:"FIRJOB_APP_SECRET_FILE" type:"path" placeholder:"FILE" help:"File that holds the app's secret."`
-	Listen      string            `name:"listen-addr" env:"FIRJOB_LISTEN_ADDR" default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Where to take triggers. Default: any free port of this machine."`
-	Advertise   string            `name:"advertise-addr" env:"FIRJOB_ADVERTISE_ADDR" placeholder:"HOST:PORT" help:"Where the servers reach it."`
+	Listen      string            `name:"listen-addr" env:"FIRJOB_LISTEN_ADDR" default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Where to listen for triggers. Default: any free port of this machine."`
+	Advertise   string            `name:"advertise-addr" env:"FIRJOB_ADVERTISE_ADDR" placeholder:"HOST:PORT" help:"Address at which the servers reach this executor."`
 	Concurrency int               `env:"FIRJOB_CONCURRENCY" help:"Handlers that run at a time."`
 	Queue       int               `env:"FIRJOB_QUEUE" help:"Executions that may wait for a handler."`
-	Labels      map[string]string `name:"label" env:"FIRJOB_LABELS" mapsep:"," placeholder:"NAME=VALUE" help:"What kind of machine this is, for the selectors of jobs. May be repeated."`
-	SpoolDir    string            `name:"spool-dir" env:"FIRJOB_SPOOL_DIR" type:"path" placeholder:"DIR" help:"Keeps results until they are acknowledged."`
-	Drain       time.Duration     `name:"drain-timeout" env:"FIRJOB_DRAIN_TIMEOUT" default:"30s" help:"How long handlers may take to finish at the end. Default: ${default}."`
+	Labels      map[string]string `name:"label" env:"FIRJOB_LABELS" mapsep:"," placeholder:"NAME=VALUE" help:"Label of this machine, for the selectors of jobs. May be repeated."`
+	SpoolDir    string            `name:"spool-dir" env:"FIRJOB_SPOOL_DIR" type:"path" placeholder:"DIR" help:"Folder that keeps results until a server has acknowledged them."`
+	Drain       time.Duration     `name:"drain-timeout" env:"FIRJOB_DRAIN_TIMEOUT" default:"30s" help:"How long handlers may take to finish when the executor stops. Default: ${default}."`
 	settings.Logs
 }
 
