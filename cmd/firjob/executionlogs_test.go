@@ -32,6 +32,15 @@ func TestExecutionLogs(t *testing.T) {
 	}
 }
 
+func TestExecutionLogsInAZone(t *testing.T) {
+	t.Parallel()
+	api := newFakeAPI(t, ok(`{"items":[`+logItem+`],"cut":0,"next_page_token":""}`))
+	got := api.ran(t, nil, "", "execution", "logs", anExecution, "--timezone", "Asia/Shanghai")
+	if want := "2026-11-22 13:59:00.123  1  WARN "; !strings.HasPrefix(got.stdout, want) {
+		t.Errorf("got %+v, want the time in Shanghai: %s", got, want)
+	}
+}
+
 func TestExecutionLogsAsJSON(t *testing.T) {
 	t.Parallel()
 	api := newFakeAPI(t, ok(`{"items":[`+logItem+`],"cut":0,"next_page_token":""}`))

@@ -52,6 +52,15 @@ func TestTriggerWait(t *testing.T) {
 	}
 }
 
+func TestTriggerWaitInAZone(t *testing.T) {
+	t.Parallel()
+	api := newFakeAPI(t, stage(`"state":"planned"`), stage(`"state":"succeeded"`))
+	got := api.ran(t, nil, "", "job", "trigger", "42", "--wait", "--timezone", "Asia/Shanghai")
+	if want := "14:00:00  " + manualExecution + "  planned\n"; !strings.HasPrefix(got.stdout, want) {
+		t.Errorf("got %+v, want the time in Shanghai: %s", got, want)
+	}
+}
+
 func TestTriggerWaitJSON(t *testing.T) {
 	t.Parallel()
 	last := stage(`"state":"succeeded"`)

@@ -154,7 +154,7 @@ func (pg *Postgres) launch(ctx context.Context) error {
 	}
 	if err := pg.awaitReady(ctx, proc); err != nil {
 		_ = proc.end(ctx, syscall.SIGQUIT) // the first error tells more
-		return fmt.Errorf("%w; its last words:\n%s", err, out)
+		return fmt.Errorf("%w; its last output:\n%s", err, out)
 	}
 	pg.proc = proc
 	return nil

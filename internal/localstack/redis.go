@@ -102,7 +102,7 @@ func (r *Redis) launch(ctx context.Context) error {
 		if strings.Contains(out.String(), "Address already in use") {
 			return fmt.Errorf("%s: %w", r.Addr(), errPortTaken)
 		}
-		return fmt.Errorf("%w; its last words:\n%s", err, out)
+		return fmt.Errorf("%w; its last output:\n%s", err, out)
 	}
 	r.proc = proc
 	return nil

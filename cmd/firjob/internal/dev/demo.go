@@ -182,7 +182,7 @@ const pollInterval = 500 * time.Millisecond
 func (d *demo) follow(ctx context.Context, out *printer) {
 	seen := make(map[firjob.ExecutionID]bool)
 	d.poll(ctx, func() bool {
-		for _, line := range describeAll(d.look(ctx, out, seen)) {
+		for _, line := range describeAll(d.look(ctx, out, seen), out.now().Location()) {
 			out.line("%s", line)
 		}
 		if n := len(seen); n > 10*client.MaxPage {
@@ -194,8 +194,8 @@ func (d *demo) follow(ctx context.Context, out *printer) {
 }
 
 // describe says in a line how an execution ended.
-func describe(e firjob.Execution) string {
-	text := fmt.Sprintf("%-24s %-10s due %s", e.Job, e.State, e.ScheduledAt.Format("15:04:05.000"))
+func describe(e firjob.Execution, zone *time.Location) string {
+	text := fmt.Sprintf("%-24s %-10s due %s", e.Job, e.State, e.ScheduledAt.In(zone).Format("15:04:05.000"))
 	if e.LatenessMS != nil {
 		text += fmt.Sprintf("  started %v later", firjob.Milliseconds(*e.LatenessMS))
 	}
@@ -225,7 +225,7 @@ func (d *demo) check(ctx context.Context, out *printer) error {
 	defer cancel()
 	d.poll(ctx, func() bool {
 		ended := d.look(ctx, out, seen)
-		for _, line := range describeAll(ended) {
+		for _, line := range describeAll(ended, out.now().Location()) {
 			out.line("%s", line)
 		}
 		for _, e := range ended {
@@ -263,11 +263,11 @@ func (d *demo) poll(ctx context.Context, look func() (done bool)) {
 type printer struct {
 	mu  sync.Mutex
 	w   io.Writer
-	now func() time.Time
+	now func() time.Time // in the zone that is shown
 }
 
 func (p *printer) line(format string, args ...any) {
-	p.text("%s  %s\n", p.now().UTC().Format("15:04:05.000"), fmt.Sprintf(format, args...))
+	p.text("%s  %s\n", p.now().Format("15:04:05.000"), fmt.Sprintf(format, args...))
 }
 
 func (p *printer) text(format string, args ...any) {

@@ -56,7 +56,8 @@ func (Cmd) Help() string {
 
 // Run runs until ctx ends, or until the check is over.
 func (c *Cmd) Run(ctx context.Context, p *console.Process) error {
-	out := &devPrinter{printer: printer{w: p.Stdout, now: p.Now}}
+	zone := p.Clock().Zone
+	out := &devPrinter{printer: printer{w: p.Stdout, now: func() time.Time { return p.Now().In(zone) }}}
 	state, err := c.openState()
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package dev
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/firjob/firjob"
 	"github.com/firjob/firjob/cmd/firjob/internal/console"
@@ -10,7 +11,7 @@ import (
 // describeAll says how executions ended, a line each. Those that were superseded
 // before anybody claimed them share a line for each job and reason: a change of a job
 // with a short interval ends its fires of the next minute at once.
-func describeAll(ended []firjob.Execution) []string {
+func describeAll(ended []firjob.Execution, zone *time.Location) []string {
 	type group struct{ job, reason string }
 	var lines []string
 	at := make(map[group]int) // the line of each group
@@ -19,11 +20,11 @@ func describeAll(ended []firjob.Execution) []string {
 		g := group{e.Job, e.Reason}
 		switch {
 		case e.State != firjob.StateSuperseded || e.Attempt > 0:
-			lines = append(lines, describe(e))
+			lines = append(lines, describe(e, zone))
 			continue
 		case counts[g] == 0:
 			at[g] = len(lines)
-			lines = append(lines, describe(e))
+			lines = append(lines, describe(e, zone))
 		}
 		counts[g]++
 	}

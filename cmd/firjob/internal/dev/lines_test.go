@@ -18,7 +18,7 @@ func TestDemoLinesCountSupersededFires(t *testing.T) {
 		return firjob.Execution{Job: job, State: state, Reason: reason, Attempt: attempt, ScheduledAt: now}
 	}
 	const deleted = "the job was deleted"
-	due := now.Format("15:04:05.000")
+	const due = "14:00:00.000" // in the zone that is asked for
 	got := describeAll([]firjob.Execution{
 		ended("beat", firjob.StateSucceeded, "", 1),
 		ended("beat", firjob.StateSuperseded, deleted, 0),
@@ -27,7 +27,7 @@ func TestDemoLinesCountSupersededFires(t *testing.T) {
 		ended("beat", firjob.StateSuperseded, deleted, 2),
 		ended("beat", firjob.StateSuperseded, deleted, 0),
 		ended("beat", firjob.StateSucceeded, "", 1),
-	})
+	}, time.FixedZone("", 8*3600))
 	want := []string{
 		"beat                     succeeded  due " + due,
 		"beat                     superseded 3 fires  (the job was deleted)",

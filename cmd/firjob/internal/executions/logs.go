@@ -59,7 +59,7 @@ func (c *executionLogsCmd) Run(ctx context.Context, p *console.Process, api *cli
 	}
 	writeCut(out.W, log.Cut)
 	for _, item := range log.Items {
-		if err := writeLogLine(out.W, item); err != nil {
+		if err := writeLogLine(out, item); err != nil {
 			return err
 		}
 	}
@@ -101,7 +101,7 @@ func writeCut(w io.Writer, lines int64) {
 
 // writeLogLine writes a line for people. Its text may have several lines; those
 // after the first are indented.
-func writeLogLine(w io.Writer, item json.RawMessage) error {
+func writeLogLine(out *console.Output, item json.RawMessage) error {
 	var l struct {
 		firjob.LogLine
 		Attempt int `json:"attempt"`
@@ -114,11 +114,11 @@ func writeLogLine(w io.Writer, item json.RawMessage) error {
 		text += "  " + string(l.Attrs)
 	}
 	first, rest, more := strings.Cut(text, "\n")
-	_, err := fmt.Fprintf(w, "%s  %d  %-5s  %s\n", l.At.UTC().Format("2006-01-02 15:04:05.000"), l.Attempt,
-		console.OneLine(l.Level), console.OneLine(first))
+	at := l.At.In(out.Clock.Zone).Format("2006-01-02 15:04:05.000")
+	_, err := fmt.Fprintf(out.W, "%s  %d  %-5s  %s\n", at, l.Attempt, console.OneLine(l.Level), console.OneLine(first))
 	for line := range strings.SplitSeq(rest, "\n") {
 		if more && err == nil {
-			_, err = fmt.Fprintf(w, "    %s\n", console.OneLine(line))
+			_, err = fmt.Fprintf(out.W, "    %s\n", console.OneLine(line))
 		}
 	}
 	return err
@@ -241,7 +241,7 @@ func (t *logTail) tell(e serverEvent) error {
 	}
 	switch e.name {
 	case "line":
-		return writeLogLine(t.out.W, json.RawMessage(e.data))
+		return writeLogLine(t.out, json.RawMessage(e.data))
 	case "cut":
 		writeCut(t.notes, v.Lines)
 	case "progress":

@@ -64,7 +64,7 @@ func (c *jobTriggerCmd) body(p *console.Process) (client.Object, error) {
 // wait follows the execution in answer until it is final and shows it. People
 // see its changes as they happen.
 func wait(ctx context.Context, p *console.Process, api *client.Client, out *console.Output, answer []byte) error {
-	f := view.Follower{API: api, Notes: p.Stdout}
+	f := view.Follower{API: api, Notes: p.Stdout, Zone: out.Clock.Zone}
 	if out.JSON {
 		f.Notes = p.Stderr
 	}

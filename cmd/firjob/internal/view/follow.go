@@ -23,7 +23,8 @@ const (
 // Follower watches one execution.
 type Follower struct {
 	API   *client.Client
-	Notes io.Writer // takes a line for each change
+	Notes io.Writer      // takes a line for each change
+	Zone  *time.Location // of the times in them
 	Seen  firjob.Execution
 }
 
@@ -57,7 +58,7 @@ func (f *Follower) look(answer []byte) error {
 	if e.State == old.State && e.Attempt == old.Attempt && e.Executor == old.Executor {
 		return nil
 	}
-	_, err := fmt.Fprintf(f.Notes, "%s  %s  %s\n", f.API.Now().UTC().Format(time.TimeOnly), e.ID,
+	_, err := fmt.Fprintf(f.Notes, "%s  %s  %s\n", f.API.Now().In(f.Zone).Format(time.TimeOnly), e.ID,
 		console.OneLine(changeText(e)))
 	return err
 }
