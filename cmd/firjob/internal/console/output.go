@@ -170,6 +170,16 @@ func (out *Output) When(at *time.Time) string {
 	return out.Clock.Text(*at) + " (" + instant.Relative(at.Sub(out.Clock.Now)) + ")"
 }
 
+// Stamp shows an instant with its zone, for texts that no heading names the zone of;
+// "" for none.
+func (out *Output) Stamp(at *time.Time) string {
+	if at == nil || at.IsZero() {
+		return ""
+	}
+	local := at.In(out.Clock.Zone)
+	return local.Format(instant.Layout) + " " + instant.Label(local)
+}
+
 // Ago says how far an instant is from now; "" for none.
 func (out *Output) Ago(at *time.Time) string {
 	if at == nil || at.IsZero() {

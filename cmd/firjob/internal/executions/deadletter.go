@@ -114,7 +114,7 @@ func (d deadLetter) handled(out *console.Output) string {
 	case d.RedrivenAs != nil:
 		return "runs again as " + d.RedrivenAs.String()
 	case d.DismissedAt != nil:
-		return "dismissed " + out.When(d.DismissedAt)
+		return "dismissed " + out.Stamp(d.DismissedAt)
 	}
 	return ""
 }

@@ -65,7 +65,7 @@ func (c *backfillStartCmd) Run(ctx context.Context, p *console.Process, api *cli
 	return console.Show(out, answer, func(out *console.Output, b backfillView) {
 		if c.DryRun {
 			out.Line("It would run %s, from %s to %s; nothing was stored.", console.Counted(b.Fires, "fire", "fires"),
-				out.Time(&b.First), out.Time(&b.Last))
+				out.Stamp(&b.First), out.Stamp(&b.Last))
 			return
 		}
 		showBackfill(out, b)

@@ -85,7 +85,9 @@ func (f *scheduleFlags) object(cron *string, manual bool) client.Object {
 	client.Put(o, "dialect", f.Dialect)
 	client.Put(o, "start_at", f.StartAt)
 	client.Put(o, "end_at", f.EndAt)
-	client.Put(o, "timezone", f.Timezone)
+	if f.At == nil { // an instant needs no zone: its text was read in this one
+		client.Put(o, "timezone", f.Timezone)
+	}
 	client.Put(o, "gap", f.Gap)
 	client.Put(o, "overlap_hour", f.OverlapHour)
 	return o

@@ -176,7 +176,7 @@ func showResumed(out *console.Output, j firjob.Job) {
 		out.Line("Job %s is on. No fire is planned for it.", nameText(j))
 		return
 	}
-	out.Line("Job %s is on. Its next fire is at %s.", nameText(j), out.When(j.NextFireAt))
+	out.Line("Job %s is on. Its next fire is at %s (%s).", nameText(j), out.Stamp(j.NextFireAt), out.Ago(j.NextFireAt))
 }
 
 type jobDeleteCmd struct{ jobSelection }

@@ -56,7 +56,7 @@ func scheduleText(out *console.Output, s firjob.Schedule) string {
 		return fmt.Sprintf("%v after the last ended", s.Interval) + inZone(s)
 	case firjob.ScheduleAt:
 		if s.At != nil {
-			return "at " + out.Time(s.At)
+			return "at " + out.Stamp(s.At)
 		}
 	}
 	return string(s.Kind)
@@ -79,10 +79,10 @@ func finerText(out *console.Output, s firjob.Schedule) string {
 		list = append(list, "dialect quartz")
 	}
 	if s.StartAt != nil {
-		list = append(list, "from "+out.Time(s.StartAt))
+		list = append(list, "from "+out.Stamp(s.StartAt))
 	}
 	if s.EndAt != nil {
-		list = append(list, "before "+out.Time(s.EndAt))
+		list = append(list, "before "+out.Stamp(s.EndAt))
 	}
 	if s.Jitter > 0 {
 		list = append(list, fmt.Sprintf("put off by up to %v", s.Jitter))

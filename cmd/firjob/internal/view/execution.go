@@ -37,7 +37,7 @@ func Execution(out *console.Output, e firjob.Execution) {
 	out.Field("Lateness", LatenessText(e.LatenessMS))
 	if e.Missed != nil {
 		out.Field("Stands for",
-			fmt.Sprintf("%s until %s", console.Counted(e.Missed.Count, "fire", "fires"), out.Time(&e.Missed.Until)))
+			fmt.Sprintf("%s until %s", console.Counted(e.Missed.Count, "fire", "fires"), out.Stamp(&e.Missed.Until)))
 	}
 	out.Field("Params", ParamsText(e.Params))
 	out.Field("Result", ParamsText(e.Result))
