@@ -10,8 +10,8 @@ import (
 	"github.com/firjob/firjob/cmd/firjob/internal/console"
 )
 
-// completionCmd prints a script that completes the command line in a shell. What
-// there is to complete the program itself says: see completeCmd.
+// completionCmd prints a script that completes the command line in a shell. The script
+// runs completeCmd to find what a word may become.
 type completionCmd struct {
 	Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
 }

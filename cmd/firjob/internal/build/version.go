@@ -46,7 +46,7 @@ func (c *Cmd) Run(ctx context.Context, p *console.Process, out *console.Output) 
 	})
 }
 
-// versionOfServer asks a server, which tells everybody.
+// versionOfServer asks a server. It needs no token.
 func versionOfServer(ctx context.Context, p *console.Process, server string) (*Info, error) {
 	api, err := (&client.Connection{Server: server}).ProvideClient(p)
 	if err != nil {

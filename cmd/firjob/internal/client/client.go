@@ -22,7 +22,7 @@ import (
 // RequestTimeout bounds one request, the reading of its answer included.
 const RequestTimeout = 30 * time.Second
 
-// Connection says which server a command asks, and as whom.
+// Connection says which server a command calls, and with which token.
 type Connection struct {
 	Server    string `env:"FIRJOB_SERVER_URL" default:"http://127.0.0.1:8080" placeholder:"URL" group:"Server:" help:"Address of a server; ${default} by default."`
 	Token     string `env:"FIRJOB_TOKEN" placeholder:"TOKEN" group:"Server:" help:"The admin token. Other users of the machine can see a command line, so prefer the variable or a file."`
@@ -108,8 +108,8 @@ func (c *Client) Post(ctx context.Context, path string, body any) ([]byte, error
 	return c.Do(ctx, Call{Method: http.MethodPost, Path: path, Body: body})
 }
 
-// Change sends a PATCH or a DELETE for the version that is there now: should
-// somebody else change it in between, the server refuses.
+// Change sends a PATCH or a DELETE for the version that is there now. The server
+// refuses it if the object changes in between.
 func (c *Client) Change(ctx context.Context, asked Call) ([]byte, error) {
 	_, header, err := c.Send(ctx, Call{Method: http.MethodGet, Path: asked.Path})
 	if err != nil {

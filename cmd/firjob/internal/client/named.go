@@ -76,8 +76,7 @@ func ExecutionPath(id firjob.ExecutionID, below ...string) string {
 	return strings.Join(append([]string{"api/v1/executions", id.String()}, below...), "/")
 }
 
-// AppName is an argument that names an app. What makes a good name, the server
-// says.
+// AppName is an argument that names an app. The server checks its form.
 type AppName string
 
 // Validate is kong's hook.

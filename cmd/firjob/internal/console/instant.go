@@ -69,13 +69,13 @@ func (p *Process) readPast(text string) (Past, error) {
 		return Past(at), nil
 	}
 	if ago < 0 {
-		return Past{}, fmt.Errorf("%q is below 0: how long ago goes without a minus, as in %v", text, -ago)
+		return Past{}, fmt.Errorf("%q is negative: write how long ago without a minus, as in %v", text, -ago)
 	}
 	return Past(p.Now().Add(-ago.Std())), nil
 }
 
-// timeFlag makes kong read flags of a type by a function. Of itself kong takes -5m
-// for a flag, and tells people to write --since=-5m, which is wrong as well.
+// timeFlag makes kong read flags of a type by a function. Otherwise kong takes -5m for
+// a flag, and suggests --since=-5m, which is wrong as well.
 func timeFlag[T any](read func(string) (T, error)) kong.Option {
 	return kong.TypeMapper(reflect.TypeFor[T](),
 		kong.MapperFunc(func(command *kong.DecodeContext, target reflect.Value) error {

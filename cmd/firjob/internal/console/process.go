@@ -30,11 +30,11 @@ func (p *Process) Clock() instant.Clock {
 	return instant.Clock{Now: p.Now(), Zone: cmp.Or(p.Zone, time.UTC)}
 }
 
-// usageError is an error of whoever typed the command line.
+// usageError is an error in the command line.
 type usageError struct{ error }
 
-// IsUsage reports whether an error is about the command line or a variable:
-// what a server or an executor says of its settings counts, too.
+// IsUsage reports whether an error is about the command line or a variable. Faulty
+// settings of a server or an executor count, too.
 func IsUsage(err error) bool {
 	var usage usageError
 	return errors.As(err, &usage) || firjob.CodeOf(err) == firjob.CodeInvalid

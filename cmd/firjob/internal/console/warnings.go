@@ -10,9 +10,9 @@ type warned struct {
 	Warnings []string
 }
 
-// Warn writes the warnings of an answer for those who read no JSON, or only its
-// parts: one job, or each job of a batch. An answer that is not understood is
-// somebody else's to refuse.
+// Warn writes the warnings of an answer about one job, or about each job of a batch,
+// to standard error. It ignores an answer that it does not understand: the caller
+// reads the answer, too.
 func (p *Process) Warn(answer []byte) {
 	var one struct {
 		warned

@@ -162,7 +162,7 @@ func endedBefore(e firjob.Execution, at time.Time) bool {
 	return e.FinishedAt != nil && e.FinishedAt.Before(at)
 }
 
-// look returns what ended since the last look; an error is told, and passes.
+// look returns what ended since the last look. It prints an error and goes on.
 func (d *demo) look(ctx context.Context, out *printer, seen map[firjob.ExecutionID]bool) []firjob.Execution {
 	fresh, err := d.ended(ctx, seen)
 	if ctx.Err() != nil {

@@ -46,7 +46,7 @@ func (n atLeastOne) Validate() error {
 	return nil
 }
 
-// Help says what one sees.
+// Help says what dev starts.
 func (Cmd) Help() string {
 	return "Starts Postgres and Redis from the programs on this machine, servers behind a balancer, an executor,\n" +
 		"and a job named greeting. Each is a process of its own. If you kill one, it starts again, and no\n" +

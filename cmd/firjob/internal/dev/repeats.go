@@ -9,14 +9,14 @@ import (
 	"github.com/firjob/firjob/cmd/firjob/internal/console"
 )
 
-// repeatEvery is how often an error that stays the same is told again.
+// repeatEvery is how often an error that stays the same is printed again.
 const repeatEvery = 30 * time.Second
 
-// repeats keeps a loop that meets the same error at every turn from telling it
-// at every turn. The zero value has met none.
+// repeats keeps a loop that meets the same error at every turn from printing it at
+// every turn. The zero value has met none.
 type repeats struct {
 	text  string    // of the error that was met last
-	told  time.Time // when it was told last
+	shown time.Time // when it was printed last
 	quiet int       // how often it was met since
 }
 
@@ -27,17 +27,17 @@ func (r *repeats) met(err error, now time.Time) string {
 		return ""
 	}
 	if text := withoutRequest(err); text != r.text {
-		*r = repeats{text: text, told: now}
+		*r = repeats{text: text, shown: now}
 		return err.Error()
 	}
 	r.quiet++
-	since := now.Sub(r.told)
+	since := now.Sub(r.shown)
 	if since < repeatEvery {
 		return ""
 	}
 	line := fmt.Sprintf("%s (%s in %v)", r.text, console.Counted(r.quiet, "more time", "more times"),
 		since.Round(time.Second))
-	r.told, r.quiet = now, 0
+	r.shown, r.quiet = now, 0
 	return line
 }
 

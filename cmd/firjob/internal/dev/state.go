@@ -25,8 +25,7 @@ type devState struct {
 	release func() error
 }
 
-// The entries of the folder that are dev's. Reset deletes these alone, whatever
-// else somebody may keep there.
+// The entries of the folder that dev makes. Reset deletes these alone.
 var devEntries = []string{"postgres", "redis", "spool", tokenFile, secretFile}
 
 const (
@@ -67,8 +66,8 @@ func (s *devState) take(reset bool) (err error) {
 		return console.Usagef("another firjob dev uses the data in %s; stop it, "+
 			"or choose another folder with --dir, or keep nothing with --ephemeral", s.dir)
 	case err != nil:
-		return fmt.Errorf("use %s for data: %w; name a folder of yours with --dir, or keep nothing with --ephemeral",
-			s.dir, err)
+		return fmt.Errorf("cannot use %s for data: %w; name another folder with --dir, "+
+			"or keep nothing with --ephemeral", s.dir, err)
 	case !reset:
 		return nil
 	}

@@ -138,7 +138,7 @@ func (x *serverExam) zones(counts map[string]int) {
 	x.add(app.Fine, "time zones", "release "+seen+" of the database", "")
 }
 
-// apps looks for apps whose executions nobody would run.
+// apps looks for apps without a live executor.
 func (x *serverExam) apps(ctx context.Context) {
 	asking, cancel := context.WithTimeout(ctx, appsPatience)
 	defer cancel()
@@ -176,8 +176,8 @@ func (x *serverExam) apps(ctx context.Context) {
 	x.reach(ctx, all)
 }
 
-// ofVersions tells the versions of the users' programs where there are several:
-// that is how a roll-out looks, or one that was never finished.
+// ofVersions lists the versions of the executors if there are several: a rollout is
+// under way, or was never finished.
 func ofVersions(live []firjob.Executor) string {
 	seen := map[string]bool{}
 	for _, e := range live {

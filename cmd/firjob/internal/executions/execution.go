@@ -229,7 +229,7 @@ func showCancelled(out *console.Output, e firjob.Execution) {
 		out.Line("Execution %v is %s.", e.ID, e.State)
 		return
 	}
-	out.Line("Execution %v is %s; it ends when its handler does.", e.ID, e.State)
+	out.Line("Execution %v is still %s. It ends when its handler stops.", e.ID, e.State)
 }
 
 type executionRetryCmd struct{ executionSelection }

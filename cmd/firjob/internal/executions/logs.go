@@ -124,8 +124,8 @@ func writeLogLine(out *console.Output, item json.RawMessage) error {
 	return err
 }
 
-// logTail follows a log. A server that goes away meanwhile is borne: another one
-// goes on after the last line.
+// logTail follows a log. When the server stops, it asks again, and goes on after the
+// last line.
 type logTail struct {
 	api   *client.Client
 	out   *console.Output
@@ -152,7 +152,7 @@ func (t *logTail) follow(ctx context.Context) error {
 			return err
 		}
 		if t.failures++; t.failures == view.MaxFailures {
-			return errors.Join(errors.New("the stream breaks off again and again"), err)
+			return errors.Join(fmt.Errorf("the stream of the log broke off %d times in a row", t.failures), err)
 		}
 		select {
 		case <-ctx.Done():

@@ -32,7 +32,7 @@ func (c *executionTreeCmd) Run(ctx context.Context, api *client.Client, out *con
 			table.Column{Title: "ID"}, table.Column{Title: "REASON", Optional: true, Note: true})
 		t.rows(out, "", "")
 		if t.Cut {
-			out.Line("The tree is larger than this.")
+			out.Line("The tree is larger. This is its beginning.")
 		}
 	})
 }

@@ -106,8 +106,8 @@ func (c *jobGetCmd) Run(ctx context.Context, p *console.Process, api *client.Cli
 	})
 }
 
-// handlerNote says what is wrong with the handler of a job. That it cannot be found
-// out is no reason not to show the job.
+// handlerNote says what is wrong with the handler of a job; "" if nothing is, or if
+// the executors cannot be listed.
 func handlerNote(ctx context.Context, api *client.Client, j firjob.Job) string {
 	if j.HTTP != nil {
 		return ""
@@ -215,7 +215,7 @@ func (c *jobNextCmd) Run(ctx context.Context, api *client.Client, out *console.O
 	}
 	return console.Show(out, answer, func(out *console.Output, coming struct{ Fires []time.Time }) {
 		if len(coming.Fires) == 0 {
-			out.Line("No fire of job %s is known to come.", c.Job)
+			out.Line("No further fire of job %s is known.", c.Job)
 			return
 		}
 		out.Page.Head(table.Titled(out.At("FIRES AT"))...)

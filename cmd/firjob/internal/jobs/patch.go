@@ -9,10 +9,10 @@ import (
 // readOnly are the members of a job, as the API shows it, that no patch can change.
 var readOnly = []string{"id", "app", "version", "next_fire_at", "created_at", "updated_at", "paused_reason", "last"}
 
-// patchOf returns the merge patch that an edited file stands for. A file that is a
-// whole job, as "job get -o json" prints it, becomes the difference from the job as
-// it is now: what of it is gone is restored to its default, and what nobody can set
-// may stand in it.
+// patchOf returns the merge patch that a file means. A file may be the patch itself.
+// It may also be a whole job, as "job get -o json" prints it: the patch is then the
+// difference from the job as it is now. A member that the file lacks goes back to its
+// default. Read-only members are ignored.
 func patchOf(file map[string]any, current []byte) (map[string]any, error) {
 	if file["id"] == nil || file["version"] == nil {
 		return file, nil

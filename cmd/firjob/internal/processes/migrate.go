@@ -11,7 +11,7 @@ import (
 	"github.com/firjob/firjob/internal/app"
 )
 
-// MigrateCmd brings the database's schema up to date, or tells how it stands.
+// MigrateCmd brings the database's schema up to date, or shows what is applied.
 type MigrateCmd struct {
 	Up     migrateUpCmd     `cmd:"" help:"Apply the migrations that are missing. Several runs, also at once, do no harm."`
 	Status migrateStatusCmd `cmd:"" help:"Show which migrations are applied."`

@@ -12,7 +12,7 @@ import (
 	"github.com/firjob/firjob/internal/app"
 )
 
-// ServerCmd runs one replica.
+// ServerCmd runs one server.
 type ServerCmd struct {
 	settings.Stores
 	HTTPAddr       string        `name:"http-addr" env:"FIRJOB_HTTP_ADDR" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where to listen. An address that other machines reach needs an admin token. Default: ${default}."`

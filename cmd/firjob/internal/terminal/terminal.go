@@ -1,4 +1,4 @@
-// Package terminal tells whether a person sits at the other end of a stream.
+// Package terminal reports whether a stream is a terminal, and how wide it is.
 package terminal
 
 import (

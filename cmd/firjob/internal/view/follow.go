@@ -12,8 +12,8 @@ import (
 	"github.com/firjob/firjob/cmd/firjob/internal/console"
 )
 
-// How an execution is followed: often at first, then each second. A server that
-// restarts meanwhile is borne.
+// How an execution is followed: often at first, then each second. It keeps asking
+// while the server restarts.
 const (
 	firstLook   = 100 * time.Millisecond
 	SlowestLook = time.Second
