@@ -189,7 +189,7 @@ func (s *server) deleteApp(ctx context.Context, in *appDelete) (*struct{}, error
 		}
 	}
 	if live > 0 {
-		return nil, firjob.Errorf(firjob.CodeConflict, "app %q has %d executors that are alive: stop them first",
+		return nil, firjob.Errorf(firjob.CodeConflict, "app %q still has live executors (%d): stop them first",
 			in.App, live)
 	}
 	err = s.Store.DeleteApp(ctx, in.App, func(a firjob.App) error { return checkMatch(in.IfMatch, a.Version) })

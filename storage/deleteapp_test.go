@@ -20,7 +20,7 @@ func TestDeleteApp(t *testing.T) {
 	job := s.job(nil)
 	ran := s.plan(job, s.now())[0]
 	err := s.DeleteApp(ctx, app, anyApp)
-	if firjob.CodeOf(err) != firjob.CodeConflict || !strings.Contains(err.Error(), "has 1 jobs") {
+	if firjob.CodeOf(err) != firjob.CodeConflict || !strings.Contains(err.Error(), "jobs (1)") {
 		t.Fatalf("with a job: %v, want a conflict that counts it", err)
 	}
 	if _, err := s.DeleteJob(ctx, job.ID, func(firjob.Job) error { return nil }); err != nil {

@@ -28,7 +28,7 @@ func (db *Records) DeleteApp(ctx context.Context, name string, check func(firjob
 			return err
 		}
 		if jobs > 0 {
-			refused = firjob.Errorf(firjob.CodeConflict, "app %q has %d jobs: delete them first", name, jobs)
+			refused = firjob.Errorf(firjob.CodeConflict, "app %q still has jobs (%d): delete them first", name, jobs)
 			return refused
 		}
 		for _, sql := range []string{deleteAppSQL, forgetMarksSQL, forgetExecutorsSQL} {
